@@ -1,0 +1,3 @@
+//! The binary `headwater-aggregator`.
+
+fn main() {}

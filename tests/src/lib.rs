@@ -1,0 +1,1 @@
+//! Test infrastructure: brokers, proxies, the conformance runner.
