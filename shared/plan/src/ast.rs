@@ -1,0 +1,249 @@
+//! The syntax tree of what this project plans: small, with a place on every node.
+//!
+//! Guarantees: everything in it is Flink SQL; names keep their case (Flink's are case-sensitive),
+//! function names are upper case. Knows nothing of types or tables.
+
+use sqlparser::tokenizer::Span;
+
+use crate::types::SqlType;
+
+/// An identifier and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) value: String,
+    pub(crate) span: Span,
+}
+
+/// An expression and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Expr {
+    pub(crate) kind: ExprKind,
+    pub(crate) span: Span,
+}
+
+/// What an expression is.
+#[derive(Clone, Debug)]
+pub(crate) enum ExprKind {
+    /// `a`, `t.a`, `t.a.field`
+    Column(Vec<Name>),
+    Null,
+    Boolean(bool),
+    /// Digits as written, with point and exponent.
+    Number(String),
+    Text(String),
+    Date(String),
+    Time(String),
+    Timestamp(String),
+    Interval(Interval),
+    /// A bare word in a place where the grammar asks for one: a time unit, a trim side.
+    Symbol(String),
+    Unary(UnaryOp, Box<Expr>),
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `IS [NOT] NULL`, `IS [NOT] TRUE`, …
+    Is {
+        arg: Box<Expr>,
+        what: Is,
+        negated: bool,
+    },
+    /// `IS [NOT] DISTINCT FROM`
+    DistinctFrom {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
+    In {
+        arg: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    Between {
+        arg: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        negated: bool,
+    },
+    Like {
+        arg: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<Box<Expr>>,
+        negated: bool,
+    },
+    Case {
+        operand: Option<Box<Expr>>,
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Cast {
+        arg: Box<Expr>,
+        to: SqlType,
+        /// TRY_CAST: NULL where CAST fails.
+        safe: bool,
+    },
+    Call(Box<Call>),
+    /// `array[index]`
+    Element {
+        array: Box<Expr>,
+        index: Box<Expr>,
+    },
+}
+
+/// `INTERVAL 'text' leading [(precision)] [TO last]`
+#[derive(Clone, Debug)]
+pub(crate) struct Interval {
+    pub(crate) text: String,
+    pub(crate) leading: String,
+    pub(crate) precision: Option<u64>,
+    pub(crate) last: Option<String>,
+}
+
+/// What IS asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Is {
+    Null,
+    True,
+    False,
+    Unknown,
+}
+
+/// Operators with one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnaryOp {
+    Plus,
+    Minus,
+    Not,
+}
+
+/// Operators with two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    Plus,
+    Minus,
+    Multiply,
+    Divide,
+    Modulo,
+    Concat,
+    Eq,
+    NotEq,
+    Lt,
+    LtEq,
+    Gt,
+    GtEq,
+    And,
+    Or,
+}
+
+/// A function with its arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Upper case.
+    pub(crate) name: Name,
+    pub(crate) args: Vec<Arg>,
+    /// `COUNT(*)`
+    pub(crate) star: bool,
+    pub(crate) distinct: bool,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) over: Option<Over>,
+}
+
+/// An argument, with its name where it is given by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Arg {
+    pub(crate) name: Option<Name>,
+    pub(crate) value: Expr,
+}
+
+/// `OVER (PARTITION BY … ORDER BY …)`, without a frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Over {
+    pub(crate) partition_by: Vec<Expr>,
+    pub(crate) order_by: Vec<OrderBy>,
+    /// A frame is written: only an aggregate may have one.
+    pub(crate) framed: bool,
+}
+
+/// One term of ORDER BY.
+#[derive(Clone, Debug)]
+pub(crate) struct OrderBy {
+    pub(crate) expr: Expr,
+    pub(crate) descending: bool,
+    pub(crate) nulls_first: Option<bool>,
+}
+
+/// One SELECT.
+#[derive(Clone, Debug)]
+pub(crate) struct Query {
+    pub(crate) span: Span,
+    pub(crate) items: Vec<Item>,
+    pub(crate) from: From,
+    pub(crate) filter: Option<Expr>,
+    /// None without GROUP BY.
+    pub(crate) group_by: Option<Vec<Expr>>,
+    pub(crate) having: Option<Expr>,
+}
+
+/// One term of a SELECT list.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    /// `*` or `t.*`
+    Star {
+        qualifier: Option<Name>,
+        span: Span,
+    },
+    Expr {
+        expr: Expr,
+        alias: Option<Name>,
+    },
+}
+
+/// FROM: one relation and the arrays unnested beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct From {
+    pub(crate) relation: Relation,
+    pub(crate) alias: Option<Alias>,
+    pub(crate) unnests: Vec<Unnest>,
+    pub(crate) span: Span,
+}
+
+/// What a query reads.
+#[derive(Clone, Debug)]
+pub(crate) enum Relation {
+    Table(Name),
+    Query(Box<Query>),
+    /// `TABLE(TUMBLE(…))`
+    Window(Box<WindowFunction>),
+}
+
+/// An alias of a relation with its column names, if given.
+#[derive(Clone, Debug)]
+pub(crate) struct Alias {
+    pub(crate) name: Name,
+    pub(crate) columns: Vec<Name>,
+}
+
+/// `CROSS JOIN UNNEST(array) AS alias (columns)`
+#[derive(Clone, Debug)]
+pub(crate) struct Unnest {
+    pub(crate) array: Expr,
+    pub(crate) alias: Option<Alias>,
+    pub(crate) span: Span,
+}
+
+/// A window table function; arguments in the order of its positional form.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowFunction {
+    pub(crate) kind: WindowKind,
+    pub(crate) table: Name,
+    pub(crate) time: Name,
+    /// Size, or slide and size.
+    pub(crate) size: Expr,
+    pub(crate) slide: Option<Expr>,
+    pub(crate) offset: Option<Expr>,
+    pub(crate) span: Span,
+}
+
+/// The window table functions that are planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WindowKind {
+    Tumble,
+    Hop,
+}

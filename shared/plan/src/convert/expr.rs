@@ -1,0 +1,312 @@
+//! Expressions, node by node.
+
+use sqlparser::ast::{self as sql, Spanned, Value};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Span, Tokenizer};
+
+use crate::ast::{BinaryOp, Expr, ExprKind, Interval, Is, UnaryOp};
+use crate::convert::{call, name};
+use crate::diagnostic::{Issue, Result};
+use crate::dialect::FlinkDialect;
+use crate::types::{self, SqlType};
+
+/// Converts an expression, or names what in it is not let through.
+pub(crate) fn expr(from: sql::Expr) -> Result<Expr> {
+    let span = from.span();
+    let kind = match from {
+        sql::Expr::Identifier(ident) => ExprKind::Column(vec![name(ident)?]),
+        sql::Expr::CompoundIdentifier(parts) => {
+            ExprKind::Column(parts.into_iter().map(name).collect::<Result<_>>()?)
+        }
+        sql::Expr::Nested(inner) => return expr(*inner),
+        sql::Expr::Value(value) => literal(value)?,
+        sql::Expr::TypedString(typed) => typed_string(typed)?,
+        sql::Expr::Interval(interval) => ExprKind::Interval(convert_interval(interval, span)?),
+        sql::Expr::UnaryOp { op, expr: arg } => {
+            ExprKind::Unary(unary_op(op, span)?, Box::new(expr(*arg)?))
+        }
+        sql::Expr::BinaryOp { left, op, right } => {
+            let op = binary_op(op, span)?;
+            ExprKind::Binary(op, Box::new(expr(*left)?), Box::new(expr(*right)?))
+        }
+        sql::Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
+            convert_case(operand, conditions, else_result)?
+        }
+        sql::Expr::Cast { kind, expr: arg, data_type, format } => {
+            if format.is_some() {
+                return Err(Issue::not_flink(span, "CAST … FORMAT", "use DATE_FORMAT"));
+            }
+            let safe = match kind {
+                sql::CastKind::Cast => false,
+                sql::CastKind::TryCast => true,
+                sql::CastKind::SafeCast | sql::CastKind::DoubleColon => {
+                    return Err(Issue::not_flink(span, "this cast", "write CAST(… AS type)"));
+                }
+            };
+            ExprKind::Cast { arg: Box::new(expr(*arg)?), to: decode_type(data_type, span)?, safe }
+        }
+        sql::Expr::Function(function) => call::function(function, span)?,
+        sql::Expr::Array(sql::Array { elem, named }) if named => call::plain("ARRAY", span, elem)?,
+        sql::Expr::CompoundFieldAccess { root, access_chain } => access(*root, access_chain)?,
+        other => return predicate_or_form(other, span),
+    };
+    Ok(Expr { kind, span })
+}
+
+/// Predicates and the functions with a grammar of their own.
+fn predicate_or_form(from: sql::Expr, span: Span) -> Result<Expr> {
+    let is = |arg: Box<sql::Expr>, what, negated| -> Result<ExprKind> {
+        Ok(ExprKind::Is { arg: Box::new(expr(*arg)?), what, negated })
+    };
+    let kind = match from {
+        sql::Expr::IsNull(arg) => is(arg, Is::Null, false)?,
+        sql::Expr::IsNotNull(arg) => is(arg, Is::Null, true)?,
+        sql::Expr::IsTrue(arg) => is(arg, Is::True, false)?,
+        sql::Expr::IsNotTrue(arg) => is(arg, Is::True, true)?,
+        sql::Expr::IsFalse(arg) => is(arg, Is::False, false)?,
+        sql::Expr::IsNotFalse(arg) => is(arg, Is::False, true)?,
+        sql::Expr::IsUnknown(arg) => is(arg, Is::Unknown, false)?,
+        sql::Expr::IsNotUnknown(arg) => is(arg, Is::Unknown, true)?,
+        sql::Expr::IsDistinctFrom(left, right) => distinct_from(*left, *right, false)?,
+        sql::Expr::IsNotDistinctFrom(left, right) => distinct_from(*left, *right, true)?,
+        sql::Expr::InList { expr: arg, list, negated } => ExprKind::In {
+            arg: Box::new(expr(*arg)?),
+            list: list.into_iter().map(expr).collect::<Result<_>>()?,
+            negated,
+        },
+        sql::Expr::Between { expr: arg, negated, low, high } => ExprKind::Between {
+            arg: Box::new(expr(*arg)?),
+            low: Box::new(expr(*low)?),
+            high: Box::new(expr(*high)?),
+            negated,
+        },
+        sql::Expr::Like { negated, any, expr: arg, pattern, escape_char } => {
+            if any {
+                return Err(Issue::not_flink(span, "LIKE ANY", "join the patterns with OR"));
+            }
+            ExprKind::Like {
+                arg: Box::new(expr(*arg)?),
+                pattern: Box::new(expr(*pattern)?),
+                escape: escape_char.map(|e| expr(*e)).transpose()?.map(Box::new),
+                negated,
+            }
+        }
+        sql::Expr::Extract { field, syntax, expr: arg } => {
+            call::extract(field, syntax, *arg, span)?
+        }
+        sql::Expr::Ceil { expr: arg, field } => call::rounding("CEIL", *arg, field, span)?,
+        sql::Expr::Floor { expr: arg, field } => call::rounding("FLOOR", *arg, field, span)?,
+        sql::Expr::Position { expr: arg, r#in } => {
+            call::plain("POSITION", span, vec![*arg, *r#in])?
+        }
+        sql::Expr::Substring {
+            expr: arg,
+            substring_from,
+            substring_for,
+            special: _,
+            shorthand: _,
+        } => {
+            let parts = [Some(arg), substring_from, substring_for];
+            call::plain("SUBSTRING", span, parts.into_iter().flatten().map(|e| *e).collect())?
+        }
+        sql::Expr::Trim { trim_where, trim_what, expr: arg, trim_characters } => {
+            if trim_characters.is_some() {
+                return Err(Issue::not_flink(span, "TRIM with a list", "TRIM(BOTH x FROM y)"));
+            }
+            call::trim(trim_where, trim_what, *arg, span)?
+        }
+        sql::Expr::Overlay { expr: arg, overlay_what, overlay_from, overlay_for } => {
+            let parts = [Some(arg), Some(overlay_what), Some(overlay_from), overlay_for];
+            call::plain("OVERLAY", span, parts.into_iter().flatten().map(|e| *e).collect())?
+        }
+        other => return Err(refuse(&other, span)),
+    };
+    Ok(Expr { kind, span })
+}
+
+/// Names what is not let through.
+fn refuse(from: &sql::Expr, span: Span) -> Issue {
+    match from {
+        sql::Expr::InSubquery { .. } => Issue::unsupported(span, "IN with a subquery"),
+        sql::Expr::Exists { .. } => Issue::unsupported(span, "EXISTS"),
+        sql::Expr::Subquery(_) => Issue::unsupported(span, "a subquery as a value"),
+        sql::Expr::GroupingSets(_) => Issue::unsupported(span, "GROUPING SETS"),
+        sql::Expr::Cube(_) => Issue::unsupported(span, "CUBE"),
+        sql::Expr::Rollup(_) => Issue::unsupported(span, "ROLLUP"),
+        sql::Expr::SimilarTo { .. } => Issue::unsupported(span, "SIMILAR TO"),
+        sql::Expr::IsJson { .. } => Issue::unsupported(span, "IS JSON"),
+        sql::Expr::AnyOp { .. } => Issue::unsupported(span, "a comparison with ANY or SOME"),
+        sql::Expr::AllOp { .. } => Issue::unsupported(span, "a comparison with ALL"),
+        sql::Expr::Tuple(_) => Issue::unsupported(span, "a row value"),
+        sql::Expr::Map(_) => Issue::unsupported(span, "a MAP value"),
+        sql::Expr::Struct { .. } => Issue::unsupported(span, "a ROW value"),
+        sql::Expr::AtTimeZone { .. } => {
+            Issue::not_flink(span, "AT TIME ZONE", "use CONVERT_TZ or DATE_FORMAT")
+        }
+        sql::Expr::ILike { .. } => Issue::not_flink(span, "ILIKE", "write LOWER(…) LIKE LOWER(…)"),
+        sql::Expr::RLike { .. } => Issue::not_flink(span, "RLIKE", "use REGEXP(text, pattern)"),
+        sql::Expr::Collate { .. } => Issue::not_flink(span, "COLLATE", "remove it"),
+        sql::Expr::Prefixed { prefix, value: _ } => Issue::new(
+            prefix.span,
+            "a table stands where a value is expected",
+            "TABLE t is an argument of a window function in FROM",
+        ),
+        sql::Expr::Wildcard(_) | sql::Expr::QualifiedWildcard(..) => Issue::new(
+            span,
+            "'*' stands where a value is expected",
+            "name the columns, or write COUNT(*)",
+        ),
+        _ => Issue::not_flink(span, "this expression", "docs/reference/sql.md has the grammar"),
+    }
+}
+
+fn literal(value: sql::ValueWithSpan) -> Result<ExprKind> {
+    let sql::ValueWithSpan { value, span } = value;
+    match value {
+        Value::Number(digits, false) => Ok(ExprKind::Number(digits)),
+        Value::SingleQuotedString(text) => {
+            if text.contains("${secret:") {
+                let message = "a secret may stand only in the value of a table option";
+                return Err(Issue::new(span, message, "use a variable from [vars]"));
+            }
+            Ok(ExprKind::Text(text))
+        }
+        Value::Boolean(b) => Ok(ExprKind::Boolean(b)),
+        Value::Null => Ok(ExprKind::Null),
+        _ => Err(Issue::not_flink(span, "this literal", "quote texts with '")),
+    }
+}
+
+fn typed_string(typed: sql::TypedString) -> Result<ExprKind> {
+    let sql::TypedString { data_type, value, uses_odbc_syntax } = typed;
+    let span = value.span;
+    let Value::SingleQuotedString(text) = value.value else {
+        return Err(Issue::not_flink(span, "this literal", "quote the text with '"));
+    };
+    match data_type {
+        _ if uses_odbc_syntax => Err(Issue::not_flink(span, "{ts '…'}", "write TIMESTAMP '…'")),
+        sql::DataType::Date => Ok(ExprKind::Date(text)),
+        sql::DataType::Time(None, sql::TimezoneInfo::None) => Ok(ExprKind::Time(text)),
+        sql::DataType::Timestamp(None, sql::TimezoneInfo::None) => Ok(ExprKind::Timestamp(text)),
+        _ => Err(Issue::not_flink(span, "this typed literal", "write CAST('…' AS type)")),
+    }
+}
+
+fn convert_interval(from: sql::Interval, span: Span) -> Result<Interval> {
+    let sql::Interval {
+        value,
+        leading_field,
+        leading_precision,
+        last_field,
+        fractional_seconds_precision,
+    } = from;
+    let remedy = "write INTERVAL '10' SECOND";
+    let sql::Expr::Value(sql::ValueWithSpan { value: Value::SingleQuotedString(text), .. }) =
+        *value
+    else {
+        return Err(Issue::not_flink(span, "an interval without quotes", remedy));
+    };
+    if fractional_seconds_precision.is_some() {
+        return Err(Issue::unsupported(span, "a precision of fractional seconds in an interval"));
+    }
+    let Some(leading) = leading_field else {
+        return Err(Issue::new(span, "the interval has no unit", remedy));
+    };
+    let unit = |field: &sql::DateTimeField| field.to_string().to_uppercase();
+    Ok(Interval {
+        text,
+        leading: unit(&leading),
+        precision: leading_precision,
+        last: last_field.as_ref().map(unit),
+    })
+}
+
+fn unary_op(op: sql::UnaryOperator, span: Span) -> Result<UnaryOp> {
+    match op {
+        sql::UnaryOperator::Plus => Ok(UnaryOp::Plus),
+        sql::UnaryOperator::Minus => Ok(UnaryOp::Minus),
+        sql::UnaryOperator::Not => Ok(UnaryOp::Not),
+        other => Err(Issue::not_flink(span, &format!("'{other}'"), "remove it")),
+    }
+}
+
+fn binary_op(op: sql::BinaryOperator, span: Span) -> Result<BinaryOp> {
+    Ok(match op {
+        sql::BinaryOperator::Plus => BinaryOp::Plus,
+        sql::BinaryOperator::Minus => BinaryOp::Minus,
+        sql::BinaryOperator::Multiply => BinaryOp::Multiply,
+        sql::BinaryOperator::Divide => BinaryOp::Divide,
+        sql::BinaryOperator::Modulo => BinaryOp::Modulo,
+        sql::BinaryOperator::StringConcat => BinaryOp::Concat,
+        sql::BinaryOperator::Eq => BinaryOp::Eq,
+        sql::BinaryOperator::NotEq => BinaryOp::NotEq,
+        sql::BinaryOperator::Lt => BinaryOp::Lt,
+        sql::BinaryOperator::LtEq => BinaryOp::LtEq,
+        sql::BinaryOperator::Gt => BinaryOp::Gt,
+        sql::BinaryOperator::GtEq => BinaryOp::GtEq,
+        sql::BinaryOperator::And => BinaryOp::And,
+        sql::BinaryOperator::Or => BinaryOp::Or,
+        other => return Err(Issue::not_flink(span, &format!("'{other}'"), "remove it")),
+    })
+}
+
+fn distinct_from(left: sql::Expr, right: sql::Expr, negated: bool) -> Result<ExprKind> {
+    let (left, right) = (Box::new(expr(left)?), Box::new(expr(right)?));
+    Ok(ExprKind::DistinctFrom { left, right, negated })
+}
+
+fn convert_case(
+    operand: Option<Box<sql::Expr>>,
+    conditions: Vec<sql::CaseWhen>,
+    else_result: Option<Box<sql::Expr>>,
+) -> Result<ExprKind> {
+    let boxed = |e: Option<Box<sql::Expr>>| e.map(|e| expr(*e)).transpose();
+    let operand = boxed(operand)?.map(Box::new);
+    let branch = |sql::CaseWhen { condition, result }| Ok((expr(condition)?, expr(result)?));
+    let branches = conditions.into_iter().map(branch).collect::<Result<_>>()?;
+    Ok(ExprKind::Case { operand, branches, otherwise: boxed(else_result)?.map(Box::new) })
+}
+
+/// `a.b.c` after an index, and `array[index]`.
+fn access(root: sql::Expr, chain: Vec<sql::AccessExpr>) -> Result<ExprKind> {
+    let mut at = expr(root)?;
+    for step in chain {
+        match step {
+            sql::AccessExpr::Subscript(sql::Subscript::Index { index }) => {
+                let index = Box::new(expr(index)?);
+                let span = at.span.union(&index.span);
+                at = Expr { kind: ExprKind::Element { array: Box::new(at), index }, span };
+            }
+            other => {
+                let span = other.span();
+                return Err(Issue::unsupported(span, "access to a field of a computed value"));
+            }
+        }
+    }
+    Ok(at.kind)
+}
+
+/// Reads back what the dialect encoded.
+pub(crate) fn decode_type(data_type: sql::DataType, span: Span) -> Result<SqlType> {
+    let lost = || Issue::not_flink(span, "this type", "docs/reference/sql.md lists the types");
+    let sql::DataType::Custom(object, arguments) = data_type else { return Err(lost()) };
+    let Some(ident) = object.0.first().and_then(|part| part.as_ident()) else {
+        return Err(lost());
+    };
+    if !arguments.is_empty() {
+        return Err(lost());
+    }
+    let mut tokens = Vec::new();
+    for token in Tokenizer::new(&FlinkDialect, &ident.value).tokenize().map_err(|_| lost())? {
+        match token {
+            // Nested types end in `>>`.
+            sqlparser::tokenizer::Token::ShiftRight => {
+                tokens.push(sqlparser::tokenizer::Token::Gt);
+                tokens.push(sqlparser::tokenizer::Token::Gt);
+            }
+            other => tokens.push(other),
+        }
+    }
+    let mut parser = Parser::new(&FlinkDialect).with_tokens(tokens);
+    types::parse_type(&mut parser).map_err(|_| lost())
+}

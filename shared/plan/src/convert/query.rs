@@ -1,0 +1,203 @@
+//! SELECT, clause by clause.
+
+use sqlparser::ast::{self as sql, Spanned};
+use sqlparser::tokenizer::Span;
+
+use crate::ast::{Expr, Item, Query};
+use crate::convert::{expr, name, relation, simple_name};
+use crate::diagnostic::{Issue, Result};
+
+/// Converts a query, or names what in it is not planned.
+pub(crate) fn query(from: sql::Query) -> Result<Query> {
+    let span = from.span();
+    let sql::Query {
+        with,
+        body,
+        order_by,
+        limit_clause,
+        fetch,
+        locks,
+        for_clause,
+        settings,
+        format_clause,
+        pipe_operators,
+    } = from;
+    if let Some(with) = with {
+        let sql::With { with_token, recursive: _, cte_tables: _ } = with;
+        return Err(Issue {
+            remedy: "write CREATE TEMPORARY VIEW instead".to_owned(),
+            ..Issue::unsupported(with_token.0.span, "WITH")
+        });
+    }
+    let foreign = !locks.is_empty()
+        || for_clause.is_some()
+        || settings.is_some()
+        || format_clause.is_some()
+        || !pipe_operators.is_empty();
+    if foreign {
+        return Err(Issue::not_flink(span, "the clause at the end of this query", "remove it"));
+    }
+    if let Some(order_by) = order_by {
+        return Err(Issue::unsupported(order_by.span(), "ORDER BY"));
+    }
+    if limit_clause.is_some() || fetch.is_some() {
+        let at = limit_clause.map_or(Span::empty(), |l| l.span());
+        let at = if at == Span::empty() { span } else { at };
+        return Err(Issue::unsupported(at, "LIMIT"));
+    }
+    match *body {
+        sql::SetExpr::Select(select) => convert_select(*select, span),
+        sql::SetExpr::Query(inner) => query(*inner),
+        sql::SetExpr::SetOperation { left: _, op, set_quantifier: _, right } => {
+            Err(Issue::unsupported(right.span(), &op.to_string()))
+        }
+        sql::SetExpr::Values(_) => Err(Issue::unsupported(span, "VALUES")),
+        sql::SetExpr::Table(_) => Err(Issue::not_flink(span, "this", "write SELECT * FROM …")),
+        sql::SetExpr::Insert(_)
+        | sql::SetExpr::Update(_)
+        | sql::SetExpr::Delete(_)
+        | sql::SetExpr::Merge(_) => Err(Issue::not_flink(span, "this", "write SELECT …")),
+    }
+}
+
+fn convert_select(from: sql::Select, span: Span) -> Result<Query> {
+    let sql::Select {
+        select_token,
+        optimizer_hints,
+        distinct,
+        select_modifiers,
+        top,
+        top_before_distinct: _,
+        projection,
+        exclude,
+        into,
+        from: tables,
+        lateral_views,
+        prewhere,
+        selection,
+        connect_by,
+        group_by,
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having,
+        named_window,
+        qualify,
+        window_before_qualify: _,
+        value_table_mode,
+        flavor,
+    } = from;
+    let at = select_token.0.span;
+    let foreign = [
+        (top.is_some(), "TOP"),
+        (!optimizer_hints.is_empty(), "a hint"),
+        (select_modifiers.is_some(), "this modifier of SELECT"),
+        (exclude.is_some(), "EXCLUDE"),
+        (into.is_some(), "SELECT … INTO"),
+        (!lateral_views.is_empty(), "LATERAL VIEW"),
+        (prewhere.is_some(), "PREWHERE"),
+        (!connect_by.is_empty(), "CONNECT BY"),
+        (!cluster_by.is_empty(), "CLUSTER BY"),
+        (!distribute_by.is_empty(), "DISTRIBUTE BY"),
+        (!sort_by.is_empty(), "SORT BY"),
+        (value_table_mode.is_some(), "SELECT AS"),
+        (flavor != sql::SelectFlavor::Standard, "FROM before SELECT"),
+    ];
+    if let Some((_, what)) = foreign.into_iter().find(|(present, _)| *present) {
+        return Err(Issue::not_flink(at, what, "docs/reference/sql.md has the grammar"));
+    }
+    refuse_distinct(distinct, at)?;
+    if let Some(sql::NamedWindowDefinition(ident, _)) = named_window.into_iter().next() {
+        return Err(Issue::unsupported(ident.span, "the WINDOW clause"));
+    }
+    if let Some(qualify) = qualify {
+        return Err(Issue::unsupported(qualify.span(), "QUALIFY"));
+    }
+    let mut items = Vec::new();
+    for item in projection {
+        items.push(convert_item(item, at)?);
+    }
+    let from = relation::from(tables, at)?;
+    Ok(Query {
+        span: if span == Span::empty() { at } else { span },
+        items,
+        from,
+        filter: selection.map(expr).transpose()?,
+        group_by: convert_group_by(group_by, at)?,
+        having: having.map(expr).transpose()?,
+    })
+}
+
+fn refuse_distinct(distinct: Option<sql::Distinct>, at: Span) -> Result<()> {
+    match distinct {
+        None | Some(sql::Distinct::All) => Ok(()),
+        Some(sql::Distinct::Distinct) => Err(Issue::unsupported(at, "SELECT DISTINCT")),
+        Some(sql::Distinct::On(_)) => {
+            Err(Issue::not_flink(at, "DISTINCT ON", "number the rows with ROW_NUMBER"))
+        }
+    }
+}
+
+fn convert_item(item: sql::SelectItem, at: Span) -> Result<Item> {
+    match item {
+        sql::SelectItem::UnnamedExpr(value) => Ok(Item::Expr { expr: expr(value)?, alias: None }),
+        sql::SelectItem::ExprWithAlias { expr: value, alias } => {
+            Ok(Item::Expr { expr: expr(value)?, alias: Some(name(alias)?) })
+        }
+        sql::SelectItem::ExprWithAliases { expr: value, aliases: _ } => {
+            Err(Issue::not_flink(value.span(), "an alias of several names", "name one"))
+        }
+        sql::SelectItem::Wildcard(options) => star(None, options, at),
+        sql::SelectItem::QualifiedWildcard(kind, options) => match kind {
+            sql::SelectItemQualifiedWildcardKind::ObjectName(object) => {
+                star(Some(simple_name(object)?), options, at)
+            }
+            sql::SelectItemQualifiedWildcardKind::Expr(value) => {
+                Err(Issue::unsupported(value.span(), "the fields of a value by '.*'"))
+            }
+        },
+    }
+}
+
+fn star(
+    qualifier: Option<crate::ast::Name>,
+    options: sql::WildcardAdditionalOptions,
+    at: Span,
+) -> Result<Item> {
+    let sql::WildcardAdditionalOptions {
+        wildcard_token,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
+    let own = wildcard_token.0.span;
+    let span = if own == Span::empty() { at } else { own };
+    let foreign = opt_ilike.is_some()
+        || opt_exclude.is_some()
+        || opt_except.is_some()
+        || opt_replace.is_some()
+        || opt_rename.is_some()
+        || opt_alias.is_some();
+    if foreign {
+        return Err(Issue::not_flink(span, "an option after '*'", "name the columns"));
+    }
+    Ok(Item::Star { qualifier, span })
+}
+
+fn convert_group_by(from: sql::GroupByExpr, at: Span) -> Result<Option<Vec<Expr>>> {
+    match from {
+        sql::GroupByExpr::All(_) => {
+            Err(Issue::not_flink(at, "GROUP BY ALL", "name the columns to group by"))
+        }
+        sql::GroupByExpr::Expressions(terms, modifiers) => {
+            if !modifiers.is_empty() {
+                return Err(Issue::not_flink(at, "this form of GROUP BY", "GROUP BY columns"));
+            }
+            let terms: Vec<Expr> = terms.into_iter().map(expr).collect::<Result<_>>()?;
+            Ok((!terms.is_empty()).then_some(terms))
+        }
+    }
+}

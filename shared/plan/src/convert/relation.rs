@@ -1,0 +1,282 @@
+//! FROM: tables, views, subqueries, window functions and UNNEST.
+
+use sqlparser::ast::{self as sql, Spanned};
+use sqlparser::tokenizer::Span;
+
+use crate::ast::{
+    Alias, Arg, Call, Expr, ExprKind, From, Name, Relation, Unnest, WindowFunction, WindowKind,
+};
+use crate::convert::{expr, name, query, simple_name};
+use crate::diagnostic::{Issue, Result, suggest};
+use crate::dialect::PARTITIONED_TABLE;
+
+/// Converts FROM; joins are named and refused, except CROSS JOIN UNNEST.
+pub(crate) fn from(tables: Vec<sql::TableWithJoins>, at: Span) -> Result<From> {
+    let mut tables = tables.into_iter();
+    let Some(first) = tables.next() else {
+        let remedy = "read from a table: SELECT … FROM t";
+        return Err(Issue::new(at, "SELECT without FROM has no rows to work on", remedy));
+    };
+    if let Some(second) = tables.next() {
+        return Err(Issue::unsupported(relation_span(&second.relation, at), "a join (comma)"));
+    }
+    let sql::TableWithJoins { relation, joins } = first;
+    let span = relation_span(&relation, at);
+    let (relation, alias) = factor(relation, span)?;
+    let mut unnests = Vec::new();
+    for join in joins {
+        unnests.push(convert_join(join, span)?);
+    }
+    Ok(From { relation, alias, unnests, span })
+}
+
+fn relation_span(relation: &sql::TableFactor, at: Span) -> Span {
+    let span = relation.span();
+    if span == Span::empty() { at } else { span }
+}
+
+fn factor(from: sql::TableFactor, at: Span) -> Result<(Relation, Option<Alias>)> {
+    match from {
+        sql::TableFactor::Table {
+            name,
+            alias,
+            args,
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } => {
+            if version.is_some() {
+                return Err(Issue::unsupported(at, "FOR SYSTEM_TIME AS OF"));
+            }
+            let foreign = !with_hints.is_empty()
+                || with_ordinality
+                || !partitions.is_empty()
+                || json_path.is_some()
+                || sample.is_some()
+                || !index_hints.is_empty();
+            if foreign {
+                return Err(Issue::not_flink(at, "what follows this table's name", "remove it"));
+            }
+            if args.is_some() {
+                let remedy = "window functions are written FROM TABLE(TUMBLE(TABLE t, …))";
+                return Err(Issue::new(at, "a function stands where a table is expected", remedy));
+            }
+            Ok((Relation::Table(simple_name(name)?), convert_alias(alias)?))
+        }
+        sql::TableFactor::Derived { lateral, subquery, alias, sample } => {
+            if lateral {
+                return Err(Issue::unsupported(at, "LATERAL"));
+            }
+            if sample.is_some() {
+                return Err(Issue::not_flink(at, "TABLESAMPLE", "remove it"));
+            }
+            Ok((Relation::Query(Box::new(query(*subquery)?)), convert_alias(alias)?))
+        }
+        sql::TableFactor::TableFunction { expr: call, alias } => {
+            Ok((Relation::Window(Box::new(window(call, at)?)), convert_alias(alias)?))
+        }
+        sql::TableFactor::NestedJoin { table_with_joins, alias } => {
+            let sql::TableWithJoins { relation, joins } = *table_with_joins;
+            if let Some(join) = joins.first() {
+                return Err(Issue::unsupported(relation_span(&join.relation, at), "a join"));
+            }
+            let (relation, inner) = factor(relation, at)?;
+            Ok((relation, convert_alias(alias)?.or(inner)))
+        }
+        other => Err(refuse(&other, at)),
+    }
+}
+
+fn refuse(from: &sql::TableFactor, at: Span) -> Issue {
+    match from {
+        sql::TableFactor::MatchRecognize { .. } => Issue::unsupported(at, "MATCH_RECOGNIZE"),
+        sql::TableFactor::UNNEST { .. } => Issue::unsupported(at, "UNNEST without a table"),
+        sql::TableFactor::Function { .. } => Issue::unsupported(at, "a table function"),
+        _ => Issue::not_flink(at, "this table", "read from a table, a view or a subquery"),
+    }
+}
+
+fn convert_alias(alias: Option<sql::TableAlias>) -> Result<Option<Alias>> {
+    let Some(sql::TableAlias { explicit: _, name: ident, columns, at }) = alias else {
+        return Ok(None);
+    };
+    if let Some(at) = at {
+        return Err(Issue::not_flink(at.span, "AT after an alias", "remove it"));
+    }
+    let column = |c: sql::TableAliasColumnDef| {
+        let sql::TableAliasColumnDef { name: ident, data_type } = c;
+        match data_type {
+            None => name(ident),
+            Some(_) => Err(Issue::not_flink(ident.span, "a type after an alias", "remove it")),
+        }
+    };
+    let columns = columns.into_iter().map(column).collect::<Result<_>>()?;
+    Ok(Some(Alias { name: name(ident)?, columns }))
+}
+
+fn convert_join(join: sql::Join, at: Span) -> Result<Unnest> {
+    let sql::Join { relation, global, join_operator } = join;
+    let span = relation_span(&relation, at);
+    let what = match &join_operator {
+        sql::JoinOperator::CrossJoin(sql::JoinConstraint::None) => "CROSS JOIN",
+        sql::JoinOperator::Left(_) | sql::JoinOperator::LeftOuter(_) => "LEFT JOIN",
+        sql::JoinOperator::Right(_) | sql::JoinOperator::RightOuter(_) => "RIGHT JOIN",
+        sql::JoinOperator::FullOuter(_) => "FULL JOIN",
+        _ => "JOIN",
+    };
+    let sql::TableFactor::Table { name: object, alias, args: Some(args), .. } = relation else {
+        return Err(Issue::unsupported(span, what));
+    };
+    let is_unnest = object.to_string().eq_ignore_ascii_case("UNNEST");
+    if !is_unnest || what != "CROSS JOIN" || global {
+        return Err(Issue::unsupported(span, what));
+    }
+    let sql::TableFunctionArgs { args, settings: _ } = args;
+    let mut args = args.into_iter();
+    match (args.next(), args.next()) {
+        (Some(sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(array))), None) => {
+            Ok(Unnest { array: expr(array)?, alias: convert_alias(alias)?, span })
+        }
+        _ => Err(Issue::not_flink(span, "this UNNEST", "write UNNEST(array)")),
+    }
+}
+
+/// `TUMBLE(TABLE t, DESCRIPTOR(c), size [, offset])` and `HOP(TABLE t, DESCRIPTOR(c), slide, size
+/// [, offset])`, by position or by name.
+fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
+    let sql::Expr::Function(function) = from else {
+        let remedy = "write TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))";
+        return Err(Issue::new(at, "TABLE(…) needs a window function", remedy));
+    };
+    let name_span = function.name.span();
+    let window_name = function.name.to_string().to_uppercase();
+    let (kind, parameters): (_, &[&str]) = match window_name.as_str() {
+        "TUMBLE" => (WindowKind::Tumble, &["DATA", "TIMECOL", "SIZE", "OFFSET"]),
+        "HOP" => (WindowKind::Hop, &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"]),
+        "CUMULATE" | "SESSION" => {
+            return Err(Issue::unsupported(name_span, &format!("the window {window_name}")));
+        }
+        _ => {
+            let remedy = suggest(&window_name, ["TUMBLE", "HOP"], "window functions");
+            let message = format!("unknown window function {window_name}");
+            return Err(Issue::new(name_span, message, remedy));
+        }
+    };
+    let ours = take_table(function)?;
+    let mut slots = bind(ours.1, parameters, &window_name, name_span)?;
+    let mut take = |parameter: &str| {
+        slots.iter().position(|(p, _)| *p == parameter).map(|i| slots.swap_remove(i).1)
+    };
+    let missing = |parameter: &str| {
+        let message = format!("{window_name} has no {parameter}");
+        let remedy = format!("its arguments are {}", parameters.join(", "));
+        Issue::new(name_span, message, remedy)
+    };
+    let time = descriptor(take("TIMECOL").ok_or_else(|| missing("TIMECOL"))?)?;
+    let size = take("SIZE").ok_or_else(|| missing("SIZE"))?;
+    let slide = match kind {
+        WindowKind::Tumble => None,
+        WindowKind::Hop => Some(take("SLIDE").ok_or_else(|| missing("SLIDE"))?),
+    };
+    Ok(WindowFunction { kind, table: ours.0, time, size, slide, offset: take("OFFSET"), span: at })
+}
+
+/// Takes the `TABLE t` argument out, first or under DATA, and converts the rest.
+fn take_table(mut function: sql::Function) -> Result<(Name, Vec<Arg>)> {
+    let span = function.name.span();
+    let missing =
+        || Issue::new(span, "the window function has no table", "its first argument is TABLE t");
+    let sql::FunctionArguments::List(list) = &mut function.args else { return Err(missing()) };
+    let position = list.args.iter().position(|arg| table_argument(arg).is_some());
+    let position = position.ok_or_else(missing)?;
+    let (table, partitioned) = table_argument(&list.args.remove(position)).ok_or_else(missing)?;
+    if partitioned {
+        return Err(Issue::unsupported(span, "PARTITION BY in this window function"));
+    }
+    if let Some(second) = table.get(1) {
+        return Err(Issue::new(second.span, "this names a database", "name the table alone"));
+    }
+    let table = name(table.into_iter().next().ok_or_else(missing)?)?;
+    let call = crate::convert::call::function(function, span)?;
+    let ExprKind::Call(call) = call else { return Err(missing()) };
+    let Call { name: _, args, star, distinct, filter, over } = *call;
+    if star || distinct || filter.is_some() || over.is_some() {
+        return Err(Issue::not_flink(span, "this call of a window function", "see the reference"));
+    }
+    Ok((table, args))
+}
+
+/// The name in `TABLE t` or `DATA => TABLE t`, as the dialect encoded it.
+fn table_argument(arg: &sql::FunctionArg) -> Option<(Vec<sql::Ident>, bool)> {
+    let value = match arg {
+        sql::FunctionArg::Unnamed(value) => value,
+        sql::FunctionArg::Named { name, arg, operator: sql::FunctionArgOperator::RightArrow }
+            if name.value.eq_ignore_ascii_case("DATA") =>
+        {
+            arg
+        }
+        _ => return None,
+    };
+    let sql::FunctionArgExpr::Expr(sql::Expr::Prefixed { prefix, value }) = value else {
+        return None;
+    };
+    let sql::Expr::CompoundIdentifier(parts) = &**value else { return None };
+    Some((parts.clone(), prefix.value == PARTITIONED_TABLE))
+}
+
+/// Ties the arguments after the table to their parameters.
+fn bind<'a>(
+    args: Vec<Arg>,
+    parameters: &'a [&'a str],
+    function: &str,
+    span: Span,
+) -> Result<Vec<(&'a str, Expr)>> {
+    let mut slots: Vec<(&str, Expr)> = Vec::new();
+    for (i, Arg { name, value }) in args.into_iter().enumerate() {
+        let parameter = match &name {
+            None => parameters.get(i + 1).copied(),
+            Some(n) => parameters.iter().copied().find(|p| n.value.eq_ignore_ascii_case(p)),
+        };
+        let Some(parameter) = parameter else {
+            let remedy = format!("its arguments are {}", parameters.join(", "));
+            return Err(match name {
+                None => {
+                    Issue::new(value.span, format!("{function} has too many arguments"), remedy)
+                }
+                Some(n) => {
+                    Issue::new(n.span, format!("{function} has no argument {}", n.value), remedy)
+                }
+            });
+        };
+        if slots.iter().any(|(p, _)| *p == parameter) {
+            let message = format!("the argument {parameter} is given twice");
+            return Err(Issue::new(span, message, "remove one of them"));
+        }
+        slots.push((parameter, value));
+    }
+    Ok(slots)
+}
+
+/// The column in `DESCRIPTOR(column)`.
+fn descriptor(from: Expr) -> Result<Name> {
+    let bad = || {
+        let message = "the event-time column of a window is given by DESCRIPTOR(column)";
+        Issue::new(from.span, message, "write DESCRIPTOR(rt)")
+    };
+    let ExprKind::Call(call) = &from.kind else { return Err(bad()) };
+    if call.name.value != "DESCRIPTOR" {
+        return Err(bad());
+    }
+    match call.args.as_slice() {
+        [Arg { name: None, value: Expr { kind: ExprKind::Column(parts), .. } }]
+            if parts.len() == 1 =>
+        {
+            Ok(parts[0].clone())
+        }
+        _ => Err(bad()),
+    }
+}

@@ -1,0 +1,202 @@
+//! Flink's dialect for the query parser.
+//!
+//! Guarantees: identifiers quoted by back-quotes only, Flink's operator precedence, and Flink's
+//! own forms in expressions (CAST with Flink's types, `TABLE t` as an argument, the clauses of
+//! the JSON functions), encoded so that `convert` can read them back. What the parser accepts
+//! beyond Flink is refused by `convert`.
+
+use sqlparser::ast::{
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+};
+use sqlparser::dialect::{Dialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+use crate::types;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct FlinkDialect;
+
+impl Dialect for FlinkDialect {
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        ch == '`'
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_'
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        ch.is_alphanumeric() || ch == '_'
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_match_recognize(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_rarrow_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_table_versioning(&self) -> bool {
+        true
+    }
+
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+
+    /// Calcite binds BETWEEN, IN and LIKE more tightly than the comparisons.
+    fn prec_value(&self, prec: Precedence) -> u8 {
+        match prec {
+            Precedence::Period => 100,
+            Precedence::DoubleColon => 50,
+            Precedence::AtTz => 41,
+            Precedence::MulDivModOp => 40,
+            Precedence::PlusMinus => 30,
+            Precedence::Xor => 27,
+            Precedence::Ampersand => 26,
+            Precedence::Caret => 25,
+            Precedence::Pipe | Precedence::Colon | Precedence::PgOther => 24,
+            Precedence::Between | Precedence::Like => 22,
+            Precedence::Eq => 20,
+            Precedence::Is => 17,
+            Precedence::UnaryNot => 15,
+            Precedence::And => 10,
+            Precedence::Or => 5,
+        }
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let token = parser.peek_token_ref();
+        let Token::Word(word) = &token.token else { return None };
+        if word.quote_style.is_some() {
+            return None;
+        }
+        let opens = parser.peek_nth_token_ref(1).token == Token::LParen;
+        match word.value.to_uppercase().as_str() {
+            "CAST" if opens => Some(parse_cast(parser, CastKind::Cast)),
+            "TRY_CAST" if opens => Some(parse_cast(parser, CastKind::TryCast)),
+            "JSON_VALUE" | "JSON_EXISTS" if opens => Some(parse_json(parser)),
+            "TABLE" if !opens => Some(parse_table_argument(parser)),
+            _ => None,
+        }
+    }
+}
+
+/// A type travels as the only part of a custom type's name; `convert` parses it again.
+fn encode_type(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
+    let span = parser.peek_token_ref().span;
+    let ty = types::parse_type(parser)?;
+    let ident = Ident { value: ty.to_string(), quote_style: None, span };
+    Ok(DataType::Custom(ObjectName::from(vec![ident]), Vec::new()))
+}
+
+fn parse_cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {
+    parser.next_token();
+    parser.expect_token(&Token::LParen)?;
+    let expr = Box::new(parser.parse_expr()?);
+    parser.expect_keyword(Keyword::AS)?;
+    let data_type = encode_type(parser)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Cast { kind, expr, data_type, format: None })
+}
+
+/// Prefix of a table argument with PARTITION BY.
+pub(crate) const PARTITIONED_TABLE: &str = "TABLE PARTITION BY";
+
+/// A comma goes on with the columns unless the next argument follows it.
+fn is_partition_column(parser: &Parser<'_>) -> bool {
+    let is_name = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(_));
+    let after = &parser.peek_nth_token_ref(2).token;
+    parser.peek_token_ref().token == Token::Comma
+        && is_name
+        && matches!(after, Token::Comma | Token::RParen)
+}
+
+/// `TABLE name` as an argument of a window function, encoded as a prefixed identifier.
+fn parse_table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let token = parser.next_token();
+    let prefix = Ident { value: "TABLE".to_owned(), quote_style: None, span: token.span };
+    let mut parts = vec![parser.parse_identifier()?];
+    while parser.consume_token(&Token::Period) {
+        parts.push(parser.parse_identifier()?);
+    }
+    let mut prefix = prefix;
+    if parser.parse_keyword(Keyword::PARTITION) {
+        // Named here, refused by `convert`, which knows the window function.
+        prefix.value = PARTITIONED_TABLE.to_owned();
+        parser.expect_keyword(Keyword::BY)?;
+        parser.parse_identifier()?;
+        while is_partition_column(parser) {
+            parser.next_token();
+            parser.parse_identifier()?;
+        }
+    }
+    Ok(Expr::Prefixed { prefix, value: Box::new(Expr::CompoundIdentifier(parts)) })
+}
+
+/// `JSON_VALUE(text, path [RETURNING type] [behaviour ON EMPTY] [behaviour ON ERROR])` and
+/// `JSON_EXISTS(text, path [behaviour ON ERROR])`, encoded as named arguments.
+fn parse_json(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let name = parser.parse_identifier()?;
+    parser.expect_token(&Token::LParen)?;
+    let mut args = vec![unnamed(parser.parse_expr()?)];
+    parser.expect_token(&Token::Comma)?;
+    args.push(unnamed(parser.parse_expr()?));
+    if parser.parse_keyword(Keyword::RETURNING) {
+        let span = parser.peek_token_ref().span;
+        let ty = types::parse_type(parser)?;
+        let text = Value::SingleQuotedString(ty.to_string()).with_span(span);
+        args.push(named("RETURNING", Expr::Value(text), span));
+    }
+    while parser.peek_token_ref().token != Token::RParen {
+        let span = parser.peek_token_ref().span;
+        let behaviour = if parser.parse_keyword(Keyword::DEFAULT) {
+            parser.parse_expr()?
+        } else {
+            Expr::Identifier(parser.parse_identifier()?)
+        };
+        parser.expect_keyword(Keyword::ON)?;
+        let which = parser.parse_identifier()?;
+        args.push(named(&format!("ON {}", which.value.to_uppercase()), behaviour, span));
+    }
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Function(Function {
+        name: ObjectName::from(vec![name]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: Vec::new(),
+        }),
+        within_group: Vec::new(),
+        filter: None,
+        null_treatment: None,
+        over: None,
+    }))
+}
+
+fn unnamed(expr: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+fn named(name: &str, expr: Expr, span: sqlparser::tokenizer::Span) -> FunctionArg {
+    FunctionArg::Named {
+        name: Ident { value: name.to_owned(), quote_style: None, span },
+        arg: FunctionArgExpr::Expr(expr),
+        operator: FunctionArgOperator::RightArrow,
+    }
+}
