@@ -4,4 +4,7 @@
 
 extern crate alloc;
 
+pub mod calendar;
+pub mod decimal;
 pub mod exact;
+pub mod java_double;

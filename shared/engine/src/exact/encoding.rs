@@ -1,7 +1,7 @@
 //! Bytes of exact sums: a two-byte header, then the magnitude without zero bytes at either end.
 //!
 //! Header, little endian: bit 0 = counts of special values follow, bit 1 = negative, bits 2–11 =
-//! position of the first byte (in bytes from the unit), bits 12–15 = number of bytes; 15 = 15 plus
+//! position of the first byte (in bytes from the unit), bits 12–15 = number of bytes; 15 = 15+
 //! a varint that follows. Only the one canonical form is accepted back.
 
 use alloc::vec::Vec;
