@@ -1,0 +1,157 @@
+//! Aggregate functions: the list, and how a call is bound to accumulators.
+//!
+//! Calls are reduced to a few accumulators so that `AVG(v)` and `SUM(v)` share one sum, in state
+//! and on the uplink. An accumulator holds one column of states, one for each pane; its unfinished
+//! form is a typed value ([`Accumulator::partial`]) that merges exactly in any order.
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+
+use crate::{context::Context, slot::Datum, types::DataType};
+
+mod count;
+mod min_max;
+mod moments;
+mod ordered;
+mod sum;
+
+/// What an accumulator keeps; equal kinds over the same column are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Number of rows, or of values that are not NULL.
+    Count,
+    /// Sum that wraps in 64 bits.
+    IntegerSum,
+    /// Sum of decimals in 128 bits; NULL once it overflows.
+    DecimalSum,
+    /// Exact sum of doubles.
+    ExactSum,
+    /// Exact n, Σx, Σx².
+    Moments,
+    /// Smallest value.
+    Min,
+    /// Largest value.
+    Max,
+    /// First value to arrive.
+    First,
+    /// Last value to arrive.
+    Last,
+}
+
+/// How the result comes from the accumulators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The value of the only accumulator.
+    Value,
+    /// The first accumulator's sum over the second one's count.
+    Mean,
+    /// Σ(x − mean)² / n.
+    VarPop,
+    /// Σ(x − mean)² / (n − 1), NULL for one value.
+    VarSamp,
+    /// Root of `VarPop`.
+    StddevPop,
+    /// Root of `VarSamp`.
+    StddevSamp,
+}
+
+/// An aggregate call bound to its argument type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    /// What it needs.
+    pub kinds: Vec<Kind>,
+    /// How the result is made of it.
+    pub finish: Finish,
+    /// Type of the result.
+    pub result: DataType,
+}
+
+/// A named aggregate function.
+pub struct Aggregate {
+    /// Upper-case name.
+    pub name: &'static str,
+    /// Binds it to the type of its argument (`None` for `*`); the error is a lower-case sentence.
+    pub bind: fn(Option<&DataType>) -> Result<Binding, String>,
+}
+
+/// All aggregate functions.
+pub const ALL: &[Aggregate] = &[
+    count::COUNT,
+    sum::SUM,
+    sum::AVG,
+    min_max::MIN,
+    min_max::MAX,
+    moments::STDDEV_POP,
+    moments::STDDEV_SAMP,
+    moments::STDDEV,
+    moments::VAR_POP,
+    moments::VAR_SAMP,
+    moments::VARIANCE,
+    ordered::FIRST_VALUE,
+    ordered::LAST_VALUE,
+];
+
+/// Binds the aggregate of this name, in any case.
+pub fn bind(name: &str, arg: Option<&DataType>) -> Result<Binding, String> {
+    let found = ALL.iter().find(|a| a.name.eq_ignore_ascii_case(name));
+    (found.ok_or_else(|| format!("there is no aggregate function {name}"))?.bind)(arg)
+}
+
+/// A total over a count, in the type of the result.
+pub fn mean(total: Datum, count: i64, arg: Option<&DataType>, result: &DataType) -> Datum {
+    sum::mean(total, count, arg, result)
+}
+
+/// One column of aggregate states, one for each pane. Pane numbers are reused after `clear`.
+pub trait Accumulator: Send {
+    /// Makes room for panes below `count`; called while the number of panes grows to its limit.
+    fn reserve(&mut self, count: usize);
+    /// Empties the state of a pane and gives its symbols back.
+    fn clear(&mut self, pane: usize, context: &mut Context);
+    /// Adds a value (for COUNT(*) any value that is not NULL); NULL is skipped.
+    fn add(&mut self, pane: usize, value: Datum, context: &mut Context);
+    /// Adds the partial of another pane or place.
+    fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context);
+    /// Adds the state of pane `from` to that of pane `into`.
+    fn merge_pane(&mut self, into: usize, from: usize, context: &mut Context);
+    /// The unfinished state, of type [`partial_type`]; bytes lie in the arena.
+    fn partial(&self, pane: usize, context: &mut Context) -> Datum;
+    /// The value, for [`Finish::Value`] and the parts of [`Finish::Mean`].
+    fn value(&self, pane: usize, context: &mut Context) -> Datum;
+    /// The sum that a mean divides: not yet in the width of the result.
+    fn total(&self, pane: usize, context: &mut Context) -> Datum {
+        self.value(pane, context)
+    }
+    /// The other ways to finish.
+    fn moment(&self, pane: usize, finish: Finish) -> Datum {
+        let _ = (pane, finish);
+        Datum::NULL
+    }
+    /// Bytes of one state.
+    fn bytes_per_pane(&self) -> usize;
+}
+
+/// The type of an accumulator's partial.
+pub fn partial_type(kind: Kind, arg: Option<&DataType>) -> DataType {
+    match (kind, arg) {
+        (Kind::Count | Kind::IntegerSum, _) => DataType::BigInt,
+        (Kind::DecimalSum | Kind::ExactSum | Kind::Moments, _) => DataType::Bytes,
+        (_, Some(arg)) => arg.clone(),
+        (_, None) => DataType::Null,
+    }
+}
+
+/// An accumulator of this kind over arguments of this type.
+pub fn accumulator(kind: Kind, arg: Option<&DataType>) -> Box<dyn Accumulator> {
+    let arg = arg.cloned().unwrap_or(DataType::BigInt);
+    match kind {
+        Kind::Count => Box::new(count::Count::default()),
+        Kind::IntegerSum => Box::new(sum::IntegerSum::new(arg)),
+        Kind::DecimalSum => Box::new(sum::DecimalSum::default()),
+        Kind::ExactSum => Box::new(sum::DoubleSum::new(arg)),
+        Kind::Moments => Box::new(moments::Moments::default()),
+        Kind::Min => Box::new(min_max::Extreme::min(arg)),
+        Kind::Max => Box::new(min_max::Extreme::max(arg)),
+        Kind::First => Box::new(ordered::Ordered::first(arg)),
+        Kind::Last => Box::new(ordered::Ordered::last(arg)),
+    }
+}

@@ -1,0 +1,54 @@
+//! COUNT.
+
+use alloc::{vec, vec::Vec};
+
+use super::{Accumulator, Aggregate, Binding, Finish, Kind};
+use crate::{context::Context, slot::Datum, types::DataType};
+
+/// `COUNT(*)` and `COUNT(x)`.
+pub(super) const COUNT: Aggregate = Aggregate {
+    name: "COUNT",
+    bind: |_| {
+        let result = DataType::BigInt;
+        Ok(Binding { kinds: vec![Kind::Count], finish: Finish::Value, result })
+    },
+};
+
+#[derive(Default)]
+pub(super) struct Count {
+    counts: Vec<i64>,
+}
+
+impl Accumulator for Count {
+    fn reserve(&mut self, count: usize) {
+        self.counts.resize(count.max(self.counts.len()), 0);
+    }
+
+    fn clear(&mut self, pane: usize, _: &mut Context) {
+        self.counts[pane] = 0;
+    }
+
+    fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
+        self.counts[pane] += i64::from(!value.null);
+    }
+
+    fn merge(&mut self, pane: usize, partial: Datum, _: &mut Context) {
+        self.counts[pane] = self.counts[pane].saturating_add(partial.slot.as_i64());
+    }
+
+    fn merge_pane(&mut self, into: usize, from: usize, _: &mut Context) {
+        self.counts[into] += self.counts[from];
+    }
+
+    fn partial(&self, pane: usize, _: &mut Context) -> Datum {
+        Datum::i64(self.counts[pane])
+    }
+
+    fn value(&self, pane: usize, _: &mut Context) -> Datum {
+        Datum::i64(self.counts[pane])
+    }
+
+    fn bytes_per_pane(&self) -> usize {
+        size_of::<i64>()
+    }
+}

@@ -1,0 +1,22 @@
+//! The order of values of one type, as comparison operators, MIN and MAX see it.
+
+use core::cmp::Ordering;
+
+use crate::{context::Context, slot::Slot, types::DataType};
+
+/// Compares two values of `data_type` that are not NULL. NaN is greater than every number, as in
+/// Java's `Double.compare`; texts are compared by their bytes.
+pub fn compare(a: Slot, b: Slot, data_type: &DataType, context: &Context) -> Ordering {
+    match data_type {
+        DataType::Float | DataType::Double => {
+            let (a, b) = (a.as_f64(), b.as_f64());
+            a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+        }
+        DataType::Decimal { .. } => a.as_i128().cmp(&b.as_i128()),
+        DataType::Timestamp(_) | DataType::TimestampLtz(_) => {
+            a.as_i64().cmp(&b.as_i64()).then(a.nanos().cmp(&b.nanos()))
+        }
+        t if t.is_referring() => context.bytes(a).cmp(context.bytes(b)),
+        _ => a.as_i64().cmp(&b.as_i64()),
+    }
+}

@@ -1,0 +1,202 @@
+//! What a planner hands to the engine: scans, steps and outputs of one fragment, as plain data.
+//!
+//! Steps stand in topological order; a step reads scans or earlier steps. Columns are referred to
+//! by position. Everything is already typed and checked.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    expr::Expr,
+    types::{DataType, Field, Schema},
+};
+
+/// The part of a plan that one place runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fragment {
+    /// Where rows come in.
+    pub scans: Vec<Scan>,
+    /// What happens to them.
+    pub steps: Vec<Step>,
+    /// Where rows go out.
+    pub outputs: Vec<Output>,
+}
+
+/// Rows of one source table, or of one exchange from another fragment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scan {
+    /// Table name, or name of the exchange.
+    pub name: String,
+    /// Columns as decoded; the decoder fills exactly these.
+    pub decoded: Schema,
+    /// Columns computed from the decoded and the earlier computed ones, appended in order.
+    pub computed: Vec<(Field, Expr)>,
+    /// Event time and its watermark, if the table has one. For an exchange `None`: its watermarks
+    /// come with the frames.
+    pub watermark: Option<Watermark>,
+    /// A time stamp further ahead of the trusted clock than this never moves the watermark, and its
+    /// row is set aside; `None` for bounded sources.
+    pub future_max_ms: Option<i64>,
+}
+
+/// `WATERMARK FOR rowtime AS expr`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watermark {
+    /// Position of the event-time column among decoded and computed columns.
+    pub rowtime: usize,
+    /// The watermark of a row, over decoded and computed columns; a timestamp.
+    pub expr: Expr,
+}
+
+impl Scan {
+    /// Decoded and computed columns.
+    pub fn schema(&self) -> Schema {
+        let computed = self.computed.iter().map(|(field, _)| field.clone());
+        Schema::new(self.decoded.fields.iter().cloned().chain(computed).collect())
+    }
+}
+
+/// Where a step or an output reads from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The scan of this number.
+    Scan(usize),
+    /// The step of this number.
+    Step(usize),
+}
+
+/// One operator's place in the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Unique and stable name, for state, metrics and messages (for example `dedup-1`).
+    pub name: String,
+    /// Port 0, and port 1 of a join.
+    pub inputs: Vec<Input>,
+    /// What it does.
+    pub operator: OperatorSpec,
+    /// Columns of its output.
+    pub schema: Schema,
+    /// Number of the output that takes its late rows, if the pipeline names one.
+    pub late_output: Option<usize>,
+}
+
+/// The operators with their parameters; one variant, one file in [`crate::operators`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum OperatorSpec {
+    /// Keeps rows for which the predicate is TRUE.
+    Filter(Expr),
+    /// Computes new columns.
+    Project(Vec<Expr>),
+    /// Keeps the first row by event time of each key.
+    DedupFirst(DedupSpec),
+    /// Appends `window_start`, `window_end` (TIMESTAMP(3)) and `window_time` to each row; a row of
+    /// a hopping window appears once for each window. Late rows pass, as in Flink.
+    WindowAssign(WindowSpec),
+    /// Aggregates per window and key.
+    WindowAggregate(WindowAggregateSpec),
+    /// One row for each element of an array column, appended as a new last column.
+    Unnest {
+        /// The array column.
+        column: usize,
+    },
+}
+
+/// Parameters of the first-row deduplication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DedupSpec {
+    /// Key columns.
+    pub key: Vec<usize>,
+    /// Event-time column.
+    pub rowtime: usize,
+    /// The key determines the event time, so that a repeat of an emitted row is late in any case:
+    /// entries behind the watermark are dropped.
+    pub key_holds_time: bool,
+    /// `table.exec.state.ttl` in event time: entries this far behind the watermark are forgotten.
+    pub ttl_ms: Option<i64>,
+}
+
+/// Tumbling (`slide_ms == size_ms`) or hopping windows, `[start, start + size)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowSpec {
+    /// Event-time column of the input.
+    pub rowtime: usize,
+    /// Length of a window in ms.
+    pub size_ms: i64,
+    /// Distance of window starts in ms; divides `size_ms` for an aggregate.
+    pub slide_ms: i64,
+    /// Shift of all windows from the epoch in ms.
+    pub offset_ms: i64,
+}
+
+/// Which half of an aggregation a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Rows in, results out: all in one place.
+    Complete,
+    /// Rows in, mergeable partials out (the edge).
+    Partial,
+    /// Partials in, results out, corrected when partials come late (the core).
+    Merge {
+        /// How long after its end a window can be corrected, in ms.
+        correction_ms: i64,
+    },
+}
+
+/// Parameters of a window aggregation. In phase `Merge` the input is what phase `Partial` of the
+/// same aggregation emits ([`crate::operators::window_aggregate::partial_schema`]); `keys`, `rowtime`
+/// and the aggregates' columns still refer to the input of the partial phase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowAggregateSpec {
+    /// The windows.
+    pub window: WindowSpec,
+    /// Group-key columns of the input.
+    pub keys: Vec<usize>,
+    /// Their types.
+    pub key_types: Vec<DataType>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateSpec>,
+    /// Which half.
+    pub phase: Phase,
+    /// Type of `window_time`: that of the event-time column.
+    pub time_type: DataType,
+}
+
+// Output of `Complete` and `Merge`: the keys, the aggregates, `window_start`, `window_end`
+// (TIMESTAMP(3)), `window_time` (`time_type`), `$revision` (INT; 0 for the first result).
+
+/// One aggregate call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AggregateSpec {
+    /// Upper-case name.
+    pub function: String,
+    /// Argument column and its type; `None` for COUNT(*).
+    pub arg: Option<(usize, DataType)>,
+    /// Boolean column of the FILTER clause.
+    pub filter: Option<usize>,
+}
+
+/// Where rows leave the fragment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Name of the sink table or of the exchange.
+    pub name: String,
+    /// What feeds it; for a late-row output the step whose late rows it takes.
+    pub input: Input,
+    /// Expressions over the input's columns (over the step's *input* columns for late rows) that
+    /// give the output's columns; `None` passes all of them.
+    pub columns: Option<Vec<Expr>>,
+    /// Columns after `columns`.
+    pub schema: Schema,
+    /// What kind of rows it takes.
+    pub kind: OutputKind,
+}
+
+/// What an output takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// The rows of its input.
+    Rows,
+    /// The rows of its input, and its watermark, for the other fragment.
+    Exchange,
+    /// The late rows of the step; fed through [`Step::late_output`] only.
+    Late,
+}

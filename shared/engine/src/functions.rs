@@ -1,0 +1,60 @@
+//! Scalar functions: the list, and how one is bound to argument types.
+//!
+//! A function is one entry: a name and a `bind` that, given the argument types, says what types it
+//! wants (the planner inserts casts), what it returns and how it is computed. Operators are
+//! functions named by their sign. Special forms that evaluate lazily are in [`crate::expr`].
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+
+use crate::{context::Context, expr::Literal, slot::Datum, types::DataType};
+
+/// An argument as `bind` sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arg<'a> {
+    /// Its type before any cast.
+    pub data_type: &'a DataType,
+    /// Its value, when it is a constant.
+    pub literal: Option<&'a Literal>,
+}
+
+/// Computes a function from its arguments.
+pub type Eval = Box<dyn Fn(&[Datum], &mut Context) -> Datum + Send + Sync>;
+
+/// A function bound to argument types.
+pub struct Binding {
+    /// The types that the arguments must have, one for each.
+    pub args: Vec<DataType>,
+    /// The type of the result.
+    pub result: DataType,
+    /// Whether any NULL argument makes the result NULL without a call of `eval`.
+    pub is_strict: bool,
+    /// The computation; a failure sets [`Context::fault`] and returns NULL.
+    pub eval: Eval,
+}
+
+/// A named function.
+pub struct Function {
+    /// Upper-case name, or the sign of an operator.
+    pub name: &'static str,
+    /// Binds it; the error is a lower-case sentence without position.
+    pub bind: fn(&[Arg<'_>]) -> Result<Binding, String>,
+}
+
+/// The lists of all kinds of functions; a new kind is one line.
+const LISTS: &[&[Function]] = &[];
+
+/// All functions.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    LISTS.iter().copied().flatten()
+}
+
+/// The function of this name, in any case.
+pub fn find(name: &str) -> Option<&'static Function> {
+    all().find(|f| f.name.eq_ignore_ascii_case(name))
+}
+
+/// Finds and binds in one step.
+pub fn bind(name: &str, args: &[Arg<'_>]) -> Result<Binding, String> {
+    let function = find(name).ok_or_else(|| format!("there is no function {name}"))?;
+    (function.bind)(args)
+}

@@ -1,0 +1,217 @@
+//! Key tuples in keyed state: each distinct tuple once, as a dense number.
+//!
+//! Texts of a key become symbols. A tuple is counted by reference and leaves with the last one.
+
+use alloc::{vec, vec::Vec};
+use hashbrown::HashTable;
+
+use crate::{
+    context::Context,
+    hash::mix,
+    row::Row,
+    slot::{BytesRef, Slot},
+    types::DataType,
+};
+
+/// Number of a key in its table.
+pub type KeyId = u32;
+
+/// Distinct key tuples.
+pub struct KeyTable {
+    types: Vec<DataType>,
+    slots: Vec<Slot>,
+    nulls: Vec<u64>,
+    references: Vec<u32>,
+    index: HashTable<KeyId>,
+    free: Vec<KeyId>,
+    keys_max: usize,
+    probe: Vec<Slot>,
+    probe_nulls: u64,
+}
+
+fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
+    slots.iter().fold(nulls, |hash, slot| mix(mix(hash, slot.0[0]), slot.0[1]))
+}
+
+impl KeyTable {
+    /// An empty table for keys of these types.
+    pub fn new(types: Vec<DataType>, keys_max: usize) -> Self {
+        KeyTable {
+            probe: vec![Slot::ZERO; types.len()],
+            types,
+            slots: Vec::new(),
+            nulls: Vec::new(),
+            references: Vec::new(),
+            index: HashTable::new(),
+            free: Vec::new(),
+            keys_max,
+            probe_nulls: 0,
+        }
+    }
+
+    /// The key of `row` in these columns, if it is in the table; remembers it as the probe for a
+    /// following [`insert`](KeyTable::insert). A text that is no symbol yet becomes one: whoever
+    /// does not insert calls [`discard_probe`](KeyTable::discard_probe). `Err` when the symbol
+    /// table is full.
+    pub fn find(
+        &mut self,
+        row: Row<'_>,
+        columns: &[usize],
+        cx: &mut Context,
+    ) -> Result<Option<KeyId>, ()> {
+        self.probe_nulls = 0;
+        for (index, &column) in columns.iter().enumerate() {
+            let datum = row.datum(column);
+            self.probe_nulls |= u64::from(datum.null) << index;
+            let mut slot = if datum.null { Slot::ZERO } else { datum.slot };
+            if !datum.null
+                && self.types[index].is_referring()
+                && let BytesRef::Arena(offset, len) = slot.bytes_ref()
+            {
+                let id = cx.symbols.intern(cx.arena.get(offset, len));
+                let Some(id) = id else {
+                    self.probe_nulls |= u64::MAX << index;
+                    self.discard_probe(cx);
+                    return Err(());
+                };
+                slot = Slot::symbol(id);
+            }
+            self.probe[index] = slot;
+        }
+        Ok(self.find_probe())
+    }
+
+    fn find_probe(&self) -> Option<KeyId> {
+        let hash = hash_key(&self.probe, self.probe_nulls);
+        self.index.find(hash, |&id| self.is_probe(id)).copied()
+    }
+
+    fn is_probe(&self, id: KeyId) -> bool {
+        self.nulls[id as usize] == self.probe_nulls && *self.key(id) == *self.probe
+    }
+
+    /// Gives symbols back that the probe alone made.
+    pub fn discard_probe(&mut self, cx: &mut Context) {
+        for (index, data_type) in self.types.iter().enumerate() {
+            if data_type.is_referring()
+                && self.probe_nulls >> index & 1 == 0
+                && let BytesRef::Symbol(id) = self.probe[index].bytes_ref()
+            {
+                cx.symbols.discard(id);
+            }
+        }
+    }
+
+    /// Puts the probe into the table, without reference; `None` at the limit.
+    pub fn insert(&mut self, cx: &mut Context) -> Option<KeyId> {
+        if self.index.len() >= self.keys_max {
+            self.discard_probe(cx);
+            return None;
+        }
+        for symbol in symbols(&self.types, &self.probe, self.probe_nulls) {
+            cx.symbols.retain(symbol);
+        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            let id = KeyId::try_from(self.nulls.len()).expect("keys_max fits 32 bits");
+            self.slots.resize(self.slots.len() + self.types.len(), Slot::ZERO);
+            self.nulls.push(0);
+            self.references.push(0);
+            id
+        });
+        let stride = self.types.len();
+        let at = id as usize * stride;
+        self.slots[at..at + stride].copy_from_slice(&self.probe);
+        self.nulls[id as usize] = self.probe_nulls;
+        self.references[id as usize] = 0;
+        let hash = hash_key(&self.probe, self.probe_nulls);
+        let (slots, nulls) = (&self.slots, &self.nulls);
+        self.index.insert_unique(hash, id, |&id| {
+            let at = id as usize * stride;
+            hash_key(&slots[at..at + stride], nulls[id as usize])
+        });
+        Some(id)
+    }
+
+    /// Finds or inserts a key that is being restored: symbols or plain values.
+    pub fn restore(&mut self, slots: &[Slot], nulls: u64, cx: &mut Context) -> Option<KeyId> {
+        self.probe.copy_from_slice(slots);
+        self.probe_nulls = nulls;
+        self.find_probe().or_else(|| self.insert(cx))
+    }
+
+    /// Counts one more reference.
+    pub fn retain(&mut self, id: KeyId) {
+        self.references[id as usize] += 1;
+    }
+
+    /// Takes a reference back; the last one removes the key.
+    pub fn release(&mut self, id: KeyId, cx: &mut Context) {
+        let references = &mut self.references[id as usize];
+        assert!(*references > 0, "a key is released once for each retain");
+        *references -= 1;
+        if *references > 0 {
+            return;
+        }
+        let stride = self.types.len();
+        let at = id as usize * stride;
+        let key = &self.slots[at..at + stride];
+        let nulls = self.nulls[id as usize];
+        if let Ok(found) = self.index.find_entry(hash_key(key, nulls), |&i| i == id) {
+            found.remove();
+        }
+        for symbol in symbols(&self.types, key, nulls) {
+            cx.symbols.release(symbol);
+        }
+        self.free.push(id);
+    }
+
+    /// The values of a key.
+    pub fn key(&self, id: KeyId) -> &[Slot] {
+        let stride = self.types.len();
+        let at = id as usize * stride;
+        &self.slots[at..at + stride]
+    }
+
+    /// The NULL bitmap of a key.
+    pub fn nulls(&self, id: KeyId) -> u64 {
+        self.nulls[id as usize]
+    }
+
+    /// Types of the key columns.
+    pub fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
+    /// Keys in the table.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Bytes at the limit.
+    pub fn memory_bytes_max(&self) -> usize {
+        let per_key = self.types.len() * size_of::<Slot>() + size_of::<u64>() + 3 * 4 + 2;
+        self.keys_max * per_key * 8 / 7
+    }
+}
+
+/// The symbols that a tuple refers to.
+pub fn symbols(
+    types: &[DataType],
+    slots: &[Slot],
+    nulls: u64,
+) -> impl Iterator<Item = crate::symbols::SymbolId> {
+    types.iter().zip(slots).enumerate().filter_map(move |(index, (data_type, slot))| {
+        if !data_type.is_referring() || nulls >> index & 1 == 1 {
+            return None;
+        }
+        match slot.bytes_ref() {
+            BytesRef::Symbol(id) => Some(id),
+            BytesRef::Arena(..) => None,
+        }
+    })
+}

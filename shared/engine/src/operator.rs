@@ -1,0 +1,266 @@
+//! The contract of an operator, and the emitter through which it calls the next stage.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::fmt;
+
+use crate::{
+    context::{Context, Fault},
+    row::Row,
+};
+
+/// Milliseconds since the Unix epoch, UTC.
+pub type Timestamp = i64;
+
+/// The watermark before anything is known.
+pub const WATERMARK_MIN: Timestamp = i64::MIN;
+/// The watermark after the end of input.
+pub const WATERMARK_MAX: Timestamp = i64::MAX;
+
+/// Input of a step: 0, or 1 for the right side of a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(pub u8);
+
+/// Whether `advance` has finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All that was due is emitted.
+    Done,
+    /// The output is full: drain it and call again.
+    More,
+}
+
+/// Why a row left the stream on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Its event time is behind the watermark by the operator's own rule.
+    Late,
+    /// Its key was seen before.
+    Repeat,
+    /// It is late beyond the time in which results can be corrected.
+    BeyondCorrection,
+    /// It would correct a result of a sink that takes only new rows.
+    Correction,
+    /// An old entry was forgotten to make room for it; the row itself went on.
+    Evicted,
+    /// Set aside with a fault.
+    Fault(Fault),
+}
+
+impl Reason {
+    /// The word used in counters, side outputs and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Late => "late",
+            Reason::Repeat => "repeat",
+            Reason::BeyondCorrection => "beyond-correction-horizon",
+            Reason::Correction => "correction",
+            Reason::Evicted => "evicted",
+            Reason::Fault(fault) => fault.as_str(),
+        }
+    }
+}
+
+/// Stored state that does not fit the operator: of another plan, or damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreError(pub String);
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for RestoreError {}
+
+/// Takes the changes of one operator's state since the last checkpoint.
+pub trait StateWriter {
+    /// Sets (`Some`) or deletes (`None`) one entry.
+    fn entry(&mut self, key: &[u8], value: Option<&[u8]>);
+    /// Sets what is kept on disk only, by time; replaces an earlier value.
+    fn cold(&mut self, time: Timestamp, value: &[u8]);
+}
+
+/// A step at work. Calls do a bounded amount of work; none touches clock, randomness or I/O.
+pub trait Operator: Send {
+    /// Takes a row; emits at most [`fanout_max`](Operator::fanout_max) rows.
+    fn push(&mut self, port: Port, row: Row<'_>, out: &mut Emitter<'_>);
+
+    /// Rows that one `push` may emit.
+    fn fanout_max(&self) -> usize {
+        1
+    }
+
+    /// Emits what is due at `watermark`. Between `More` and `Done` no row is pushed.
+    fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
+        let _ = (watermark, out);
+        Progress::Done
+    }
+
+    /// The lowest watermark at which `advance` has something to do.
+    fn due(&self) -> Timestamp {
+        WATERMARK_MAX
+    }
+
+    /// Writes what changed since the last call, or everything.
+    fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
+        let _ = (full, context, write);
+    }
+
+    /// Takes back one entry of a checkpoint; later ones replace earlier ones.
+    fn restore(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        context: &mut Context,
+    ) -> Result<(), RestoreError> {
+        let _ = (key, value, context);
+        Err(RestoreError("this operator has no state".into()))
+    }
+
+    /// All entries are back; the step's watermark was `watermark`.
+    fn restored(&mut self, watermark: Timestamp, context: &mut Context) {
+        let _ = (watermark, context);
+    }
+
+    /// The time under which cold state must be loaded before this row may be pushed.
+    fn cold_wanted(&self, row: Row<'_>, watermark: Timestamp) -> Option<Timestamp> {
+        let _ = (row, watermark);
+        None
+    }
+
+    /// Takes the cold state stored under `time`; `None` when there is none.
+    fn cold_load(
+        &mut self,
+        time: Timestamp,
+        value: Option<&[u8]>,
+        context: &mut Context,
+    ) -> Result<(), RestoreError> {
+        let _ = (time, value, context);
+        Ok(())
+    }
+
+    /// The largest memory this operator can come to hold, in bytes.
+    fn memory_bytes_max(&self) -> usize;
+}
+
+/// Where the rows of a fragment go; implemented by whoever drives the pipeline.
+pub trait Collector {
+    /// A row of output number `output`.
+    fn row(&mut self, output: usize, row: Row<'_>, context: &mut Context);
+    /// The watermark of an exchange rose.
+    fn watermark(&mut self, output: usize, watermark: Timestamp);
+    /// A row left the stream at step `step` (`None`: at a scan).
+    fn dropped(&mut self, step: Option<usize>, reason: Reason, row: Row<'_>, context: &Context);
+    /// Whether there is room for one more fan-out.
+    fn has_room(&self) -> bool;
+}
+
+/// What a stage's rows go to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Stage(usize, Port),
+    Output(usize),
+}
+
+/// A step, its place and its watermark.
+pub(crate) struct Stage {
+    pub(crate) operator: Box<dyn Operator>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) late_output: Option<usize>,
+    pub(crate) watermark: Timestamp,
+}
+
+/// An output's own projection.
+pub(crate) struct OutputStage {
+    pub(crate) columns: Option<Vec<crate::expr::Program>>,
+}
+
+/// Calls the stages after the present one.
+pub struct Emitter<'a> {
+    pub(crate) later: &'a mut [Stage],
+    pub(crate) base: usize,
+    pub(crate) targets: &'a [Target],
+    pub(crate) late_output: Option<usize>,
+    pub(crate) outputs: &'a [OutputStage],
+    pub(crate) collector: &'a mut dyn Collector,
+    pub(crate) step: Option<usize>,
+    /// The watermark of this step: all rows it was pushed so far came before anything later.
+    pub watermark: Timestamp,
+    /// Texts, symbols and the pending fault.
+    pub context: &'a mut Context,
+}
+
+impl Emitter<'_> {
+    /// Hands a row to everything that reads this step.
+    pub fn emit(&mut self, row: Row<'_>) {
+        for target in self.targets {
+            let mark = self.context.arena.mark();
+            match *target {
+                Target::Stage(index, port) => self.push_stage(index, port, row),
+                Target::Output(index) => self.push_output(index, row),
+            }
+            self.context.arena.release(mark);
+        }
+    }
+
+    /// Sets a late row aside: counted, and to the pipeline's late table if there is one.
+    pub fn late(&mut self, row: Row<'_>) {
+        self.drop_row(Reason::Late, row);
+        if let Some(output) = self.late_output {
+            let mark = self.context.arena.mark();
+            self.push_output(output, row);
+            self.context.arena.release(mark);
+        }
+    }
+
+    /// Counts a row that leaves the stream.
+    pub fn drop_row(&mut self, reason: Reason, row: Row<'_>) {
+        self.collector.dropped(self.step, reason, row, self.context);
+    }
+
+    /// Takes the pending fault; if there is one, `row` becomes a dead letter.
+    pub fn take_fault(&mut self, row: Row<'_>) -> bool {
+        match self.context.fault.take() {
+            Some(fault) => {
+                self.drop_row(Reason::Fault(fault), row);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether one more row may be emitted from `advance`.
+    pub fn has_room(&self) -> bool {
+        self.collector.has_room()
+    }
+
+    fn push_stage(&mut self, index: usize, port: Port, row: Row<'_>) {
+        let (before, later) = self.later.split_at_mut(index - self.base + 1);
+        let stage = before.last_mut().expect("split after at least one stage");
+        let mut out = Emitter {
+            later,
+            base: index + 1,
+            targets: &stage.targets,
+            late_output: stage.late_output,
+            outputs: self.outputs,
+            collector: self.collector,
+            step: Some(index),
+            watermark: stage.watermark,
+            context: self.context,
+        };
+        stage.operator.push(port, row, &mut out);
+    }
+
+    fn push_output(&mut self, index: usize, row: Row<'_>) {
+        let Some(columns) = &self.outputs[index].columns else {
+            return self.collector.row(index, row, self.context);
+        };
+        let mut slots = [crate::slot::Slot::ZERO; crate::limits::FIELDS_MAX];
+        let nulls = crate::operators::project::eval_into(columns, row, self.context, &mut slots);
+        if self.take_fault(row) {
+            return;
+        }
+        let projected = Row { slots: &slots[..columns.len()], nulls, change: row.change };
+        self.collector.row(index, projected, self.context);
+    }
+}

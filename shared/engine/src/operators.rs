@@ -1,0 +1,40 @@
+//! The list of operators: one variant of [`OperatorSpec`], one file, one line.
+
+use alloc::boxed::Box;
+
+use crate::{
+    expr::CompileError,
+    fragment::{OperatorSpec, Step},
+    limits::Limits,
+    operator::Operator,
+    types::Schema,
+};
+
+pub mod dedup_first;
+pub mod filter;
+pub mod project;
+pub mod unnest;
+pub mod window_aggregate;
+pub mod window_assign;
+
+/// Makes the operator of a step. `input` is the schema of port 0.
+pub fn build(
+    step: &Step,
+    input: &Schema,
+    limits: &Limits,
+) -> Result<Box<dyn Operator>, CompileError> {
+    Ok(match &step.operator {
+        OperatorSpec::Filter(predicate) => Box::new(filter::Filter::new(predicate)?),
+        OperatorSpec::Project(columns) => Box::new(project::Project::new(columns)?),
+        OperatorSpec::DedupFirst(spec) => {
+            Box::new(dedup_first::DedupFirst::new(spec, input, limits))
+        }
+        OperatorSpec::WindowAssign(spec) => {
+            Box::new(window_assign::WindowAssign::new(spec, input.len()))
+        }
+        OperatorSpec::WindowAggregate(spec) => {
+            Box::new(window_aggregate::WindowAggregate::new(spec, limits)?)
+        }
+        OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),
+    })
+}

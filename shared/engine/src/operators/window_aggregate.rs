@@ -1,0 +1,325 @@
+//! Aggregation per window and key, whole or as one half of a cut.
+//!
+//! The unit of state is a pane: one slice of time and one key, with a state of each accumulator. A
+//! tumbling window is one slice; a hopping window is made of the slices that it covers, so a row
+//! updates one pane whatever the number of windows it belongs to.
+//!
+//! - `Complete` fires finished rows when the watermark passes a window's end.
+//! - `Partial` (edge) hands panes over as soon as their first window closes. A row that is late for
+//!   that window but counts in a later one starts another pane, marked with the first window it
+//!   counts in: the core needs no knowledge of the gateway's watermark.
+//! - `Merge` (core) adds partials up, fires, keeps closed slices as cold state and corrects results
+//!   when a partial comes after its window fired.
+//!
+//! A row is late when the last window it belongs to has ended: `window_end - 1 <= watermark`. Rows
+//! of one firing come in order of their pane's first row. It does not know sessions.
+
+use alloc::{boxed::Box, format, vec, vec::Vec};
+
+use crate::{
+    aggregate::{self, Finish, Kind},
+    context::{Context, Fault},
+    expr::CompileError,
+    fragment::{Phase, WindowAggregateSpec},
+    limits::{AGGREGATES_MAX, FIELDS_MAX, Limits, SLICES_PER_WINDOW_MAX},
+    operator::{
+        Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp,
+        WATERMARK_MAX,
+    },
+    operators::window_assign::window_start,
+    row::Row,
+    slot::{Datum, Slot},
+    types::{DataType, Field, Schema},
+};
+
+mod fire;
+mod merge;
+mod panes;
+mod state;
+
+use fire::Firing;
+use panes::{PaneId, Panes};
+
+/// Columns that follow keys and aggregates in a result: start, end, time, revision.
+pub const RESULT_COLUMNS_COUNT: usize = 4;
+
+/// One accumulator of the step: what, of which column, under which condition.
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    kind: Kind,
+    arg: Option<(usize, DataType)>,
+    filter: Option<usize>,
+}
+
+/// How one aggregate call is finished: positions among the parts.
+struct Call {
+    parts: Vec<usize>,
+    finish: Finish,
+    result: DataType,
+}
+
+/// The operator.
+pub struct WindowAggregate {
+    spec: WindowAggregateSpec,
+    parts: Vec<Part>,
+    calls: Vec<Call>,
+    panes: Panes,
+    /// End of the last window that has fired.
+    fired: Timestamp,
+    due: Timestamp,
+    firing: Option<Firing>,
+    slots: Box<[Slot]>,
+    restoring: state::Restoring,
+}
+
+/// Reduces the calls of `spec` to shared parts.
+fn bind(spec: &WindowAggregateSpec) -> Result<(Vec<Part>, Vec<Call>), CompileError> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut calls = Vec::new();
+    for call in &spec.aggregates {
+        let arg_type = call.arg.as_ref().map(|(_, t)| t);
+        let bound = aggregate::bind(&call.function, arg_type).map_err(CompileError)?;
+        let positions = bound.kinds.iter().map(|&kind| {
+            let part = Part { kind, arg: call.arg.clone(), filter: call.filter };
+            parts.iter().position(|p| *p == part).unwrap_or_else(|| {
+                parts.push(part);
+                parts.len() - 1
+            })
+        });
+        let positions = positions.collect();
+        calls.push(Call { parts: positions, finish: bound.finish, result: bound.result });
+    }
+    Ok((parts, calls))
+}
+
+/// Columns that cross the uplink for `spec`: keys, slice start, end of the first window that the
+/// partial counts in, then one column for each shared accumulator.
+pub fn partial_schema(
+    spec: &WindowAggregateSpec,
+    key_names: &[&str],
+) -> Result<Schema, CompileError> {
+    let (parts, _) = bind(spec)?;
+    let keys = spec.key_types.iter().zip(key_names);
+    let mut fields: Vec<_> = keys.map(|(t, name)| Field::new(*name, t.clone())).collect();
+    for name in ["$slice_start", "$from_end"] {
+        fields.push(Field::new(name, DataType::Timestamp(3)));
+    }
+    for (index, part) in parts.iter().enumerate() {
+        let data_type = aggregate::partial_type(part.kind, part.arg.as_ref().map(|(_, t)| t));
+        fields.push(Field::new(format!("${}{index}", kind_name(part.kind)), data_type));
+    }
+    Ok(Schema::new(fields))
+}
+
+/// Columns of the results of `spec`, in the phases `Complete` and `Merge`.
+pub fn result_schema(
+    spec: &WindowAggregateSpec,
+    key_names: &[&str],
+    aggregate_names: &[&str],
+) -> Result<Schema, CompileError> {
+    let (_, calls) = bind(spec)?;
+    let keys = spec.key_types.iter().zip(key_names);
+    let mut fields: Vec<_> = keys.map(|(t, name)| Field::new(*name, t.clone())).collect();
+    for (call, name) in calls.iter().zip(aggregate_names) {
+        fields.push(Field::new(*name, call.result.clone()));
+    }
+    fields.push(Field::new("window_start", DataType::Timestamp(3)));
+    fields.push(Field::new("window_end", DataType::Timestamp(3)));
+    fields.push(Field::new("window_time", spec.time_type.clone()));
+    fields.push(Field::new("$revision", DataType::Int));
+    Ok(Schema::new(fields))
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Count => "count",
+        Kind::IntegerSum | Kind::DecimalSum | Kind::ExactSum => "sum",
+        Kind::Moments => "moments",
+        Kind::Min => "min",
+        Kind::Max => "max",
+        Kind::First => "first",
+        Kind::Last => "last",
+    }
+}
+
+impl WindowAggregate {
+    /// The operator for `spec`.
+    pub fn new(spec: &WindowAggregateSpec, limits: &Limits) -> Result<Self, CompileError> {
+        let window = &spec.window;
+        let slices = window.size_ms / window.slide_ms;
+        if window.size_ms % window.slide_ms != 0 {
+            return Err(CompileError(
+                "the size of a hopping window is a multiple of its slide".into(),
+            ));
+        }
+        if usize::try_from(slices).map_or(true, |n| n > SLICES_PER_WINDOW_MAX) {
+            return Err(CompileError(format!(
+                "a window has at most {SLICES_PER_WINDOW_MAX} slices"
+            )));
+        }
+        let (parts, calls) = bind(spec)?;
+        let width = spec.keys.len() + parts.len().max(calls.len()) + RESULT_COLUMNS_COUNT;
+        if calls.len() > AGGREGATES_MAX || width > FIELDS_MAX {
+            return Err(CompileError(format!("one step has at most {AGGREGATES_MAX} aggregates")));
+        }
+        Ok(WindowAggregate {
+            panes: Panes::new(spec.key_types.clone(), &parts, slices, limits.panes_max),
+            spec: spec.clone(),
+            parts,
+            calls,
+            fired: Timestamp::MIN,
+            due: WATERMARK_MAX,
+            firing: None,
+            slots: vec![Slot::ZERO; width].into(),
+            restoring: state::Restoring::new(),
+        })
+    }
+
+    /// End of the last window that a watermark has closed.
+    fn closed_end(&self, watermark: Timestamp) -> Timestamp {
+        match watermark {
+            WATERMARK_MAX => WATERMARK_MAX,
+            w if w < crate::pipeline::TIME_MIN => Timestamp::MIN,
+            w => window_start(w + 1, &self.spec.window),
+        }
+    }
+
+    fn push_row(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
+        let window = &self.spec.window;
+        let slice = window_start(row.slots[window.rowtime].as_i64(), window);
+        if slice + window.size_ms - 1 <= out.watermark {
+            out.late(row);
+            return;
+        }
+        let from = match self.spec.phase {
+            Phase::Partial => {
+                let closed = self.closed_end(out.watermark);
+                (slice + window.slide_ms).max(closed.saturating_add(window.slide_ms))
+            }
+            _ => 0,
+        };
+        let Some(pane) = self.pane(row, slice, from, out) else {
+            out.drop_row(Reason::Fault(Fault::StateFull), row);
+            return;
+        };
+        let columns = self.parts.iter().zip(&mut self.panes.accumulators);
+        for (part, accumulator) in columns {
+            if part.filter.is_some_and(|column| !row.datum(column).is_true()) {
+                continue;
+            }
+            let value = part.arg.as_ref().map_or(Datum::bool(true), |(c, _)| row.datum(*c));
+            accumulator.add(pane as usize, value, out.context);
+        }
+    }
+
+    /// The pane of a row, new if need be.
+    fn pane(
+        &mut self,
+        row: Row<'_>,
+        slice: Timestamp,
+        from: Timestamp,
+        out: &mut Emitter<'_>,
+    ) -> Option<PaneId> {
+        let keys: &[usize] = match self.spec.phase {
+            Phase::Merge { .. } => panes::leading(self.spec.keys.len()),
+            _ => &self.spec.keys,
+        };
+        let (pane, is_new) = self.panes.find_or_insert(row, keys, slice, from, out.context)?;
+        if is_new {
+            self.fired = self.fired.max(self.closed_end(out.watermark));
+            self.due = self.next_due();
+        }
+        Some(pane)
+    }
+
+    /// The watermark at which the next window or slice is due.
+    fn next_due(&self) -> Timestamp {
+        let Some(first) = self.panes.first_open() else {
+            return WATERMARK_MAX;
+        };
+        match self.spec.phase {
+            Phase::Partial => self.panes.first_from().saturating_sub(1),
+            _ => self.next_end(first).saturating_sub(1),
+        }
+    }
+
+    /// End of the next window that holds data, given the first slice that has some.
+    fn next_end(&self, first: Timestamp) -> Timestamp {
+        let slide = self.spec.window.slide_ms;
+        first.saturating_add(slide).max(self.fired.saturating_add(slide))
+    }
+}
+
+impl Operator for WindowAggregate {
+    fn push(&mut self, _: Port, row: Row<'_>, out: &mut Emitter<'_>) {
+        assert!(self.firing.is_none(), "no row is pushed while a window fires");
+        match self.spec.phase {
+            Phase::Merge { correction_ms } => self.push_partial(row, correction_ms, out),
+            _ => self.push_row(row, out),
+        }
+        out.take_fault(row);
+    }
+
+    fn fanout_max(&self) -> usize {
+        let slices = self.spec.window.size_ms / self.spec.window.slide_ms;
+        match self.spec.phase {
+            Phase::Merge { .. } => usize::try_from(2 * slices).unwrap_or(usize::MAX),
+            _ => 1,
+        }
+    }
+
+    fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
+        let progress = match self.spec.phase {
+            Phase::Partial => self.flush_partials(watermark, out),
+            _ => self.fire(watermark, out),
+        };
+        if progress == Progress::Done {
+            self.fired = self.fired.max(self.closed_end(watermark));
+            self.due = self.next_due();
+        }
+        progress
+    }
+
+    fn due(&self) -> Timestamp {
+        self.due
+    }
+
+    fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
+        self.write_state(full, context, write);
+    }
+
+    fn restore(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        context: &mut Context,
+    ) -> Result<(), RestoreError> {
+        self.read_state(key, value, context)
+    }
+
+    fn restored(&mut self, watermark: Timestamp, context: &mut Context) {
+        self.prune(watermark, context);
+        self.fired = self.closed_end(watermark);
+        self.due = self.next_due();
+    }
+
+    fn cold_wanted(&self, row: Row<'_>, watermark: Timestamp) -> Option<Timestamp> {
+        match self.spec.phase {
+            Phase::Merge { correction_ms } => self.first_cold(row, correction_ms, watermark),
+            _ => None,
+        }
+    }
+
+    fn cold_load(
+        &mut self,
+        time: Timestamp,
+        value: Option<&[u8]>,
+        context: &mut Context,
+    ) -> Result<(), RestoreError> {
+        self.load_cold(time, value, context)
+    }
+
+    fn memory_bytes_max(&self) -> usize {
+        size_of::<Self>() + self.panes.memory_bytes_max()
+    }
+}

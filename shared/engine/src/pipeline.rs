@@ -1,0 +1,325 @@
+//! A fragment at work: rows in at scans, through the stages, out to a [`Collector`].
+//!
+//! Stages stand in topological order and call each other directly; only the collector buffers.
+//! A row is processed completely before the watermark that it causes, and a watermark passes stage
+//! by stage, so that nothing a stage emits is late for the stage after it.
+//!
+//! The driver's loop: fill [`Pipeline::row_buffer`], [`push`](Pipeline::push), and whenever a call
+//! answers [`Progress::More`] drain the collector and call [`advance`](Pipeline::advance).
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+use crate::{
+    context::Context,
+    expr::{CompileError, Program},
+    fragment::{Fragment, Input, OutputKind},
+    limits::Limits,
+    operator::{
+        Collector, Emitter, OutputStage, Port, Progress, RestoreError, Stage, Target, Timestamp,
+        WATERMARK_MIN,
+    },
+    operators,
+    row::Row,
+    slot::Slot,
+    types::Schema,
+};
+
+mod checkpoint;
+mod scan;
+
+pub use checkpoint::CheckpointWriter;
+use scan::ScanStage;
+pub use scan::SplitId;
+
+/// The earliest event time, 0001-01-01 00:00 UTC, in ms.
+pub const TIME_MIN: Timestamp = -62_135_596_800_000;
+/// The latest event time, the end of the year 9999 UTC, in ms.
+pub const TIME_MAX: Timestamp = 253_402_300_799_999;
+
+/// A running fragment.
+pub struct Pipeline {
+    context: Context,
+    scans: Vec<ScanStage>,
+    stages: Vec<Stage>,
+    /// Inputs of each stage, for its watermark.
+    inputs: Vec<Vec<Input>>,
+    names: Vec<String>,
+    outputs: Vec<OutputStage>,
+    /// Input and last watermark of each exchange output.
+    exchanges: Vec<(usize, Input, Timestamp)>,
+    /// The stage that a watermark on its way has reached.
+    advancing: Option<usize>,
+}
+
+impl Pipeline {
+    /// Makes a fragment executable, with all capacities of `limits`.
+    pub fn build(fragment: &Fragment, limits: &Limits) -> Result<Self, CompileError> {
+        let schema_of = |input: &Input| -> Schema {
+            match *input {
+                Input::Scan(i) => fragment.scans[i].schema(),
+                Input::Step(i) => fragment.steps[i].schema.clone(),
+            }
+        };
+        let mut stages = Vec::new();
+        for step in &fragment.steps {
+            let input = schema_of(&step.inputs[0]);
+            stages.push(Stage {
+                operator: operators::build(step, &input, limits)?,
+                targets: Vec::new(),
+                late_output: step.late_output,
+                watermark: WATERMARK_MIN,
+            });
+        }
+        let mut scans: Vec<_> =
+            fragment.scans.iter().map(ScanStage::new).collect::<Result<_, _>>()?;
+        connect(fragment, &mut scans, &mut stages);
+        let outputs = fragment.outputs.iter().map(output).collect::<Result<_, _>>()?;
+        let is_exchange = |kind| kind == OutputKind::Exchange;
+        let exchanges = fragment.outputs.iter().enumerate().filter(|(_, o)| is_exchange(o.kind));
+        Ok(Pipeline {
+            context: Context::new(limits),
+            scans,
+            stages,
+            inputs: fragment.steps.iter().map(|step| step.inputs.clone()).collect(),
+            names: fragment.steps.iter().map(|step| step.name.clone()).collect(),
+            outputs,
+            exchanges: exchanges.map(|(i, o)| (i, o.input, WATERMARK_MIN)).collect(),
+            advancing: None,
+        })
+    }
+
+    /// Where a decoder writes the next row of `scan`: slots in the order of its decoded columns,
+    /// the NULL bitmap, and the context for texts. Starts empty: all NULL, arena cleared.
+    pub fn row_buffer(&mut self, scan: usize) -> (&mut [Slot], &mut u64, &mut Context) {
+        self.context.arena.clear();
+        let stage = &mut self.scans[scan];
+        let width = stage.decoded_count;
+        stage.nulls = u64::MAX >> (64 - width.max(1));
+        (&mut stage.slots[..width], &mut stage.nulls, &mut self.context)
+    }
+
+    /// Texts, symbols.
+    pub fn context(&mut self) -> &mut Context {
+        &mut self.context
+    }
+
+    /// Processes the row in the buffer of `scan`, then the watermark it causes.
+    pub fn push(&mut self, scan: usize, split: SplitId, out: &mut dyn Collector) -> Progress {
+        assert!(self.advancing.is_none(), "no row is pushed while a watermark is on its way");
+        let stage = &mut self.scans[scan];
+        let mut emitter = Emitter {
+            later: &mut self.stages,
+            base: 0,
+            targets: &stage.targets,
+            late_output: None,
+            outputs: &self.outputs,
+            collector: out,
+            step: None,
+            watermark: stage.watermark,
+            context: &mut self.context,
+        };
+        let mut slots = core::mem::take(&mut stage.slots);
+        let raised = stage.emit(&mut slots, &mut emitter);
+        stage.slots = slots;
+        match raised.and_then(|watermark| stage.raise(split, watermark)) {
+            Some(_) => self.start_advance(out),
+            None => Progress::Done,
+        }
+    }
+
+    /// Processes a row that comes complete, with its change kind (an exchange).
+    pub fn push_row(&mut self, scan: usize, row: Row<'_>, out: &mut dyn Collector) -> Progress {
+        assert!(self.advancing.is_none(), "no row is pushed while a watermark is on its way");
+        let stage = &self.scans[scan];
+        let mut emitter = Emitter {
+            later: &mut self.stages,
+            base: 0,
+            targets: &stage.targets,
+            late_output: None,
+            outputs: &self.outputs,
+            collector: out,
+            step: None,
+            watermark: stage.watermark,
+            context: &mut self.context,
+        };
+        emitter.emit(row);
+        Progress::Done
+    }
+
+    /// The split of this name of a scan, new if need be.
+    pub fn split(&mut self, scan: usize, name: &str) -> SplitId {
+        self.scans[scan].split(name)
+    }
+
+    /// Raises the watermark of a split: from an exchange, or the end of a source.
+    pub fn raise(
+        &mut self,
+        scan: usize,
+        split: SplitId,
+        watermark: Timestamp,
+        out: &mut dyn Collector,
+    ) -> Progress {
+        match self.scans[scan].raise(split, watermark) {
+            Some(_) => self.start_advance(out),
+            None => Progress::Done,
+        }
+    }
+
+    /// Takes a split out of the minimum (idle), or back in; the watermark never falls.
+    pub fn set_idle(
+        &mut self,
+        scan: usize,
+        split: SplitId,
+        is_idle: bool,
+        out: &mut dyn Collector,
+    ) -> Progress {
+        match self.scans[scan].set_idle(split, is_idle) {
+            Some(_) => self.start_advance(out),
+            None => Progress::Done,
+        }
+    }
+
+    /// The end of a scan: its watermark becomes the largest.
+    pub fn end(&mut self, scan: usize, out: &mut dyn Collector) -> Progress {
+        match self.scans[scan].end() {
+            Some(_) => self.start_advance(out),
+            None => Progress::Done,
+        }
+    }
+
+    /// The trusted wall clock in ms, for the future guard; `None` while it is not trusted.
+    pub fn set_clock(&mut self, now: Option<Timestamp>) {
+        for scan in &mut self.scans {
+            scan.now = now;
+        }
+    }
+
+    fn start_advance(&mut self, out: &mut dyn Collector) -> Progress {
+        self.advancing = Some(0);
+        self.advance(out)
+    }
+
+    /// Goes on with a watermark after [`Progress::More`].
+    pub fn advance(&mut self, out: &mut dyn Collector) -> Progress {
+        let Some(first) = self.advancing else {
+            return Progress::Done;
+        };
+        for index in first..self.stages.len() {
+            let inputs = self.inputs[index].iter().map(|input| self.watermark_of(*input));
+            let watermark = inputs.min().unwrap_or(WATERMARK_MIN);
+            let (before, later) = self.stages.split_at_mut(index + 1);
+            let stage = before.last_mut().expect("split after at least one stage");
+            stage.watermark = stage.watermark.max(watermark);
+            if stage.operator.due() > stage.watermark {
+                continue;
+            }
+            let mut emitter = Emitter {
+                later,
+                base: index + 1,
+                targets: &stage.targets,
+                late_output: stage.late_output,
+                outputs: &self.outputs,
+                collector: out,
+                step: Some(index),
+                watermark: stage.watermark,
+                context: &mut self.context,
+            };
+            if stage.operator.advance(stage.watermark, &mut emitter) == Progress::More {
+                self.advancing = Some(index);
+                return Progress::More;
+            }
+        }
+        self.advancing = None;
+        self.tell_exchanges(out);
+        Progress::Done
+    }
+
+    fn watermark_of(&self, input: Input) -> Timestamp {
+        match input {
+            Input::Scan(i) => self.scans[i].watermark,
+            Input::Step(i) => self.stages[i].watermark,
+        }
+    }
+
+    fn tell_exchanges(&mut self, out: &mut dyn Collector) {
+        for index in 0..self.exchanges.len() {
+            let (output, input, told) = self.exchanges[index];
+            let watermark = self.watermark_of(input);
+            if watermark > told {
+                self.exchanges[index].2 = watermark;
+                out.watermark(output, watermark);
+            }
+        }
+    }
+
+    /// The time under which cold state must be loaded before `row` may be pushed to `scan`, and the
+    /// step that wants it.
+    pub fn cold_wanted(&self, scan: usize, row: Row<'_>) -> Option<(usize, Timestamp)> {
+        self.scans[scan].targets.iter().find_map(|target| match *target {
+            Target::Stage(index, _) => {
+                let stage = &self.stages[index];
+                Some((index, stage.operator.cold_wanted(row, stage.watermark)?))
+            }
+            Target::Output(_) => None,
+        })
+    }
+
+    /// Hands over the cold state that [`cold_wanted`](Pipeline::cold_wanted) asked for.
+    pub fn cold_load(
+        &mut self,
+        step: usize,
+        time: Timestamp,
+        value: Option<&[u8]>,
+    ) -> Result<(), RestoreError> {
+        let mark = self.context.arena.mark();
+        let done = self.stages[step].operator.cold_load(time, value, &mut self.context);
+        self.context.arena.release(mark);
+        done
+    }
+
+    /// Watermark of a scan.
+    pub fn watermark(&self, scan: usize) -> Timestamp {
+        self.scans[scan].watermark
+    }
+
+    /// Names of the steps, by number.
+    pub fn step_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The most memory that the state can come to hold, in bytes, by step; then what is shared.
+    pub fn memory_bytes_max(&self, limits: &Limits) -> (Vec<usize>, usize) {
+        let steps = self.stages.iter().map(|stage| stage.operator.memory_bytes_max()).collect();
+        let shared = limits.arena_bytes_max + limits.symbol_bytes_max + limits.symbols_max * 48;
+        (steps, shared)
+    }
+}
+
+fn connect(fragment: &Fragment, scans: &mut [ScanStage], stages: &mut [Stage]) {
+    let mut link = |input: Input, target: Target| match input {
+        Input::Scan(i) => scans[i].targets.push(target),
+        Input::Step(i) => stages[i].targets.push(target),
+    };
+    for (index, step) in fragment.steps.iter().enumerate() {
+        for (port, input) in (0u8..).zip(&step.inputs) {
+            link(*input, Target::Stage(index, Port(port)));
+        }
+    }
+    for (index, output) in fragment.outputs.iter().enumerate() {
+        if output.kind != OutputKind::Late {
+            link(output.input, Target::Output(index));
+        }
+    }
+}
+
+fn output(output: &crate::fragment::Output) -> Result<OutputStage, CompileError> {
+    let compile = |columns: &Vec<crate::expr::Expr>| -> Result<Vec<Program>, CompileError> {
+        columns.iter().map(Program::compile).collect()
+    };
+    Ok(OutputStage { columns: output.columns.as_ref().map(compile).transpose()? })
+}
+
+#[cfg(test)]
+mod tests;
+
+const _: fn(Box<dyn Collector>) = drop;

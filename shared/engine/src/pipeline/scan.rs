@@ -1,0 +1,148 @@
+//! The entry of a pipeline: computed columns, checks, event time, watermarks by split.
+
+use alloc::{string::String, vec, vec::Vec};
+
+use super::{TIME_MAX, TIME_MIN};
+use crate::{
+    context::Fault,
+    expr::{CompileError, Program},
+    fragment::Scan,
+    limits::SPLITS_MAX,
+    operator::{Emitter, Reason, Target, Timestamp, WATERMARK_MAX, WATERMARK_MIN},
+    row::Row,
+    slot::Slot,
+};
+
+/// A split of a scan: a file, a subscription, a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitId(pub(super) usize);
+
+pub(super) struct Split {
+    pub(super) name: String,
+    pub(super) watermark: Timestamp,
+    pub(super) is_idle: bool,
+}
+
+pub(super) struct ScanStage {
+    pub(super) decoded_count: usize,
+    computed: Vec<Program>,
+    not_null: Vec<usize>,
+    rowtime: Option<(usize, Program)>,
+    future_max_ms: Option<i64>,
+    pub(super) now: Option<Timestamp>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) nulls: u64,
+    pub(super) targets: Vec<Target>,
+    pub(super) splits: Vec<Split>,
+    pub(super) watermark: Timestamp,
+}
+
+impl ScanStage {
+    pub(super) fn new(scan: &Scan) -> Result<Self, CompileError> {
+        let computed: Vec<_> =
+            scan.computed.iter().map(|(_, e)| Program::compile(e)).collect::<Result<_, _>>()?;
+        let rowtime = match &scan.watermark {
+            Some(w) => Some((w.rowtime, Program::compile(&w.expr)?)),
+            None => None,
+        };
+        let decoded = scan.decoded.fields.iter().enumerate();
+        Ok(ScanStage {
+            decoded_count: scan.decoded.len(),
+            not_null: decoded.filter(|(_, f)| !f.nullable).map(|(i, _)| i).collect(),
+            slots: vec![Slot::ZERO; scan.decoded.len() + computed.len()],
+            computed,
+            rowtime,
+            future_max_ms: scan.future_max_ms,
+            now: None,
+            nulls: 0,
+            targets: Vec::new(),
+            splits: Vec::new(),
+            watermark: WATERMARK_MIN,
+        })
+    }
+
+    /// Emits the row in `slots`; gives the watermark it causes.
+    pub(super) fn emit(&self, slots: &mut [Slot], out: &mut Emitter<'_>) -> Option<Timestamp> {
+        let mut nulls = self.nulls;
+        for (index, program) in self.computed.iter().enumerate() {
+            let at = self.decoded_count + index;
+            let value = program.eval(Row::insert(&slots[..at], nulls), out.context);
+            slots[at] = value.slot;
+            nulls = nulls & !(1 << at) | u64::from(value.null) << at;
+        }
+        let row = Row::insert(slots, nulls);
+        if let Some(fault) = self.fault(row, out) {
+            out.context.fault = None;
+            out.drop_row(Reason::Fault(fault), row);
+            return None;
+        }
+        let watermark = self.rowtime.as_ref().and_then(|(_, program)| {
+            let value = program.eval(row, out.context);
+            (!value.null).then(|| value.slot.as_i64())
+        });
+        out.emit(row);
+        out.take_fault(row);
+        watermark
+    }
+
+    fn fault(&self, row: Row<'_>, out: &mut Emitter<'_>) -> Option<Fault> {
+        if let Some(fault) = out.context.fault {
+            return Some(fault);
+        }
+        if self.not_null.iter().any(|&column| row.is_null(column)) {
+            return Some(Fault::NotNullViolated);
+        }
+        let (column, _) = self.rowtime.as_ref()?;
+        if row.is_null(*column) {
+            return Some(Fault::NullEventTime);
+        }
+        let time = row.slots[*column].as_i64();
+        let latest = match (self.future_max_ms, self.now) {
+            (Some(max), Some(now)) => now.saturating_add(max).min(TIME_MAX),
+            _ => TIME_MAX,
+        };
+        (!(TIME_MIN..=latest).contains(&time)).then_some(Fault::EventTimeOutOfRange)
+    }
+
+    pub(super) fn split(&mut self, name: &str) -> SplitId {
+        let found = self.splits.iter().position(|split| split.name == name);
+        SplitId(found.unwrap_or_else(|| {
+            assert!(self.splits.len() < SPLITS_MAX, "the driver bounds the number of splits");
+            self.splits.push(Split { name: name.into(), watermark: WATERMARK_MIN, is_idle: false });
+            self.splits.len() - 1
+        }))
+    }
+
+    /// Raises one split; gives the scan's watermark if that rose.
+    pub(super) fn raise(&mut self, split: SplitId, watermark: Timestamp) -> Option<Timestamp> {
+        let split = &mut self.splits[split.0];
+        if watermark <= split.watermark {
+            return None;
+        }
+        split.watermark = watermark;
+        self.update()
+    }
+
+    pub(super) fn set_idle(&mut self, split: SplitId, is_idle: bool) -> Option<Timestamp> {
+        self.splits[split.0].is_idle = is_idle;
+        self.update()
+    }
+
+    pub(super) fn end(&mut self) -> Option<Timestamp> {
+        if self.watermark == WATERMARK_MAX {
+            return None;
+        }
+        self.watermark = WATERMARK_MAX;
+        Some(WATERMARK_MAX)
+    }
+
+    fn update(&mut self) -> Option<Timestamp> {
+        let live = self.splits.iter().filter(|split| !split.is_idle);
+        let watermark = live.map(|split| split.watermark).min()?;
+        if watermark <= self.watermark {
+            return None;
+        }
+        self.watermark = watermark;
+        Some(watermark)
+    }
+}

@@ -1,0 +1,244 @@
+//! The symbol table: texts in keyed state, each stored once, counted by reference.
+//!
+//! A text becomes a symbol when it enters keyed state and leaves the table with its last
+//! reference. Capacity is bounded in symbols and in bytes. Ids survive a checkpoint, so state may
+//! name texts by id.
+
+use alloc::{boxed::Box, vec::Vec};
+use hashbrown::HashTable;
+
+use crate::hash::hash_bytes;
+
+/// Number of a text in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolId(pub u32);
+
+#[derive(Debug)]
+struct Entry {
+    text: Box<[u8]>,
+    hash: u64,
+    references: u32,
+    is_live: bool,
+}
+
+/// Texts by id and ids by text.
+#[derive(Debug)]
+pub struct Symbols {
+    entries: Vec<Entry>,
+    index: HashTable<u32>,
+    free: Vec<u32>,
+    symbols_max: usize,
+    bytes_max: usize,
+    bytes_count: usize,
+    changed: Vec<u32>,
+}
+
+impl Symbols {
+    /// An empty table of at most `symbols_max` texts and `bytes_max` bytes.
+    pub fn new(symbols_max: usize, bytes_max: usize) -> Self {
+        Symbols {
+            entries: Vec::new(),
+            index: HashTable::new(),
+            free: Vec::new(),
+            symbols_max,
+            bytes_max,
+            bytes_count: 0,
+            changed: Vec::new(),
+        }
+    }
+
+    /// The id of `text`, new if need be, without counting a reference; `None` at the limit.
+    ///
+    /// A new symbol that gets no [`retain`](Symbols::retain) must be given back by
+    /// [`discard`](Symbols::discard).
+    pub fn intern(&mut self, text: &[u8]) -> Option<SymbolId> {
+        let hash = hash_bytes(text);
+        let entries = &self.entries;
+        let same = |&id: &u32| {
+            let e = &entries[id as usize];
+            e.hash == hash && *e.text == *text
+        };
+        if let Some(&id) = self.index.find(hash, same) {
+            return Some(SymbolId(id));
+        }
+        if self.index.len() >= self.symbols_max
+            || self.bytes_count + text.len() > self.bytes_max
+            || text.len() > crate::limits::SYMBOL_BYTES_MAX
+        {
+            return None;
+        }
+        let entry = Entry { text: text.into(), hash, references: 0, is_live: true };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.entries[id as usize] = entry;
+                id
+            }
+            None => {
+                let id = u32::try_from(self.entries.len()).ok()?;
+                self.entries.push(entry);
+                id
+            }
+        };
+        self.insert_index(id, hash, text.len());
+        self.changed.push(id);
+        Some(SymbolId(id))
+    }
+
+    fn insert_index(&mut self, id: u32, hash: u64, len: usize) {
+        let entries = &self.entries;
+        self.index.insert_unique(hash, id, |&i| entries[i as usize].hash);
+        self.bytes_count += len;
+    }
+
+    /// Counts one more reference.
+    pub fn retain(&mut self, id: SymbolId) {
+        self.entries[id.0 as usize].references += 1;
+    }
+
+    /// Takes one reference back; the last one frees the text.
+    pub fn release(&mut self, id: SymbolId) {
+        let entry = &mut self.entries[id.0 as usize];
+        assert!(entry.references > 0, "a symbol is released once for each retain");
+        entry.references -= 1;
+        self.discard(id);
+    }
+
+    /// Frees the text if nothing refers to it.
+    pub fn discard(&mut self, id: SymbolId) {
+        let entry = &mut self.entries[id.0 as usize];
+        if entry.references > 0 || !entry.is_live {
+            return;
+        }
+        entry.is_live = false;
+        let text = core::mem::take(&mut entry.text);
+        let hash = entry.hash;
+        self.bytes_count -= text.len();
+        if let Ok(found) = self.index.find_entry(hash, |&i| i == id.0) {
+            found.remove();
+        }
+        self.free.push(id.0);
+        self.changed.push(id.0);
+    }
+
+    /// The text of a live symbol.
+    pub fn text(&self, id: SymbolId) -> &[u8] {
+        &self.entries[id.0 as usize].text
+    }
+
+    /// Whether this number names a text now.
+    pub fn is_live(&self, id: SymbolId) -> bool {
+        self.entries.get(id.0 as usize).is_some_and(|e| e.is_live)
+    }
+
+    /// Live symbols.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Calls `write(id, text)` for what changed since the last call, or for all that lives;
+    /// `None` for a symbol that is gone.
+    pub fn checkpoint(&mut self, full: bool, write: &mut dyn FnMut(u32, Option<&[u8]>)) {
+        if full {
+            for (id, entry) in (0u32..).zip(&self.entries) {
+                if entry.is_live {
+                    write(id, Some(&entry.text));
+                }
+            }
+        } else {
+            self.changed.sort_unstable();
+            self.changed.dedup();
+            for &id in &self.changed {
+                let entry = &self.entries[id as usize];
+                write(id, entry.is_live.then_some(&*entry.text));
+            }
+        }
+        self.changed.clear();
+    }
+
+    /// Puts one change of [`checkpoint`](Symbols::checkpoint) back; false when it breaks a limit.
+    #[must_use]
+    pub fn restore(&mut self, id: u32, text: Option<&[u8]>) -> bool {
+        if id as usize >= self.symbols_max.saturating_mul(2) {
+            return false;
+        }
+        while self.entries.len() <= id as usize {
+            let free = u32::try_from(self.entries.len()).expect("bounded by symbols_max");
+            self.free.push(free);
+            self.entries.push(Entry {
+                text: Box::default(),
+                hash: 0,
+                references: 0,
+                is_live: false,
+            });
+        }
+        self.remove_restored(id);
+        if let Some(text) = text {
+            let hash = hash_bytes(text);
+            self.entries[id as usize] =
+                Entry { text: text.into(), hash, references: 0, is_live: true };
+            self.free.retain(|&f| f != id);
+            self.insert_index(id, hash, text.len());
+        }
+        true
+    }
+
+    fn remove_restored(&mut self, id: u32) {
+        if self.entries[id as usize].is_live {
+            self.discard(SymbolId(id));
+        }
+    }
+
+    /// After a restore: drops what nothing retained and orders the free ids.
+    pub fn restored(&mut self) {
+        for id in 0..self.entries.len() {
+            self.discard(SymbolId(u32::try_from(id).expect("ids are u32")));
+        }
+        self.changed.clear();
+        self.free.sort_unstable_by(|a, b| b.cmp(a));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_one_id_while_it_is_referred_to() {
+        let mut s = Symbols::new(2, 100);
+        let a = s.intern(b"a").unwrap();
+        s.retain(a);
+        assert_eq!(s.intern(b"a"), Some(a));
+        let b = s.intern(b"b").unwrap();
+        assert_eq!(s.intern(b"c"), None, "two symbols are the limit");
+        s.discard(b);
+        let c = s.intern(b"c").unwrap();
+        assert_eq!(s.text(c), b"c");
+        s.release(a);
+        assert_eq!(s.len(), 1);
+    }
+
+    #[test]
+    fn restore_brings_back_ids() {
+        let mut s = Symbols::new(10, 100);
+        let ids: Vec<_> = [b"x", b"y", b"z"].iter().map(|t| s.intern(*t).unwrap()).collect();
+        ids.iter().for_each(|&i| s.retain(i));
+        s.release(ids[1]);
+        let mut log = Vec::new();
+        s.checkpoint(false, &mut |id, t| log.push((id, t.map(<[u8]>::to_vec))));
+        let mut back = Symbols::new(10, 100);
+        for (id, t) in &log {
+            assert!(back.restore(*id, t.as_deref()));
+        }
+        back.retain(ids[0]);
+        back.retain(ids[2]);
+        back.restored();
+        assert_eq!(back.text(ids[0]), b"x");
+        assert_eq!(back.text(ids[2]), b"z");
+        assert_eq!(back.len(), 2);
+    }
+}
