@@ -6,7 +6,7 @@ use alloc::{vec, vec::Vec};
 use hashbrown::HashTable;
 
 use crate::{
-    context::Context,
+    context::{Context, Fault},
     hash::mix,
     row::Row,
     slot::{BytesRef, Slot},
@@ -58,7 +58,7 @@ impl KeyTable {
         row: Row<'_>,
         columns: &[usize],
         cx: &mut Context,
-    ) -> Result<Option<KeyId>, ()> {
+    ) -> Result<Option<KeyId>, Fault> {
         self.probe_nulls = 0;
         for (index, &column) in columns.iter().enumerate() {
             let datum = row.datum(column);
@@ -72,7 +72,7 @@ impl KeyTable {
                 let Some(id) = id else {
                     self.probe_nulls |= u64::MAX << index;
                     self.discard_probe(cx);
-                    return Err(());
+                    return Err(Fault::StateFull);
                 };
                 slot = Slot::symbol(id);
             }

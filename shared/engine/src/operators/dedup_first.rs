@@ -205,7 +205,7 @@ impl Operator for DedupFirst {
         match self.keys.find(row, &self.spec.key, out.context) {
             Ok(Some(key)) => self.push_known(key, row, out),
             Ok(None) => self.push_new(row, out),
-            Err(()) => out.drop_row(Reason::Fault(Fault::StateFull), row),
+            Err(fault) => out.drop_row(Reason::Fault(fault), row),
         }
     }
 
