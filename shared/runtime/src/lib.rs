@@ -1,1 +1,20 @@
-//! headwater-runtime
+//! What both programs share: configuration, sources, sinks, connections, metrics, health.
+//!
+//! The pure parts (the state machines, recognising redelivery) take time as an argument and do
+//! no input or output. The shell around them keeps sockets on one thread (tokio, current
+//! thread) and the pipeline on another; between the two there are only bounded queues.
+
+#![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod exit;
+pub mod http;
+pub mod intake;
+pub mod log;
+pub mod metrics;
+pub mod mqtt;
+pub mod signal;
+pub mod sink;
+pub mod source;

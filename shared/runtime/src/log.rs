@@ -1,0 +1,28 @@
+//! Logging to standard error, as text or as JSON.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::{Log, LogLevel};
+
+/// Starts logging; once per process, later calls change nothing. The client crates below are
+/// held to warnings: they log every packet.
+pub fn start(log: &Log) {
+    let level = match log.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let filter = EnvFilter::new(format!("{level},rumqttc=error,rumqttd=error,rustls=error"));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error means that logging has been started before.
+    let _ = if log.json {
+        builder.json().flatten_event(true).with_current_span(false).try_init()
+    } else {
+        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
+    };
+}
