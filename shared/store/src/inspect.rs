@@ -3,6 +3,7 @@
 //! Guarantees: writes nothing to the directory. Beside a node it follows the node's commits; a
 //! directory that was left by a crash is repaired in memory only.
 
+use core::ops::Range;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,7 @@ impl Overlay {
     fn each_block(
         offset: u64,
         len: usize,
-        mut visit: impl FnMut(u64, core::ops::Range<usize>, core::ops::Range<usize>) -> io::Result<()>,
+        mut visit: impl FnMut(u64, Range<usize>, Range<usize>) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut done = 0;
         while done < len {

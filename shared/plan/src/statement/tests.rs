@@ -1,3 +1,5 @@
+//! Statements of scripts as users write them, and the places of what is wrong with them.
+
 use super::*;
 use crate::diagnostic::Source;
 use crate::lex::{self, Vars};
