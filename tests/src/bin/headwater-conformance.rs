@@ -18,9 +18,11 @@ use regex::Regex;
 const USAGE: &str = "\
 usage: headwater-conformance [--cases DIR] [--only REGEX] [--mode straight|kill] [--seed N]
                              [--refused FILE] [--keep DIR] [--timeout SECONDS] [--jobs N]
+                             [--program FILE]
 
 Runs each case of DIR (default: HEADWATER_CASES, else the project's own) through
-`headwater-aggregator run --standalone`. HEADWATER_BIN_DIR names another folder with the binary.";
+`headwater-aggregator run --standalone`, or through the program given, such as an agent's.
+HEADWATER_BIN_DIR names another folder with the aggregator.";
 
 struct Arguments {
     cases: PathBuf,
@@ -66,6 +68,7 @@ fn parse(mut from: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--cases" => cases = PathBuf::from(value),
             "--only" => only = Regex::new(&value).map_err(|e| e.to_string())?,
             "--refused" => refused = PathBuf::from(value),
+            "--program" => options.program = PathBuf::from(value),
             "--keep" => options.out = PathBuf::from(value),
             "--timeout" => options.timeout = Duration::from_secs(number()?),
             "--jobs" => options.jobs = usize::try_from(number()?).unwrap_or(usize::MAX),
@@ -93,8 +96,13 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     let out = &arguments.options.out;
     fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
     let out = out.canonicalize().map_err(|e| format!("{}: {e}", out.display()))?;
-    let options = &arguments.options;
-    let options = Options { program: binary("headwater-aggregator"), out, ..*options };
+    let given = &arguments.options;
+    let program = if given.program.as_os_str().is_empty() {
+        binary("headwater-aggregator")
+    } else {
+        given.program.canonicalize().map_err(|e| format!("{}: {e}", given.program.display()))?
+    };
+    let options = Options { program, out, ..*given };
     let report = Report::run(&suite, &options);
     print!("{}", report.text(&refusals));
     let faults = report.faults(&refusals);
