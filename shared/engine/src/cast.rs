@@ -1,16 +1,56 @@
 //! CAST and TRY_CAST with Flink's rules.
+//!
+//! Integers wrap as in Java, doubles truncate and saturate, decimals round half up and are NULL
+//! where they do not fit; text that cannot be read is a failure (a fault for CAST, NULL for
+//! TRY_CAST). Conversions that Flink refuses are refused.
 
 use alloc::{format, string::String};
 
-use crate::{context::Context, slot::Datum, types::DataType};
+use crate::{
+    context::Context,
+    slot::{Datum, Slot},
+    types::DataType,
+};
+
+mod from_text;
+mod numbers;
+mod points;
+#[cfg(test)]
+mod tests;
+mod to_text;
 
 /// A conversion of values that are not NULL; `None` when this value cannot be converted.
 pub type Convert = fn(Datum, &DataType, &DataType, &mut Context) -> Option<Datum>;
 
 /// The conversion between two types, or why Flink has none.
+///
+/// # Errors
+/// A lower-case sentence for the user.
 pub fn find(from: &DataType, to: &DataType) -> Result<Convert, String> {
-    if from == to || *from == DataType::Null {
-        return Ok(|value, _, _, _| Some(value));
-    }
-    Err(format!("a {from} cannot be cast to {to}"))
+    let is_point =
+        |t: &DataType| t.is_timestamp() || matches!(t, DataType::Date | DataType::Time(_));
+    let convert: Option<Convert> = match (from, to) {
+        (from, to) if from == to || *from == DataType::Null => Some(|value, _, _, _| Some(value)),
+        (from, to) if from.is_text() && to.is_text() => to_text::between_texts(from, to),
+        (from, to) if to.is_text() => to_text::find(from),
+        (from, to) if from.is_text() => from_text::find(to),
+        (from, to) if from.is_numeric() && to.is_numeric() => Some(numbers::convert),
+        (from, DataType::Boolean) if from.is_integer() => {
+            Some(|value, _, _, _| Some(Datum::bool(value.slot.as_i64() != 0)))
+        }
+        (DataType::Boolean, to) if to.is_numeric() => {
+            Some(|value, _, to, cx| numbers::convert(value, &DataType::Int, to, cx))
+        }
+        (from, to) if is_point(from) && is_point(to) => points::find(from, to),
+        (DataType::Array(from), DataType::Array(to)) if from == to => {
+            Some(|value, _, _, _| Some(value))
+        }
+        _ => None,
+    };
+    convert.ok_or_else(|| format!("a {from} cannot be cast to {to}"))
+}
+
+/// NULL where a decimal does not fit.
+fn decimal_or_null(value: Option<i128>) -> Datum {
+    value.map_or(Datum::NULL, |v| Datum::of(Slot::i128(v)))
 }

@@ -2,11 +2,31 @@
 //!
 //! A function is one entry: a name and a `bind` that, given the argument types, says what types it
 //! wants (the planner inserts casts), what it returns and how it is computed. Operators are
-//! functions named by their sign. Special forms that evaluate lazily are in [`crate::expr`].
+//! functions named by their sign, the unary minus `NEGATE`. Special forms that evaluate lazily are
+//! in [`crate::expr`].
+//!
+//! Keywords inside a call arrive as constant texts: `EXTRACT('HOUR', t)`, `FLOOR(t, 'DAY')`,
+//! `TIMESTAMPDIFF('SECOND', a, b)`. Types and answers are Flink's.
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use crate::{context::Context, expr::Literal, slot::Datum, types::DataType};
+
+mod arithmetic;
+pub(crate) mod build;
+mod comparison;
+mod math;
+mod sig;
+mod temporal;
+#[cfg(test)]
+mod tests;
+
+pub use sig::common_type;
+
+/// What casts need of numbers.
+pub(crate) mod numbers {
+    pub(crate) use super::sig::{as_decimal, rounded, wrapped};
+}
 
 /// An argument as `bind` sees it.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +61,7 @@ pub struct Function {
 }
 
 /// The lists of all kinds of functions; a new kind is one line.
-const LISTS: &[&[Function]] = &[];
+const LISTS: &[&[Function]] = &[comparison::LIST, arithmetic::LIST, math::LIST, temporal::LIST];
 
 /// All functions.
 pub fn all() -> impl Iterator<Item = &'static Function> {

@@ -72,6 +72,40 @@ pub fn timestamp(text: &str, precision: u8) -> Option<Moment> {
     input.is_empty().then(|| moment.truncated(precision))
 }
 
+/// `java.sql.Timestamp.valueOf` and `java.sql.Date.valueOf`, which TO_TIMESTAMP falls back to:
+/// `1999-9-10` or `1999-9-10 5:20:10.5`. Days and times beyond their range carry over.
+#[must_use]
+pub fn sql_timestamp(text: &str) -> Option<Moment> {
+    let text = text.trim();
+    let (date, clock) = text.split_once(' ').unwrap_or((text, ""));
+    let mut parts = date.splitn(3, '-');
+    let mut part = || parts.next().filter(|p| !p.contains(char::is_whitespace));
+    let (year, month, day) = (part()?, part()?, part()?);
+    if year.len() != 4 || month.len() > 2 || day.len() > 2 {
+        return None;
+    }
+    let (year, month, day) = (integer(year)?, integer(month)?, integer(day)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let days = days_of(year, month, day);
+    if !text.contains(' ') {
+        return Some(Moment::of_days(days, 0, 0));
+    }
+    let (clock, fraction) = clock.trim_start().split_once('.').unwrap_or((clock.trim_start(), "0"));
+    let digits = !fraction.is_empty() && fraction.len() <= 9;
+    if !digits || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let missing = u32::try_from(9 - fraction.len()).ok()?;
+    let nanos = fraction.parse::<u32>().ok()? * 10_u32.pow(missing);
+    let mut parts = clock.splitn(3, ':').map(integer);
+    let mut part = || parts.next().flatten();
+    let (hours, minutes, seconds) = (part()?, part()?, part()?);
+    let ms = hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + seconds * MS_PER_SECOND;
+    Some(with_nanos(days, ms, nanos))
+}
+
 /// A DATE in JSON: `2022-01-03`. Days since 1970-01-01.
 #[must_use]
 pub fn json_date(text: &str) -> Option<i64> {

@@ -98,6 +98,35 @@ pub fn write_json_timestamp(
     if local_zone { out.write_char('Z') } else { Ok(()) }
 }
 
+/// CAST(interval AS STRING) of days to seconds: `+1 02:03:04.005`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_interval_day(out: &mut (impl Write + ?Sized), ms: i64) -> fmt::Result {
+    let sign = if ms < 0 { '-' } else { '+' };
+    let ms = ms.unsigned_abs();
+    let (seconds, minutes, hours) = (ms / 1000, ms / 60_000, ms / 3_600_000);
+    write!(
+        out,
+        "{sign}{} {:02}:{:02}:{:02}.{:03}",
+        hours / 24,
+        hours % 24,
+        minutes % 60,
+        seconds % 60,
+        ms % 1000
+    )
+}
+
+/// CAST(interval AS STRING) of years to months: `+1-02`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_interval_month(out: &mut (impl Write + ?Sized), months: i64) -> fmt::Result {
+    let sign = if months < 0 { '-' } else { '+' };
+    let months = months.unsigned_abs();
+    write!(out, "{sign}{}-{:02}", months / 12, months % 12)
+}
+
 fn write_day(out: &mut (impl Write + ?Sized), year: i64, month: u8, day: u8) -> fmt::Result {
     if year > 9999 {
         return write!(out, "{year}-{month:02}-{day:02}");
