@@ -107,8 +107,8 @@ pub struct Identity {
     pub incarnation: Incarnation,
     /// Machine on which it was made.
     pub machine_id: String,
-    /// Incarnation that this one continues, with the core's mark of it.
-    pub parent: Option<(Incarnation, u64)>,
+    /// Incarnation that this one continues, with the core's marks of it: (channel, seq).
+    pub parent: Option<(Incarnation, Vec<(u32, u64)>)>,
 }
 
 /// The last frame that the core applied from one agent on one channel.

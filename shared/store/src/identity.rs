@@ -12,7 +12,7 @@ use crate::commit::{Identity, Incarnation};
 /// Name of the sidecar in the state directory.
 pub(crate) const SIDECAR: &str = "identity.toml";
 
-/// Reads the sidecar; `None` when there is none.
+/// Reads the sidecar, which does not name the parent; `None` when there is none.
 pub(crate) fn read(dir: &Path) -> io::Result<Option<Identity>> {
     let text = match fs::read_to_string(dir.join(SIDECAR)) {
         Ok(text) => text,
@@ -24,15 +24,12 @@ pub(crate) fn read(dir: &Path) -> io::Result<Option<Identity>> {
 
 /// Replaces the sidecar.
 pub(crate) fn write(dir: &Path, identity: &Identity) -> io::Result<()> {
-    let mut text = format!(
+    let text = format!(
         "# Identity of this state directory; the database holds the same. Do not copy or edit.\n\
          version = 1\nincarnation = \"{}\"\nmachine_id = \"{}\"\n",
         hex(&identity.incarnation),
         identity.machine_id,
     );
-    if let Some((parent, mark)) = &identity.parent {
-        text += &format!("parent = \"{}\"\nparent_mark = {mark}\n", hex(parent));
-    }
     let fresh = dir.join("identity.toml.new");
     let mut file = File::create(&fresh)?;
     file.write_all(text.as_bytes())?;
@@ -68,14 +65,10 @@ fn parse(text: &str) -> Option<Identity> {
     if field("version")? != "1" {
         return None;
     }
-    let parent = match field("parent") {
-        Some(parent) => Some((unhex(parent)?, field("parent_mark")?.parse().ok()?)),
-        None => None,
-    };
     Some(Identity {
         incarnation: unhex(field("incarnation")?)?,
         machine_id: field("machine_id")?.to_owned(),
-        parent,
+        parent: None,
     })
 }
 
@@ -99,11 +92,10 @@ mod tests {
     #[test]
     fn text_round_trip() {
         let text = "version = 1\nincarnation = \"000102030405060708090a0b0c0d0e0f\"\n\
-                    machine_id = \"m\"\nparent = \"ffffffffffffffffffffffffffffffff\"\n\
-                    parent_mark = 7\n";
+                    machine_id = \"m\"\n";
         let identity = parse(text).unwrap();
         assert_eq!(hex(&identity.incarnation), "000102030405060708090a0b0c0d0e0f");
-        assert_eq!(identity.parent, Some(([0xff; 16], 7)));
+        assert_eq!(identity.machine_id, "m");
         assert_eq!(parse("version = 2\n"), None);
         assert_eq!(parse("version = 1\nincarnation = \"zz\"\nmachine_id = \"m\""), None);
         assert_eq!(clean_machine_id(" a\"b\n c\\ "), "a_b__c_");

@@ -304,10 +304,15 @@ impl Store {
         let found = read().map_err(|error| self.named(error))?;
         (self.head, self.counters, self.identity, self.plan) = found;
         self.db = Some(db);
-        if let Place::Dir(dir) = &self.place
-            && identity::read(dir).ok().flatten().as_ref() != Some(&self.identity)
-        {
-            self.place.wrap(identity::write(dir, &self.identity))?;
+        if let Place::Dir(dir) = &self.place {
+            let sidecar = identity::read(dir).ok().flatten();
+            let same = sidecar.is_some_and(|sidecar| {
+                sidecar.incarnation == self.identity.incarnation
+                    && sidecar.machine_id == self.identity.machine_id
+            });
+            if !same {
+                self.place.wrap(identity::write(dir, &self.identity))?;
+            }
         }
         Ok(())
     }

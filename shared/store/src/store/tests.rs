@@ -114,7 +114,7 @@ fn outbox_numbers_follow_puts_acks_and_deletes() {
     assert!(matches!(store.commit(&gap), Err(StoreError::OutOfOrder { expected: 12, .. })));
     let repeated = Commit { epoch: 4, ..Commit::default() };
     assert!(matches!(store.commit(&repeated), Err(StoreError::OutOfOrder { expected: 5, .. })));
-    let parent = Some(([7; 16], 9));
+    let parent = Some(([7; 16], vec![(1, 9)]));
     let identity = Identity { incarnation: [8; 16], machine_id: "machine".into(), parent };
     let minted = Commit {
         epoch: 5,
