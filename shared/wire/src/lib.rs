@@ -5,14 +5,17 @@
 //! no more than the limits of `limits`; every frame and message carries a version and a
 //! checksum. Knows no socket, clock or disk, and needs no standard library.
 //!
-//! Map: `frame` the sequenced exchange; `message` everything beside it; `topic` where each goes;
+//! Map: `frame` the sequenced exchange; `batch` the rows in it; `message` everything beside it; `topic` where each goes;
 //! `ident` names; `limits` bounds; `error` what can be wrong.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+mod batch;
 mod bounded;
 mod envelope;
 mod error;
@@ -22,6 +25,7 @@ pub mod limits;
 mod message;
 mod topic;
 
+pub use batch::{BATCH_ROWS_MAX, BatchDecoder, BatchEncoder, BatchItem};
 pub use error::WireError;
 pub use frame::{
     Clock, DroppedRange, Frame, FrameHeader, decode_frame, decode_header, encode_frame, frame_hash,
