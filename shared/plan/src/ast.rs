@@ -201,7 +201,6 @@ pub(crate) struct From {
     pub(crate) relation: Relation,
     pub(crate) alias: Option<Alias>,
     pub(crate) unnests: Vec<Unnest>,
-    pub(crate) span: Span,
 }
 
 /// What a query reads.
@@ -225,7 +224,6 @@ pub(crate) struct Alias {
 pub(crate) struct Unnest {
     pub(crate) array: Expr,
     pub(crate) alias: Option<Alias>,
-    pub(crate) span: Span,
 }
 
 /// A window table function; arguments in the order of its positional form.
@@ -246,4 +244,50 @@ pub(crate) struct WindowFunction {
 pub(crate) enum WindowKind {
     Tumble,
     Hop,
+}
+
+impl Expr {
+    /// Calls `visit` with this expression and every part of it.
+    pub(crate) fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        visit(self);
+        for child in self.children() {
+            child.each(visit);
+        }
+    }
+
+    fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Column(_)
+            | ExprKind::Null
+            | ExprKind::Boolean(_)
+            | ExprKind::Number(_)
+            | ExprKind::Text(_)
+            | ExprKind::Date(_)
+            | ExprKind::Time(_)
+            | ExprKind::Timestamp(_)
+            | ExprKind::Interval(_)
+            | ExprKind::Symbol(_) => Vec::new(),
+            ExprKind::Unary(_, arg) | ExprKind::Is { arg, .. } | ExprKind::Cast { arg, .. } => {
+                vec![arg]
+            }
+            ExprKind::Binary(_, left, right) | ExprKind::DistinctFrom { left, right, .. } => {
+                vec![left, right]
+            }
+            ExprKind::Element { array, index } => vec![array, index],
+            ExprKind::In { arg, list, .. } => core::iter::once(&**arg).chain(list).collect(),
+            ExprKind::Between { arg, low, high, .. } => vec![arg, low, high],
+            ExprKind::Like { arg, pattern, escape, .. } => {
+                [Some(&**arg), Some(&**pattern), escape.as_deref()].into_iter().flatten().collect()
+            }
+            ExprKind::Case { operand, branches, otherwise } => operand
+                .as_deref()
+                .into_iter()
+                .chain(branches.iter().flat_map(|(when, then)| [when, then]))
+                .chain(otherwise.as_deref())
+                .collect(),
+            ExprKind::Call(call) => {
+                call.args.iter().map(|a| &a.value).chain(call.filter.as_ref()).collect()
+            }
+        }
+    }
 }

@@ -2,8 +2,10 @@
 //!
 //! Does not resolve names; that is the catalog's business.
 
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
 use crate::diagnostic::{Issue, Source};
-use crate::lex::{self, Vars};
+use crate::lex::{self, Vars, is_word};
 use crate::statement::{self, CreateTable, CreateView, Insert, Set, Statement};
 
 /// The statements of a script, by kind, in their order.
@@ -13,6 +15,8 @@ pub(crate) struct Script {
     pub(crate) definitions: Vec<Definition>,
     pub(crate) inserts: Vec<Insert>,
     pub(crate) settings: Vec<Set>,
+    /// Names whose definition could not be read.
+    pub(crate) broken: Vec<String>,
 }
 
 /// What a name can be defined as.
@@ -26,6 +30,7 @@ pub(crate) enum Definition {
 pub(crate) fn parse(source: &Source<'_>, vars: &Vars, issues: &mut Vec<Issue>) -> Script {
     let mut script = Script::default();
     for tokens in lex::statements(source, vars, issues) {
+        let defined = defined_name(&tokens.tokens);
         match statement::parse(tokens) {
             Ok(None) => {}
             Ok(Some(Statement::CreateTable(t))) => {
@@ -36,53 +41,24 @@ pub(crate) fn parse(source: &Source<'_>, vars: &Vars, issues: &mut Vec<Issue>) -
             }
             Ok(Some(Statement::Insert(insert))) => script.inserts.push(insert),
             Ok(Some(Statement::Set(set))) => script.settings.push(set),
-            Err(issue) => issues.push(issue),
+            Err(issue) => {
+                script.broken.extend(defined);
+                issues.push(issue);
+            }
         }
     }
     script
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Where the shared conformance cases are: beside the project, or where the variable says.
-    fn shared() -> std::path::PathBuf {
-        let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-        std::env::var_os("HEADWATER_SHARED").map_or_else(|| beside.into(), Into::into)
-    }
-
-    #[test]
-    fn conformance_pipelines_parse_or_name_what_they_lack() {
-        let root = shared().join("conformance");
-        if !root.is_dir() {
-            println!("skipped: conformance_pipelines_parse_or_name_what_they_lack: no {root:?}");
-            return;
-        }
-        let vars: Vars = ["CASE", "DATA", "OUT"].map(|k| (k.to_owned(), "/x".to_owned())).into();
-        let mut pipelines: Vec<_> = std::fs::read_dir(&root)
-            .unwrap()
-            .flat_map(|area| std::fs::read_dir(area.unwrap().path()).into_iter().flatten())
-            .map(|case| case.unwrap().path().join("pipeline.sql"))
-            .filter(|path| path.is_file())
-            .collect();
-        pipelines.sort();
-        let mut parsed = 0;
-        for path in &pipelines {
-            let text = std::fs::read_to_string(path).unwrap();
-            let file = path.display().to_string();
-            let source = Source { file: &file, text: &text };
-            let mut issues = Vec::new();
-            let script = parse(&source, &vars, &mut issues);
-            if issues.is_empty() {
-                parsed += 1;
-                assert_eq!(script.inserts.len(), 1);
-            }
-            for issue in issues {
-                assert!(issue.message.ends_with("not supported yet"), "{file}: {issue:?}");
-                println!("{}", source.diagnostic(issue));
-            }
-        }
-        println!("{parsed} of {} pipelines parse", pipelines.len());
-    }
+/// The name in `CREATE [TEMPORARY] TABLE | VIEW [IF NOT EXISTS] name`, however the rest reads.
+fn defined_name(tokens: &[TokenWithSpan]) -> Option<String> {
+    let mut rest = tokens.iter();
+    is_word(rest.next(), "CREATE").then_some(())?;
+    rest.find_map(|token| {
+        let Token::Word(word) = &token.token else { return None };
+        let skip = ["TEMPORARY", "TABLE", "VIEW", "IF", "NOT", "EXISTS"];
+        let keyword =
+            word.quote_style.is_none() && skip.iter().any(|s| word.value.eq_ignore_ascii_case(s));
+        (!keyword).then(|| word.value.clone())
+    })
 }

@@ -35,8 +35,6 @@ pub(crate) struct CreateTable {
     pub(crate) watermark: Option<Watermark>,
     pub(crate) primary_key: Option<Vec<Name>>,
     pub(crate) options: Vec<Setting>,
-    /// The statement's first token to its name.
-    pub(crate) span: Span,
 }
 
 /// A column of a table.
@@ -159,7 +157,6 @@ fn refuse(word: &str, span: Span) -> Issue {
 }
 
 fn create(cursor: &mut Cursor) -> Result<Statement> {
-    let start = cursor.next_span();
     cursor.step(|p| p.expect_keyword(Keyword::CREATE))?;
     if cursor.peek_keyword(Keyword::OR) {
         return Err(Issue::unsupported(cursor.next_span(), "CREATE OR REPLACE"));
@@ -167,7 +164,7 @@ fn create(cursor: &mut Cursor) -> Result<Statement> {
     let temporary = cursor.parser().parse_keyword(Keyword::TEMPORARY);
     let word = cursor.next_word();
     match word.as_str() {
-        "TABLE" => create_table::parse(cursor, start).map(Statement::CreateTable),
+        "TABLE" => create_table::parse(cursor).map(Statement::CreateTable),
         "VIEW" => create_view(cursor).map(Statement::CreateView),
         "MODEL" | "FUNCTION" | "CATALOG" | "DATABASE" | "MATERIALIZED" | "CONNECTION" => {
             Err(Issue::unsupported(cursor.next_span(), &format!("CREATE {word}")))

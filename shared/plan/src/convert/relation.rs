@@ -27,7 +27,7 @@ pub(crate) fn from(tables: Vec<sql::TableWithJoins>, at: Span) -> Result<From> {
     for join in joins {
         unnests.push(convert_join(join, span)?);
     }
-    Ok(From { relation, alias, unnests, span })
+    Ok(From { relation, alias, unnests })
 }
 
 fn relation_span(relation: &sql::TableFactor, at: Span) -> Span {
@@ -139,7 +139,7 @@ fn convert_join(join: sql::Join, at: Span) -> Result<Unnest> {
     let mut args = args.into_iter();
     match (args.next(), args.next()) {
         (Some(sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(array))), None) => {
-            Ok(Unnest { array: expr(array)?, alias: convert_alias(alias)?, span })
+            Ok(Unnest { array: expr(array)?, alias: convert_alias(alias)? })
         }
         _ => Err(Issue::not_flink(span, "this UNNEST", "write UNNEST(array)")),
     }

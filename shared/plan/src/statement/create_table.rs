@@ -12,12 +12,11 @@ use crate::statement::{
 };
 use crate::types;
 
-pub(crate) fn parse(cursor: &mut Cursor, start: Span) -> Result<CreateTable> {
+pub(crate) fn parse(cursor: &mut Cursor) -> Result<CreateTable> {
     cursor.step(|p| p.expect_keyword(Keyword::TABLE))?;
     if_not_exists(cursor)?;
     let name = cursor.name()?;
     let mut table = CreateTable {
-        span: start.union(&name.span),
         name,
         columns: Vec::new(),
         watermark: None,

@@ -1,0 +1,114 @@
+//! What names mean in one SELECT.
+
+use headwater_engine::expr::Expr;
+
+use crate::ast::Name;
+use crate::diagnostic::{Issue, Result, suggest};
+use crate::logical::Column;
+
+/// The columns in reach, by position, each with the alias of its relation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One column in reach.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) qualifier: Option<String>,
+    pub(crate) column: Column,
+}
+
+impl Scope {
+    pub(crate) fn new(qualifier: Option<&str>, columns: &[Column]) -> Self {
+        let entry = |column: &Column| Entry {
+            qualifier: qualifier.map(str::to_owned),
+            column: column.clone(),
+        };
+        Self { entries: columns.iter().map(entry).collect() }
+    }
+
+    /// The columns of `*` or `alias.*`, by position.
+    pub(crate) fn star(&self, qualifier: Option<&Name>) -> Result<Vec<usize>> {
+        let fits = |e: &Entry| match qualifier {
+            None => true,
+            Some(q) => e.qualifier.as_deref() == Some(q.value.as_str()),
+        };
+        let visible = self.entries.iter().enumerate().filter(|(_, e)| !e.column.hidden && fits(e));
+        let found: Vec<usize> = visible.map(|(i, _)| i).collect();
+        match qualifier {
+            Some(q) if found.is_empty() => Err(self.unknown_table(q)),
+            _ => Ok(found),
+        }
+    }
+
+    /// The column that a path of names means.
+    pub(crate) fn column(&self, path: &[Name]) -> Result<Expr> {
+        let index = self.position(path)?;
+        Ok(self.entries[index].column.at(index))
+    }
+
+    /// The position of the column that a path of names means.
+    pub(crate) fn position(&self, path: &[Name]) -> Result<usize> {
+        let mut found = self.entries.iter().enumerate().filter(|(_, e)| {
+            !e.column.hidden && matches(path, e, |rest, own| rest.len() == own.len())
+        });
+        let span = path[0].span.union(&path[path.len() - 1].span);
+        let written = path.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join(".");
+        match (found.next(), found.next()) {
+            (Some((index, _)), None) => Ok(index),
+            (Some(_), Some(_)) => {
+                let message = format!("column '{written}' is ambiguous");
+                Err(Issue::new(span, message, "put the table's alias in front: t.column"))
+            }
+            (None, _) => Err(self.unknown(path, &written, span)),
+        }
+    }
+
+    fn unknown(&self, path: &[Name], written: &str, span: sqlparser::tokenizer::Span) -> Issue {
+        let inside = |e: &&Entry| matches(path, e, |rest, own| rest.len() < own.len());
+        if let Some(entry) = self.entries.iter().find(inside) {
+            let message = format!("'{written}' is a ROW, which cannot be used as a whole");
+            let remedy = format!("name one of its fields, such as {}", entry.column.name());
+            return Issue::new(span, message, remedy);
+        }
+        let qualifiers: Vec<&str> =
+            self.entries.iter().filter_map(|e| e.qualifier.as_deref()).collect();
+        if path.len() > 1
+            && !qualifiers.contains(&path[0].value.as_str())
+            && !self.entries.iter().any(|e| e.column.path[0] == path[0].value)
+        {
+            return self.unknown_table(&path[0]);
+        }
+        let names: Vec<String> =
+            self.entries.iter().filter(|e| !e.column.hidden).map(|e| e.column.name()).collect();
+        let last = path.last().map_or("", |n| n.value.as_str());
+        let target = if path.len() > 1 && qualifiers.contains(&path[0].value.as_str()) {
+            last
+        } else {
+            written
+        };
+        let remedy = suggest(target, names.iter().map(String::as_str), "columns");
+        Issue::new(span, format!("unknown column '{written}'"), remedy)
+    }
+
+    fn unknown_table(&self, name: &Name) -> Issue {
+        let mut names: Vec<&str> =
+            self.entries.iter().filter_map(|e| e.qualifier.as_deref()).collect();
+        names.dedup();
+        let remedy = suggest(&name.value, names.iter().copied(), "tables");
+        Issue::new(name.span, format!("unknown table '{}' in this query", name.value), remedy)
+    }
+}
+
+/// Whether a path begins like a column's own path, with or without the qualifier.
+fn matches(path: &[Name], entry: &Entry, lengths: impl Fn(&[Name], &[String]) -> bool) -> bool {
+    let own = &entry.column.path;
+    let begins = |rest: &[Name]| {
+        !rest.is_empty()
+            && lengths(rest, own)
+            && rest.iter().zip(own).all(|(name, own)| name.value == *own)
+    };
+    let qualified = entry.qualifier.as_deref() == Some(path[0].value.as_str());
+    begins(path) || (qualified && begins(&path[1..]))
+}

@@ -1,0 +1,288 @@
+//! From statements to a plan: tables, views and INSERTs in the order of the script.
+
+use headwater_engine::expr::{Expr, ExprKind, Literal};
+use headwater_engine::types::{DataType, Field};
+use sqlparser::tokenizer::Span;
+
+use crate::ast::Name;
+use crate::bind::{coerce, typed_null};
+use crate::catalog::{self, TableDef};
+use crate::cut;
+use crate::diagnostic::{Issue, Result, Source, suggest};
+use crate::fingerprint;
+use crate::lex::Vars;
+use crate::logical::{Graph, NodeId, NodeKind};
+use crate::lower::{self, Sink};
+use crate::plan::{Plan, Target};
+use crate::script::{self, Definition, Script};
+use crate::select::{Planner, Source as Named};
+use crate::settings;
+use crate::statement::{CreateView, Insert};
+
+pub(crate) fn script(
+    source: &Source<'_>,
+    vars: &Vars,
+    target: Target,
+    issues: &mut Vec<Issue>,
+) -> Option<Plan> {
+    let script = script::parse(source, vars, issues);
+    let settings = settings::check(&script.settings, issues);
+    let mut planner = Planner::default();
+    let mut broken = Broken(script.broken.clone());
+    for definition in &script.definitions {
+        define(definition, &mut planner, &mut broken, issues);
+    }
+    let mut sinks = Vec::new();
+    for insert in &script.inserts {
+        match self::insert(insert, &mut planner) {
+            Ok(sink) => sinks.push(sink),
+            // What reads a broken table says nothing new.
+            Err(issue) if broken.explains(&issue) => {}
+            Err(issue) => issues.push(issue),
+        }
+    }
+    check_inserts(&script, issues);
+    let Planner { graph, tables, .. } = planner;
+    check_sides(&graph, &tables, &sinks, issues);
+    check_ranks(&graph, &sinks, issues);
+    if !issues.is_empty() {
+        return None;
+    }
+    let (fragment, layout) = lower::lower(&graph, &tables, &sinks, issues)?;
+    let mut plan = match target {
+        Target::Whole => cut::whole(fragment, layout, &tables),
+        Target::Cut => cut::cut(&fragment, layout, &tables, &settings, issues)?,
+    };
+    plan.settings = settings.values;
+    plan.limits = settings.limits;
+    plan.fingerprint = fingerprint::of(&plan);
+    fingerprint::executable(&plan, &script, issues);
+    Some(plan)
+}
+
+/// Names whose definition has a fault already reported.
+struct Broken(Vec<String>);
+
+impl Broken {
+    fn explains(&self, issue: &Issue) -> bool {
+        self.0.iter().any(|name| issue.message == format!("unknown table '{name}'"))
+    }
+}
+
+fn define(
+    definition: &Definition,
+    planner: &mut Planner,
+    broken: &mut Broken,
+    issues: &mut Vec<Issue>,
+) {
+    let name = match definition {
+        Definition::Table(table) => &table.name,
+        Definition::View(view) => &view.name,
+    };
+    if planner.names.contains_key(&name.value) || broken.0.contains(&name.value) {
+        let message = format!("'{}' is defined twice", name.value);
+        issues.push(Issue::new(name.span, message, "rename one of them"));
+        return;
+    }
+    let defined = match definition {
+        Definition::Table(table) => catalog::table(table, issues).map(|table| {
+            planner.tables.push(table);
+            Named::Table(planner.tables.len() - 1)
+        }),
+        Definition::View(view) => match self::view(view, planner) {
+            Ok(node) => Some(Named::View(node)),
+            Err(issue) => {
+                if !broken.explains(&issue) {
+                    issues.push(issue);
+                }
+                None
+            }
+        },
+    };
+    match defined {
+        Some(named) => {
+            planner.names.insert(name.value.clone(), named);
+        }
+        None => broken.0.push(name.value.clone()),
+    }
+}
+
+fn view(view: &CreateView, planner: &mut Planner) -> Result<NodeId> {
+    let node = planner.query(&view.query)?;
+    if view.columns.is_empty() {
+        return Ok(node);
+    }
+    let columns = planner.graph.columns(node).to_vec();
+    if columns.len() != view.columns.len() {
+        let message = format!(
+            "the view '{}' names {} columns, its query has {}",
+            view.name.value,
+            view.columns.len(),
+            columns.len()
+        );
+        return Err(Issue::new(view.name.span, message, "name all columns, or none"));
+    }
+    let items = columns.iter().zip(&view.columns).enumerate();
+    let items = items.map(|(i, (c, n))| (vec![n.value.clone()], c.at(i), c.hidden)).collect();
+    Ok(planner.graph.project(node, items))
+}
+
+/// An INSERT: its query's columns cast to those of its table.
+fn insert(insert: &Insert, planner: &mut Planner) -> Result<Sink> {
+    let node = planner.query(&insert.query)?;
+    let names = planner.names.iter().filter(|(_, n)| matches!(n, Named::Table(_)));
+    let Some(Named::Table(table)) = planner.names.get(&insert.table.value).copied() else {
+        let message = format!("unknown table '{}'", insert.table.value);
+        let names: Vec<&str> = names.map(|(n, _)| n.as_str()).collect();
+        let remedy = suggest(&insert.table.value, names.iter().copied(), "tables");
+        return Err(Issue::new(insert.table.span, message, remedy));
+    };
+    let def = &planner.tables[table];
+    if def.options.connector == "datagen" {
+        let message = "the connector 'datagen' cannot be written";
+        return Err(Issue::new(insert.table.span, message, "write to filesystem, mqtt or print"));
+    }
+    let targets = targets(insert, def)?;
+    let columns = planner.graph.columns(node);
+    let visible: Vec<usize> = (0..columns.len()).filter(|i| !columns[*i].hidden).collect();
+    if visible.len() != targets.len() {
+        let message = format!(
+            "the query has {} columns, the table '{}' takes {}",
+            visible.len(),
+            insert.table.value,
+            targets.len()
+        );
+        let remedy = "give one value for each column, in the order of the table";
+        return Err(Issue::new(item_span(insert, targets.len()), message, remedy));
+    }
+    let mut exprs: Vec<Expr> =
+        def.sink.iter().map(|c| typed_null(c.field.data_type.clone())).collect();
+    for (position, (target, index)) in targets.iter().zip(&visible).enumerate() {
+        let field = &def.sink[*target].field;
+        let value = columns[*index].at(*index);
+        exprs[*target] = sink_cast(value, field, item_span(insert, position))?;
+    }
+    let revisions = def.sink.iter().enumerate();
+    for (at, _) in revisions.filter(|(_, c)| c.metadata.as_deref() == Some("revision")) {
+        exprs[at] = Expr::literal(Literal::Int(0), DataType::Int);
+    }
+    Ok(Sink { node, table, exprs, span: insert.table.span })
+}
+
+/// The place of an item of the SELECT list; the list's last for those that are missing.
+fn item_span(insert: &Insert, position: usize) -> Span {
+    let items = &insert.query.items;
+    match items.get(position).or(items.last()) {
+        Some(crate::ast::Item::Expr { expr, alias }) => {
+            alias.as_ref().map_or(expr.span, |a| expr.span.union(&a.span))
+        }
+        Some(crate::ast::Item::Star { span, .. }) => *span,
+        None => insert.query.span,
+    }
+}
+
+/// Positions of the columns that the query fills, among the sink's.
+fn targets(insert: &Insert, def: &TableDef) -> Result<Vec<usize>> {
+    let writable: Vec<usize> =
+        (0..def.sink.len()).filter(|i| def.sink[*i].metadata.is_none()).collect();
+    if def.sink.iter().filter(|c| c.metadata.is_none()).count() != def.physical.len() {
+        return Err(Issue::unsupported(insert.table.span, "writing a column of type ROW or MAP"));
+    }
+    if insert.columns.is_empty() {
+        return Ok(writable);
+    }
+    let find = |name: &Name| {
+        let names = def.sink.iter().map(|c| c.field.name.as_str());
+        writable.iter().copied().find(|i| def.sink[*i].field.name == name.value).ok_or_else(|| {
+            let message = format!("the table '{}' has no column '{}'", def.name.value, name.value);
+            Issue::new(name.span, message, suggest(&name.value, names, "columns"))
+        })
+    };
+    let mut targets: Vec<usize> = Vec::new();
+    for name in &insert.columns {
+        let target = find(name)?;
+        if targets.contains(&target) {
+            let message = format!("the column '{}' is written twice", name.value);
+            return Err(Issue::new(name.span, message, "remove one of them"));
+        }
+        targets.push(target);
+    }
+    Ok(targets)
+}
+
+/// The casts that INSERT makes by itself, and no others.
+fn sink_cast(value: Expr, field: &Field, span: Span) -> Result<Expr> {
+    if !coerce::sink_cast_allowed(&value.data_type, &field.data_type) {
+        let message = format!(
+            "a {} cannot be written to the column '{}' of type {}",
+            value.data_type, field.name, field.data_type
+        );
+        let remedy = format!("write CAST(… AS {})", field.data_type);
+        return Err(Issue::new(span, message, remedy));
+    }
+    coerce::implicit_cast(value, field.data_type.clone(), span)
+}
+
+fn check_inserts(script: &Script, issues: &mut Vec<Issue>) {
+    if script.inserts.is_empty() && issues.is_empty() {
+        let message = "the script inserts nothing";
+        let remedy = "add INSERT INTO table SELECT … FROM …";
+        issues.push(Issue::new(Span::empty(), message, remedy));
+    }
+    for (i, insert) in script.inserts.iter().enumerate() {
+        if script.inserts[..i].iter().any(|other| other.table.value == insert.table.value) {
+            let what = "writing one table by several INSERTs";
+            issues.push(Issue::unsupported(insert.table.span, what));
+        }
+    }
+}
+
+/// Options of sources on sinks and the other way round; the side-output tables.
+fn check_sides(graph: &Graph, tables: &[TableDef], sinks: &[Sink], issues: &mut Vec<Issue>) {
+    for (index, table) in tables.iter().enumerate() {
+        let read = graph.nodes.iter().any(|n| matches!(n.kind, NodeKind::Scan(t) if t == index));
+        let written = sinks.iter().any(|s| s.table == index);
+        if read && !written {
+            table.options.check_side(true, issues);
+        } else if written && !read {
+            table.options.check_side(false, issues);
+        }
+        if read && written {
+            let what = "reading and writing one table in one script";
+            issues.push(Issue::unsupported(table.name.span, what));
+        }
+        let Some((late, span)) = table.options.get("late") else { continue };
+        let names = tables.iter().map(|t| t.name.value.as_str());
+        if !names.clone().any(|n| n == late) {
+            let message = format!("the late-row table '{late}' does not exist");
+            issues.push(Issue::new(span, message, suggest(late, names, "tables")));
+        }
+    }
+}
+
+/// A row number that no filter made a deduplication of.
+fn check_ranks(graph: &Graph, sinks: &[Sink], issues: &mut Vec<Issue>) {
+    let mut reached = vec![false; graph.nodes.len()];
+    for sink in sinks {
+        reached[sink.node] = true;
+    }
+    for (id, node) in graph.nodes.iter().enumerate().rev() {
+        if !reached[id] {
+            continue;
+        }
+        if let Some(input) = node.kind.input() {
+            reached[input] = true;
+        }
+        if let NodeKind::Rank { issue, .. } = &node.kind {
+            issues.push((**issue).clone());
+        }
+    }
+}
+
+/// Whether an expression is a plain column.
+pub(crate) fn as_column(expr: &Expr) -> Option<usize> {
+    match expr.kind {
+        ExprKind::Column(index) => Some(index),
+        _ => None,
+    }
+}

@@ -1,0 +1,317 @@
+//! Where each step is at work: the cut into an edge and a core fragment.
+//!
+//! Guarantees: edge and core together give what the whole fragment gives. Steps without state go
+//! where their rows are; a deduplication stays at the edge only when its key cannot occur at two
+//! gateways; a window aggregate becomes partials at the edge and their merge at the core.
+
+use headwater_engine::fragment::{
+    Fragment, Input, OperatorSpec, Output, OutputKind, Phase, Scan, Step,
+};
+use headwater_engine::limits::Limits;
+use headwater_engine::operators::window_aggregate::partial_schema;
+use headwater_engine::types::Schema;
+
+use crate::catalog::TableDef;
+use crate::diagnostic::Issue;
+use crate::local;
+use crate::lower::Layout;
+use crate::plan::{Channel, Place, Plan, Table};
+use crate::settings::Settings;
+
+/// The plan of one fragment that does everything.
+pub(crate) fn whole(fragment: Fragment, layout: Layout, tables: &[TableDef]) -> Plan {
+    let place = |_: &TableDef, _: bool| Place::Edge;
+    Plan { tables: used(&fragment, &layout, tables, place), whole: Some(fragment), ..empty() }
+}
+
+fn empty() -> Plan {
+    Plan {
+        tables: Vec::new(),
+        edge: None,
+        core: None,
+        whole: None,
+        channels: Vec::new(),
+        fingerprint: 0,
+        settings: std::collections::BTreeMap::new(),
+        limits: Limits::default(),
+    }
+}
+
+/// What `'at'` says, or where tables of the kind usually are.
+fn place_of(table: &TableDef, read: bool) -> Place {
+    match table.options.get("at").map(|(at, _)| at) {
+        Some("edge") => Place::Edge,
+        Some(_) => Place::Core,
+        None if read => Place::Edge,
+        None => Place::Core,
+    }
+}
+
+/// Where rows of the whole fragment are once they are cut.
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    Edge(Input),
+    Core(Input),
+}
+
+struct Cut<'a> {
+    whole: &'a Fragment,
+    edge: Fragment,
+    core: Fragment,
+    channels: Vec<Channel>,
+    scans: Vec<At>,
+    steps: Vec<At>,
+    /// Edge input and core scan of each exchange of rows.
+    crossings: Vec<(Input, Input)>,
+}
+
+/// Cuts a fragment.
+pub(crate) fn cut(
+    whole: &Fragment,
+    layout: Layout,
+    tables: &[TableDef],
+    settings: &Settings,
+    issues: &mut Vec<Issue>,
+) -> Option<Plan> {
+    let mut cut = Cut {
+        whole,
+        edge: Fragment::default(),
+        core: Fragment::default(),
+        channels: Vec::new(),
+        scans: Vec::new(),
+        steps: Vec::new(),
+        crossings: Vec::new(),
+    };
+    for (scan, (table, _)) in whole.scans.iter().zip(&layout.scans) {
+        let at = match place_of(&tables[*table], true) {
+            Place::Edge => {
+                cut.edge.scans.push(scan.clone());
+                At::Edge(Input::Scan(cut.edge.scans.len() - 1))
+            }
+            Place::Core => {
+                cut.core.scans.push(scan.clone());
+                At::Core(Input::Scan(cut.core.scans.len() - 1))
+            }
+        };
+        cut.scans.push(at);
+    }
+    for index in 0..whole.steps.len() {
+        let stays = local::is_gateway_local(whole, index, &layout, tables);
+        cut.step(index, stays, settings.correction_ms);
+    }
+    let mut late_places = Vec::new();
+    for (output, (table, span)) in whole.outputs.iter().zip(&layout.outputs) {
+        if let Err(issue) = cut.output(output, &tables[*table], *span, &mut late_places) {
+            issues.push(issue);
+        }
+    }
+    let Cut { edge, core, channels, .. } = cut;
+    let place = |table: &TableDef, read: bool| {
+        let late = late_places.iter().find(|(name, _)| *name == table.name.value);
+        late.map_or_else(|| place_of(table, read), |(_, place)| *place)
+    };
+    let tables = used(whole, &layout, tables, place);
+    Some(Plan { tables, edge: Some(edge), core: Some(core), channels, ..empty() })
+}
+
+impl Cut<'_> {
+    fn at(&self, input: Input) -> At {
+        match input {
+            Input::Scan(i) => self.scans[i],
+            Input::Step(i) => self.steps[i],
+        }
+    }
+
+    fn step(&mut self, index: usize, stays: bool, correction_ms: i64) {
+        let step = &self.whole.steps[index];
+        let at = match (self.at(step.inputs[0]), &step.operator) {
+            (At::Edge(input), OperatorSpec::WindowAggregate(_)) => {
+                self.split(step, input, correction_ms)
+            }
+            (At::Edge(input), OperatorSpec::DedupFirst(_)) if !stays => {
+                let scan = self.cross(input);
+                At::Core(push(&mut self.core, step, scan))
+            }
+            (At::Edge(input), _) => At::Edge(push(&mut self.edge, step, input)),
+            (At::Core(input), _) => At::Core(push(&mut self.core, step, input)),
+        };
+        self.steps.push(at);
+    }
+
+    /// Partials at the edge, their merge at the core.
+    fn split(&mut self, step: &Step, input: Input, correction_ms: i64) -> At {
+        let OperatorSpec::WindowAggregate(spec) = &step.operator else {
+            unreachable!("called for an aggregate")
+        };
+        let names: Vec<&str> = step.schema.fields.iter().map(|f| f.name.as_str()).collect();
+        let schema = partial_schema(spec, &names[..spec.keys.len()])
+            .expect("the planner has bound every aggregate");
+        let mut partial = spec.clone();
+        partial.phase = Phase::Partial;
+        let edge = Step {
+            operator: OperatorSpec::WindowAggregate(partial),
+            schema: schema.clone(),
+            ..step.clone()
+        };
+        let from = push(&mut self.edge, &edge, input);
+        let scan = self.exchange(from, schema, None, true);
+        let mut merge = spec.clone();
+        merge.phase = Phase::Merge { correction_ms };
+        let core = Step {
+            operator: OperatorSpec::WindowAggregate(merge),
+            late_output: None,
+            ..step.clone()
+        };
+        At::Core(push(&mut self.core, &core, scan))
+    }
+
+    /// The core's scan of an edge stream, made on first use.
+    fn cross(&mut self, input: Input) -> Input {
+        if let Some((_, scan)) = self.crossings.iter().find(|(from, _)| *from == input) {
+            return *scan;
+        }
+        let schema = schema_of(&self.edge, input);
+        let scan = self.exchange(input, schema, None, false);
+        self.crossings.push((input, scan));
+        scan
+    }
+
+    fn exchange(
+        &mut self,
+        input: Input,
+        schema: Schema,
+        columns: Option<Vec<headwater_engine::expr::Expr>>,
+        partials: bool,
+    ) -> Input {
+        let name = format!("exchange-{}", self.channels.len() + 1);
+        self.edge.outputs.push(Output {
+            name: name.clone(),
+            input,
+            columns,
+            schema: schema.clone(),
+            kind: OutputKind::Exchange,
+        });
+        self.core.scans.push(Scan {
+            name: name.clone(),
+            decoded: schema.clone(),
+            computed: Vec::new(),
+            watermark: None,
+            future_max_ms: None,
+        });
+        let source = source_of(&self.edge, input);
+        self.channels.push(Channel { name, schema, partials, source });
+        Input::Scan(self.core.scans.len() - 1)
+    }
+
+    fn output(
+        &mut self,
+        output: &Output,
+        table: &TableDef,
+        span: sqlparser::tokenizer::Span,
+        late_places: &mut Vec<(String, Place)>,
+    ) -> Result<(), Issue> {
+        let name = &table.name.value;
+        if output.kind == OutputKind::Late {
+            return self.late(output, table, span, late_places);
+        }
+        match (self.at(output.input), place_of(table, false)) {
+            (At::Edge(input), Place::Edge) => {
+                self.edge.outputs.push(Output { input, ..output.clone() });
+            }
+            (At::Core(input), Place::Core) => {
+                self.core.outputs.push(Output { input, ..output.clone() });
+            }
+            (At::Edge(input), Place::Core) => {
+                // The last projection runs at the edge: only what the table takes crosses.
+                let columns = output.columns.clone();
+                let input = self.exchange(input, output.schema.clone(), columns, false);
+                self.core.outputs.push(Output { input, columns: None, ..output.clone() });
+            }
+            (At::Core(_), Place::Edge) => {
+                let message =
+                    format!("the table '{name}' is at the edge, its rows are at the core");
+                let remedy = "remove 'at' = 'edge', or make the key gateway-local";
+                return Err(Issue::new(span, message, remedy));
+            }
+        }
+        Ok(())
+    }
+
+    /// Late rows are written where they are found.
+    fn late(
+        &mut self,
+        output: &Output,
+        table: &TableDef,
+        span: sqlparser::tokenizer::Span,
+        late_places: &mut Vec<(String, Place)>,
+    ) -> Result<(), Issue> {
+        let Input::Step(index) = output.input else { unreachable!("a scan has no late rows") };
+        // A split aggregate finds them at its edge half.
+        let edge = self.edge.steps.iter().position(|s| s.name == self.whole.steps[index].name);
+        let place = if edge.is_some() { Place::Edge } else { Place::Core };
+        if table.options.get("at").is_some() && place_of(table, false) != place {
+            let message = format!("late rows are written at the {}", place.as_str());
+            let remedy = format!("write 'at' = '{}' on '{}'", place.as_str(), table.name.value);
+            return Err(Issue::new(span, message, remedy));
+        }
+        late_places.push((table.name.value.clone(), place));
+        let fragment = match place {
+            Place::Edge => &mut self.edge,
+            Place::Core => &mut self.core,
+        };
+        let name = &self.whole.steps[index].name;
+        let step = fragment.steps.iter().position(|s| s.name == *name).expect("placed before");
+        fragment.steps[step].late_output = Some(fragment.outputs.len());
+        fragment.outputs.push(Output { input: Input::Step(step), ..output.clone() });
+        Ok(())
+    }
+}
+
+fn push(fragment: &mut Fragment, step: &Step, input: Input) -> Input {
+    fragment.steps.push(Step { inputs: vec![input], late_output: None, ..step.clone() });
+    Input::Step(fragment.steps.len() - 1)
+}
+
+fn schema_of(fragment: &Fragment, input: Input) -> Schema {
+    match input {
+        Input::Scan(i) => fragment.scans[i].schema(),
+        Input::Step(i) => fragment.steps[i].schema.clone(),
+    }
+}
+
+/// The table at the beginning of a stream.
+fn source_of(fragment: &Fragment, input: Input) -> String {
+    match input {
+        Input::Scan(i) => fragment.scans[i].name.clone(),
+        Input::Step(i) => source_of(fragment, fragment.steps[i].inputs[0]),
+    }
+}
+
+/// The tables of the plan: those with a scan or an output.
+fn used(
+    fragment: &Fragment,
+    layout: &Layout,
+    tables: &[TableDef],
+    place: impl Fn(&TableDef, bool) -> Place,
+) -> Vec<Table> {
+    let mut out = Vec::new();
+    for (index, def) in tables.iter().enumerate() {
+        let source = layout.scans.iter().find(|(t, _)| *t == index).map(|(_, c)| c.clone());
+        let written = layout.outputs.iter().position(|(t, _)| *t == index);
+        if source.is_none() && written.is_none() {
+            continue;
+        }
+        out.push(Table {
+            name: def.name.value.clone(),
+            connector: def.options.connector.clone(),
+            format: def.options.format.clone(),
+            options: def.options.values.clone(),
+            primary_key: def.primary_key.clone(),
+            place: place(def, source.is_some()),
+            source,
+            sink: written.map(|i| fragment.outputs[i].schema.clone()),
+            physical: def.physical.clone(),
+        });
+    }
+    out
+}

@@ -1,0 +1,278 @@
+//! What a plan does, for people and for machines.
+//!
+//! Guarantees: the same plan gives the same bytes; options of tables are not shown, so no secret
+//! is. The numbers of memory are the engine's own ceilings.
+
+mod expr;
+mod json;
+
+use std::fmt::Write;
+
+use headwater_engine::fragment::{
+    Fragment, Input, OperatorSpec, OutputKind, Phase, Step, WindowAggregateSpec, WindowSpec,
+};
+use headwater_engine::limits::Limits;
+use headwater_engine::pipeline::Pipeline;
+use headwater_engine::types::Schema;
+
+use crate::plan::{Place, Plan};
+
+use expr::Shown;
+
+/// Memory of one step, and the capacity that it comes from.
+struct StepMemory {
+    bytes_max: usize,
+    capacity: Option<(&'static str, usize)>,
+}
+
+impl Plan {
+    /// The plan as text: both fragments as trees, with the schemas between the steps.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "plan {:016x}", self.fingerprint);
+        for (place, fragment) in self.fragments() {
+            let title = if self.whole.is_some() { "whole" } else { place.as_str() };
+            let (memory, total) = self.memory(fragment);
+            let _ = writeln!(out, "\n{title} fragment: at most {} of memory", bytes(total));
+            if fragment.outputs.is_empty() {
+                let _ = writeln!(out, "  nothing to do");
+            }
+            for index in 0..fragment.outputs.len() {
+                self.output(fragment, index, &memory, &mut out);
+            }
+        }
+        if !self.channels.is_empty() {
+            let _ = writeln!(out, "\nexchanges");
+        }
+        for channel in &self.channels {
+            let what = if channel.partials { "partials" } else { "rows" };
+            let _ = writeln!(out, "  {}: {what} from {}", channel.name, channel.source);
+            let _ = writeln!(out, "    {}", schema(&channel.schema));
+        }
+        out
+    }
+
+    fn output(&self, fragment: &Fragment, index: usize, memory: &[StepMemory], out: &mut String) {
+        let output = &fragment.outputs[index];
+        let kind = match output.kind {
+            OutputKind::Rows => self.table(&output.name).map_or_else(String::new, |t| {
+                let format = t.format.as_ref().map_or(String::new(), |f| format!(", {f}"));
+                format!(" ({}{format})", t.connector)
+            }),
+            OutputKind::Exchange => " (exchange to core)".to_owned(),
+            OutputKind::Late => " (late rows of the step below)".to_owned(),
+        };
+        let _ = writeln!(out, "  output {}{kind}", output.name);
+        let _ = writeln!(out, "    : {}", schema(&output.schema));
+        if let Some(columns) = &output.columns {
+            let names = schema_of(fragment, output.input);
+            let shown: Vec<String> = columns.iter().map(|e| Shown(e, &names).to_string()).collect();
+            let _ = writeln!(out, "    = {}", shown.join(", "));
+        }
+        self.tree(fragment, output.input, 2, memory, out);
+    }
+
+    fn tree(
+        &self,
+        fragment: &Fragment,
+        input: Input,
+        depth: usize,
+        memory: &[StepMemory],
+        out: &mut String,
+    ) {
+        let indent = "  ".repeat(depth);
+        let step = match input {
+            Input::Step(step) => step,
+            Input::Scan(scan) => return self.scan(fragment, scan, &indent, out),
+        };
+        let Step { name, inputs, operator, schema: columns, late_output: _ } =
+            &fragment.steps[step];
+        let below = schema_of(fragment, inputs[0]);
+        let _ = writeln!(out, "{indent}└ {name}: {}", operator_text(operator, &below));
+        let _ = writeln!(out, "{indent}    : {}", schema(columns));
+        let StepMemory { bytes_max, capacity } = &memory[step];
+        if let Some((what, count)) = capacity {
+            let ceiling = bytes(*bytes_max);
+            let _ = writeln!(out, "{indent}    at most {count} {what}, {ceiling} of memory");
+        }
+        for input in inputs {
+            self.tree(fragment, *input, depth + 1, memory, out);
+        }
+    }
+
+    fn scan(&self, fragment: &Fragment, scan: usize, indent: &str, out: &mut String) {
+        let scan = &fragment.scans[scan];
+        let names = scan.schema();
+        let kind = match self.table(&scan.name) {
+            Some(table) => {
+                let format = table.format.as_ref().map_or(String::new(), |f| format!(", {f}"));
+                format!("{}{format}", table.connector)
+            }
+            None => "exchange from edge".to_owned(),
+        };
+        let _ = writeln!(out, "{indent}└ scan {} ({kind})", scan.name);
+        let _ = writeln!(out, "{indent}    : {}", schema(&names));
+        for (field, expr) in &scan.computed {
+            let _ = writeln!(out, "{indent}    {} = {}", field.name, Shown(expr, &names));
+        }
+        if let Some(watermark) = &scan.watermark {
+            let rowtime = &names.fields[watermark.rowtime].name;
+            let shown = Shown(&watermark.expr, &names);
+            let _ = writeln!(out, "{indent}    watermark for {rowtime} = {shown}");
+        }
+        if let Some(ms) = scan.future_max_ms {
+            let _ = writeln!(out, "{indent}    rows more than {ms} ms ahead are set aside");
+        }
+    }
+
+    /// Ceilings of the steps and of the whole fragment.
+    fn memory(&self, fragment: &Fragment) -> (Vec<StepMemory>, usize) {
+        let built = Pipeline::build(fragment, &self.limits);
+        let (each, total) = built.map_or_else(
+            |_| (vec![0; fragment.steps.len()], 0),
+            |pipeline| pipeline.memory_bytes_max(&self.limits),
+        );
+        let steps = fragment.steps.iter().zip(each);
+        let of = |(step, bytes_max): (&Step, usize)| StepMemory {
+            bytes_max,
+            capacity: capacity(&step.operator, &self.limits),
+        };
+        (steps.map(of).collect(), total)
+    }
+
+    /// The word for a place in the headings of machine-readable output.
+    fn title(&self, place: Place) -> &'static str {
+        if self.whole.is_some() { "whole" } else { place.as_str() }
+    }
+}
+
+/// The capacity that bounds a step with state.
+fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, usize)> {
+    match operator {
+        OperatorSpec::DedupFirst(_) => Some(("keys", limits.dedup_entries_max)),
+        OperatorSpec::WindowAggregate(_) => Some(("panes", limits.panes_max)),
+        OperatorSpec::Filter(_)
+        | OperatorSpec::Project(_)
+        | OperatorSpec::WindowAssign(_)
+        | OperatorSpec::Unnest { .. } => None,
+    }
+}
+
+fn schema_of(fragment: &Fragment, input: Input) -> Schema {
+    match input {
+        Input::Scan(scan) => fragment.scans[scan].schema(),
+        Input::Step(step) => fragment.steps[step].schema.clone(),
+    }
+}
+
+fn schema(schema: &Schema) -> String {
+    let field = |f: &headwater_engine::types::Field| {
+        let null = if f.nullable { "" } else { " NOT NULL" };
+        format!("{} {}{null}", f.name, f.data_type)
+    };
+    schema.fields.iter().map(field).collect::<Vec<_>>().join(", ")
+}
+
+fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
+    let name = |column: usize| below.fields.get(column).map_or("?", |f| f.name.as_str());
+    match operator {
+        OperatorSpec::Filter(predicate) => format!("filter {}", Shown(predicate, below)),
+        OperatorSpec::Project(exprs) => {
+            let shown: Vec<String> = exprs.iter().map(|e| Shown(e, below).to_string()).collect();
+            format!("project {}", shown.join(", "))
+        }
+        OperatorSpec::DedupFirst(spec) => {
+            let key: Vec<&str> = spec.key.iter().map(|c| name(*c)).collect();
+            let ttl = spec.ttl_ms.map_or(String::new(), |ms| format!(", forgotten after {ms} ms"));
+            let held = if spec.key_holds_time { ", behind the watermark forgotten" } else { "" };
+            let time = name(spec.rowtime);
+            format!("keep the first row by {time} of each ({}){held}{ttl}", key.join(", "))
+        }
+        OperatorSpec::WindowAssign(window) => {
+            format!("assign {}", window_text(window, name(window.rowtime)))
+        }
+        OperatorSpec::WindowAggregate(spec) => aggregate_text(spec, below),
+        OperatorSpec::Unnest { column } => format!("unnest {}", name(*column)),
+    }
+}
+
+fn aggregate_text(spec: &WindowAggregateSpec, below: &Schema) -> String {
+    // A merge reads partials: its columns are those of the other half's input.
+    let name = |column: usize| match spec.phase {
+        Phase::Merge { .. } => format!("#{column}"),
+        _ => below.fields.get(column).map_or("?".to_owned(), |f| f.name.clone()),
+    };
+    let keys: Vec<String> = spec.keys.iter().map(|c| name(*c)).collect();
+    let call = |call: &headwater_engine::fragment::AggregateSpec| {
+        let arg = call.arg.as_ref().map_or("*".to_owned(), |(c, ty)| format!("{}: {ty}", name(*c)));
+        let filter = call.filter.map_or(String::new(), |c| format!(" where {}", name(c)));
+        format!("{}({arg}){filter}", call.function)
+    };
+    let calls: Vec<String> = spec.aggregates.iter().map(call).collect();
+    let phase = match spec.phase {
+        Phase::Complete => "aggregate".to_owned(),
+        Phase::Partial => "aggregate to partials".to_owned(),
+        Phase::Merge { correction_ms } => format!("merge, correct for {correction_ms} ms"),
+    };
+    let window = window_text(&spec.window, &name(spec.window.rowtime));
+    format!("{phase} {} by ({}) in {window}", calls.join(", "), keys.join(", "))
+}
+
+fn window_text(window: &WindowSpec, time: &str) -> String {
+    let WindowSpec { rowtime: _, size_ms, slide_ms, offset_ms } = window;
+    let slide = match slide_ms == size_ms {
+        true => String::new(),
+        false => format!(" every {slide_ms} ms"),
+    };
+    let offset = match offset_ms {
+        0 => String::new(),
+        ms => format!(" shifted by {ms} ms"),
+    };
+    format!("windows of {size_ms} ms{slide}{offset} over {time}")
+}
+
+/// The text that the fingerprint is made of: everything that a fragment does, nothing else.
+pub(crate) fn canonical(fragment: &Fragment) -> String {
+    let mut out = String::new();
+    for scan in &fragment.scans {
+        let names = scan.schema();
+        let _ = writeln!(out, "scan {} : {}", scan.name, schema(&names));
+        for (field, expr) in &scan.computed {
+            let _ = writeln!(out, "  {} = {}", field.name, Shown(expr, &names));
+        }
+        if let Some(watermark) = &scan.watermark {
+            let shown = Shown(&watermark.expr, &names);
+            let _ = writeln!(out, "  watermark {} = {shown}", watermark.rowtime);
+        }
+    }
+    for step in &fragment.steps {
+        let below = schema_of(fragment, step.inputs[0]);
+        let _ = writeln!(
+            out,
+            "{} {:?} {} : {}",
+            step.name,
+            step.inputs,
+            operator_text(&step.operator, &below),
+            schema(&step.schema)
+        );
+    }
+    for output in &fragment.outputs {
+        let names = schema_of(fragment, output.input);
+        let _ = write!(out, "output {} {:?} {:?}", output.name, output.kind, output.input);
+        for expr in output.columns.iter().flatten() {
+            let _ = write!(out, " = {}", Shown(expr, &names));
+        }
+        let _ = writeln!(out, " : {}", schema(&output.schema));
+    }
+    out
+}
+
+/// Bytes with a unit, to three digits.
+fn bytes(count: usize) -> String {
+    match count {
+        0..1_024 => format!("{count} B"),
+        1_024..1_048_576 => format!("{} KiB", count.div_ceil(1_024)),
+        _ => format!("{} MiB", count.div_ceil(1_048_576)),
+    }
+}

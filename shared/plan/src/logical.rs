@@ -1,0 +1,264 @@
+//! The logical plan: a graph of nodes with typed columns, shared by all INSERTs of a script.
+//!
+//! Guarantees: nodes refer to earlier nodes only; expressions refer to the columns of their node's
+//! input by position. A view is one node however many queries read it. Knows nothing of places.
+
+use headwater_engine::expr::{Expr, ExprKind};
+use headwater_engine::fragment::{AggregateSpec, WindowSpec};
+use headwater_engine::types::DataType;
+
+use crate::diagnostic::Issue;
+
+/// Position of a node in its graph.
+pub(crate) type NodeId = usize;
+
+/// What a column is beyond its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Plain,
+    /// The event time that the watermark speaks of.
+    Rowtime,
+    /// Start, end and time of a window. The last one is an event time again.
+    WindowStart,
+    WindowEnd,
+    WindowTime,
+}
+
+impl Role {
+    /// Whether a window or a deduplication may stand on the column.
+    pub(crate) fn is_time(self) -> bool {
+        matches!(self, Role::Rowtime | Role::WindowTime)
+    }
+}
+
+/// A column of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Column {
+    /// The name; for a field of a ROW its path.
+    pub(crate) path: Vec<String>,
+    pub(crate) data_type: DataType,
+    pub(crate) nullable: bool,
+    pub(crate) role: Role,
+    /// Not for queries: neither by name nor by `*`.
+    pub(crate) hidden: bool,
+}
+
+impl Column {
+    pub(crate) fn new(name: impl Into<String>, data_type: DataType) -> Self {
+        let path = vec![name.into()];
+        Self { path, data_type, nullable: true, role: Role::Plain, hidden: false }
+    }
+
+    pub(crate) fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
+    pub(crate) fn hide(self) -> Self {
+        Self { hidden: true, ..self }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// This column as an expression.
+    pub(crate) fn at(&self, index: usize) -> Expr {
+        Expr::column(index, self.data_type.clone())
+    }
+}
+
+/// One step of the logical plan and its columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: NodeKind,
+    pub(crate) columns: Vec<Column>,
+}
+
+/// What a node does.
+#[derive(Clone, Debug)]
+pub(crate) enum NodeKind {
+    /// All columns of a source table, decoded and computed.
+    Scan(usize),
+    Filter(NodeId, Expr),
+    Project(NodeId, Vec<Expr>),
+    /// ROW_NUMBER over an event time; its number is the last column. Planned only when a filter
+    /// turns it into `Dedup`, otherwise the issue is raised.
+    Rank {
+        input: NodeId,
+        key: Vec<usize>,
+        rowtime: usize,
+        issue: Box<Issue>,
+    },
+    /// The first row of each key.
+    Dedup {
+        input: NodeId,
+        key: Vec<usize>,
+        rowtime: usize,
+    },
+    /// Appends start, end and time of the row's windows.
+    Windows(NodeId, WindowSpec),
+    /// Keys, aggregates, start, end, time, revision.
+    Aggregate {
+        input: NodeId,
+        window: WindowSpec,
+        keys: Vec<usize>,
+        aggregates: Vec<AggregateSpec>,
+    },
+    /// One row per element of an array column, appended as the last column.
+    Unnest(NodeId, usize),
+}
+
+impl NodeKind {
+    /// The node it reads, except for a scan.
+    pub(crate) fn input(&self) -> Option<NodeId> {
+        match self {
+            Self::Scan(_) => None,
+            Self::Filter(input, _)
+            | Self::Project(input, _)
+            | Self::Rank { input, .. }
+            | Self::Dedup { input, .. }
+            | Self::Windows(input, _)
+            | Self::Aggregate { input, .. }
+            | Self::Unnest(input, _) => Some(*input),
+        }
+    }
+}
+
+/// All nodes, each after those it reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// A chain of filters and projections, folded: every column as an expression over `base`.
+pub(crate) struct Folded {
+    pub(crate) base: NodeId,
+    pub(crate) exprs: Vec<Expr>,
+    /// In the order in which they are asked.
+    pub(crate) predicates: Vec<Expr>,
+}
+
+impl Graph {
+    pub(crate) fn push(&mut self, kind: NodeKind, columns: Vec<Column>) -> NodeId {
+        self.nodes.push(Node { kind, columns });
+        self.nodes.len() - 1
+    }
+
+    pub(crate) fn columns(&self, node: NodeId) -> &[Column] {
+        &self.nodes[node].columns
+    }
+
+    /// A filter; nothing for an empty list.
+    pub(crate) fn filter(&mut self, input: NodeId, predicates: Vec<Expr>) -> NodeId {
+        let Some(predicate) = conjunction(predicates) else { return input };
+        let columns = self.columns(input).to_vec();
+        self.push(NodeKind::Filter(input, predicate), columns)
+    }
+
+    /// A projection whose columns keep role and nullability where they pass a column on.
+    pub(crate) fn project(
+        &mut self,
+        input: NodeId,
+        items: Vec<(Vec<String>, Expr, bool)>,
+    ) -> NodeId {
+        let mut columns = Vec::new();
+        let mut exprs = Vec::new();
+        for (path, expr, hidden) in items {
+            let (role, nullable) = match &expr.kind {
+                ExprKind::Column(i) => {
+                    let column = &self.columns(input)[*i];
+                    (column.role, column.nullable)
+                }
+                _ => (Role::Plain, true),
+            };
+            let data_type = expr.data_type.clone();
+            columns.push(Column { path, data_type, nullable, role, hidden });
+            exprs.push(expr);
+        }
+        self.push(NodeKind::Project(input, exprs), columns)
+    }
+
+    /// Folds the filters and projections from `node` down to what they stand on.
+    pub(crate) fn fold(&self, node: NodeId) -> Folded {
+        match &self.nodes[node].kind {
+            NodeKind::Filter(input, predicate) => {
+                let mut below = self.fold(*input);
+                let mut terms = Vec::new();
+                conjuncts(predicate, &mut terms);
+                for term in terms {
+                    below.predicates.push(substitute(&term, &below.exprs));
+                }
+                below
+            }
+            NodeKind::Project(input, exprs) => {
+                let below = self.fold(*input);
+                let exprs = exprs.iter().map(|e| substitute(e, &below.exprs)).collect();
+                Folded { exprs, ..below }
+            }
+            _ => {
+                let columns = self.columns(node).iter().enumerate();
+                let exprs = columns.map(|(i, c)| c.at(i)).collect();
+                Folded { base: node, exprs, predicates: Vec::new() }
+            }
+        }
+    }
+}
+
+/// The terms of an AND, from left to right.
+pub(crate) fn conjuncts(expr: &Expr, out: &mut Vec<Expr>) {
+    match &expr.kind {
+        ExprKind::And(terms) => terms.iter().for_each(|term| conjuncts(term, out)),
+        _ => out.push(expr.clone()),
+    }
+}
+
+/// The AND of all terms; None of none.
+pub(crate) fn conjunction(mut terms: Vec<Expr>) -> Option<Expr> {
+    match terms.len() {
+        0 => None,
+        1 => terms.pop(),
+        _ => Some(Expr { kind: ExprKind::And(terms), data_type: DataType::Boolean }),
+    }
+}
+
+/// Replaces every column by an expression.
+pub(crate) fn substitute(expr: &Expr, columns: &[Expr]) -> Expr {
+    rewrite(expr, &mut |index, _| columns[index].clone())
+}
+
+/// Replaces every column by what `column` makes of its position and type.
+pub(crate) fn rewrite(expr: &Expr, column: &mut dyn FnMut(usize, &DataType) -> Expr) -> Expr {
+    let mut all = |args: &[Expr]| args.iter().map(|a| rewrite(a, column)).collect::<Vec<_>>();
+    let kind = match &expr.kind {
+        ExprKind::Column(index) => return column(*index, &expr.data_type),
+        ExprKind::Literal(literal) => ExprKind::Literal(literal.clone()),
+        ExprKind::Call(name, args) => ExprKind::Call(name.clone(), all(args)),
+        ExprKind::And(args) => ExprKind::And(all(args)),
+        ExprKind::Or(args) => ExprKind::Or(all(args)),
+        ExprKind::Coalesce(args) => ExprKind::Coalesce(all(args)),
+        ExprKind::Not(arg) => ExprKind::Not(Box::new(rewrite(arg, column))),
+        ExprKind::IsNull(arg) => ExprKind::IsNull(Box::new(rewrite(arg, column))),
+        ExprKind::IsBool(arg, wanted) => ExprKind::IsBool(Box::new(rewrite(arg, column)), *wanted),
+        ExprKind::Cast(arg, safe) => ExprKind::Cast(Box::new(rewrite(arg, column)), *safe),
+        ExprKind::In(arg, list) => {
+            let arg = Box::new(rewrite(arg, column));
+            ExprKind::In(arg, list.iter().map(|a| rewrite(a, column)).collect())
+        }
+        ExprKind::Case(branches, otherwise) => {
+            let branches =
+                branches.iter().map(|(c, v)| (rewrite(c, column), rewrite(v, column))).collect();
+            ExprKind::Case(branches, Box::new(rewrite(otherwise, column)))
+        }
+    };
+    Expr { kind, data_type: expr.data_type.clone() }
+}
+
+/// Calls `visit` with every column an expression reads.
+pub(crate) fn each_column(expr: &Expr, visit: &mut dyn FnMut(usize)) {
+    if let ExprKind::Column(index) = &expr.kind {
+        visit(*index);
+    }
+    for child in expr.children() {
+        each_column(child, visit);
+    }
+}

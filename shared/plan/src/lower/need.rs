@@ -1,0 +1,176 @@
+//! Which columns of which node anyone reads.
+
+use std::collections::BTreeSet;
+
+use headwater_engine::expr::{Expr, Literal};
+use headwater_engine::types::DataType;
+use sqlparser::tokenizer::Span;
+
+use crate::bind::coerce;
+use crate::catalog::TableDef;
+use crate::diagnostic::{Issue, suggest};
+use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
+use crate::lower::Sink;
+
+/// The columns kept beside a step's own for its late rows.
+#[derive(Clone)]
+pub(crate) struct Late {
+    pub(crate) table: usize,
+    /// Columns of the side-output table, each over the scan's columns.
+    pub(crate) columns: Vec<(Column, Expr)>,
+    pub(crate) span: Span,
+}
+
+/// Columns that are read, by node; None for a node that nothing reads.
+pub(crate) struct Needs {
+    columns: Vec<Option<BTreeSet<usize>>>,
+    late: Vec<Option<Late>>,
+}
+
+impl Needs {
+    pub(crate) fn reached(&self, node: NodeId) -> bool {
+        self.columns[node].is_some()
+    }
+
+    pub(crate) fn columns(&self, node: NodeId) -> impl Iterator<Item = usize> + '_ {
+        self.columns[node].iter().flatten().copied()
+    }
+
+    pub(crate) fn late(&self, node: NodeId) -> Option<Late> {
+        self.late[node].clone()
+    }
+
+    fn add(&mut self, node: NodeId, expr: &Expr) {
+        let columns = self.columns[node].get_or_insert_default();
+        each_column(expr, &mut |index| {
+            columns.insert(index);
+        });
+    }
+
+    fn chain<'e>(&mut self, folded: &'e Folded, wanted: impl Iterator<Item = &'e Expr>) {
+        self.columns[folded.base].get_or_insert_default();
+        for expr in wanted.chain(&folded.predicates) {
+            self.add(folded.base, expr);
+        }
+    }
+}
+
+/// Walks from the sinks to the scans.
+pub(crate) fn needs(
+    graph: &Graph,
+    tables: &[TableDef],
+    sinks: &[Sink],
+    issues: &mut Vec<Issue>,
+) -> Needs {
+    let mut needs =
+        Needs { columns: vec![None; graph.nodes.len()], late: vec![None; graph.nodes.len()] };
+    for sink in sinks {
+        let folded = graph.fold(sink.node);
+        let exprs = sink.exprs.iter().map(|e| substitute(e, &folded.exprs)).collect();
+        let exprs = with_revision(graph, &folded, &tables[sink.table], exprs);
+        needs.chain(&folded, exprs.iter());
+        // The borrow of `exprs` ends with the statement; the columns are noted.
+    }
+    for node in (0..graph.nodes.len()).rev() {
+        if !needs.reached(node) {
+            continue;
+        }
+        let Some(input) = graph.nodes[node].kind.input() else { continue };
+        let mut own: Vec<usize> = needs.columns(node).collect();
+        let width = graph.columns(input).len();
+        match &graph.nodes[node].kind {
+            NodeKind::Dedup { key, rowtime, .. } => {
+                own.extend(key);
+                own.push(*rowtime);
+            }
+            NodeKind::Windows(_, window) => {
+                own.retain(|c| *c < width);
+                own.push(window.rowtime);
+            }
+            NodeKind::Unnest(_, column) => {
+                own.retain(|c| *c < width);
+                own.push(*column);
+            }
+            NodeKind::Aggregate { window, keys, aggregates, .. } => {
+                let used = |i: &usize| own.contains(&(keys.len() + i));
+                let calls = (0..aggregates.len()).filter(used).map(|i| &aggregates[i]);
+                let args = calls.flat_map(|c| c.arg.iter().map(|(at, _)| *at).chain(c.filter));
+                let mut all: Vec<usize> = args.collect();
+                all.extend(keys);
+                all.push(window.rowtime);
+                own = all;
+            }
+            NodeKind::Scan(_)
+            | NodeKind::Filter(..)
+            | NodeKind::Project(..)
+            | NodeKind::Rank { .. } => continue,
+        }
+        let folded = graph.fold(input);
+        needs.chain(&folded, own.iter().map(|c| &folded.exprs[*c]));
+        let stateful =
+            matches!(graph.nodes[node].kind, NodeKind::Dedup { .. } | NodeKind::Aggregate { .. });
+        if let NodeKind::Scan(table) = graph.nodes[folded.base].kind
+            && stateful
+            && let Some(late) = late(&tables[table], tables, issues)
+        {
+            for (_, expr) in &late.columns {
+                needs.add(folded.base, expr);
+            }
+            needs.late[node] = Some(late);
+        }
+    }
+    needs
+}
+
+/// The side output of a source: its columns are found by name among the source's.
+fn late(source: &TableDef, tables: &[TableDef], issues: &mut Vec<Issue>) -> Option<Late> {
+    let (name, span) = source.options.get("late")?;
+    let table = tables.iter().position(|t| t.name.value == name)?;
+    let scan = source.scan_columns();
+    let mut columns = Vec::new();
+    for wanted in &tables[table].sink {
+        let name = &wanted.field.name;
+        let Some(at) = scan.iter().position(|c| c.name() == *name) else {
+            let message = format!("the late-row table has a column '{name}' that the source lacks");
+            let names: Vec<String> = scan.iter().map(Column::name).collect();
+            let remedy = suggest(name, names.iter().map(String::as_str), "source columns");
+            issues.push(Issue::new(span, message, remedy));
+            return None;
+        };
+        let allowed = coerce::sink_cast_allowed(&scan[at].data_type, &wanted.field.data_type);
+        let cast = coerce::implicit_cast(scan[at].at(at), wanted.field.data_type.clone(), span);
+        match cast {
+            Ok(expr) if allowed => {
+                let column = Column::new(name.clone(), wanted.field.data_type.clone());
+                columns.push((column, expr));
+            }
+            _ => {
+                let message = format!("the late-row table has another type for '{name}'");
+                let remedy = format!("declare it as {}", scan[at].data_type);
+                issues.push(Issue::new(span, message, remedy));
+                return None;
+            }
+        }
+    }
+    Some(Late { table, columns, span })
+}
+
+/// Fills `revision INT METADATA` of a sink: the aggregate's number of corrections, else 0.
+pub(crate) fn with_revision(
+    graph: &Graph,
+    folded: &Folded,
+    table: &TableDef,
+    mut exprs: Vec<Expr>,
+) -> Vec<Expr> {
+    let last = graph.columns(folded.base).len().saturating_sub(1);
+    let revision = match graph.nodes[folded.base].kind {
+        NodeKind::Aggregate { .. } => Expr::column(last, DataType::Int),
+        _ => Expr::literal(Literal::Int(0), DataType::Int),
+    };
+    for (expr, column) in exprs.iter_mut().zip(&table.sink) {
+        if column.metadata.as_deref() == Some("revision") {
+            *expr = revision.clone();
+        }
+    }
+    exprs
+}

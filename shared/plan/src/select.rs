@@ -1,0 +1,102 @@
+//! Queries to nodes of the logical plan.
+//!
+//! Guarantees: what a query means is decided here and nowhere later; the parts of Flink SQL that
+//! are not planned are refused with their name. Views are built once, where they are defined.
+
+mod aggregate;
+mod rank;
+mod relation;
+
+use std::collections::BTreeMap;
+
+use headwater_engine::expr::Expr;
+
+use crate::ast::{self, ExprKind, Item, Query};
+use crate::bind::{Binder, Scope, has_aggregate};
+use crate::catalog::TableDef;
+use crate::diagnostic::{Issue, Result};
+use crate::logical::{Graph, NodeId};
+
+/// What a name in FROM means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    Table(usize),
+    View(NodeId),
+}
+
+/// Builds the graph of a script.
+#[derive(Default)]
+pub(crate) struct Planner {
+    pub(crate) graph: Graph,
+    pub(crate) tables: Vec<TableDef>,
+    pub(crate) names: BTreeMap<String, Source>,
+    /// The node of each table that is read.
+    pub(crate) scans: BTreeMap<usize, NodeId>,
+}
+
+impl Planner {
+    /// Plans a query; its columns are those of the node.
+    pub(crate) fn query(&mut self, query: &Query) -> Result<NodeId> {
+        let (mut node, scope) = self.from(&query.from)?;
+        if let Some(filter) = &query.filter {
+            if has_aggregate(filter) {
+                let message = "an aggregate stands in WHERE";
+                return Err(Issue::new(filter.span, message, "move the condition to HAVING"));
+            }
+            let predicate = Binder::new(&scope).predicate(filter, "WHERE")?;
+            node = self.keep(node, predicate);
+        }
+        if query.group_by.is_some() || is_aggregated(query) {
+            return self.aggregate(query, node, &scope);
+        }
+        if let Some(over) = rank::find(query) {
+            return self.rank(query, node, &scope, over);
+        }
+        let mut items = Vec::new();
+        for item in &query.items {
+            self.item(item, &scope, &mut items)?;
+        }
+        Ok(self.graph.project(node, items))
+    }
+
+    /// One item of a SELECT list over plain rows.
+    fn item(
+        &self,
+        item: &Item,
+        scope: &Scope,
+        out: &mut Vec<(Vec<String>, Expr, bool)>,
+    ) -> Result<()> {
+        match item {
+            Item::Star { qualifier, span: _ } => {
+                for index in scope.star(qualifier.as_ref())? {
+                    let column = &scope.entries[index].column;
+                    out.push((column.path.clone(), column.at(index), false));
+                }
+            }
+            Item::Expr { expr, alias } => {
+                let bound = Binder::new(scope).bind(expr)?;
+                let name = item_name(expr, alias.as_ref(), out.len());
+                out.push((vec![name], bound, false));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of an item: its alias, its column's last name, or Flink's `EXPR$n`.
+fn item_name(expr: &ast::Expr, alias: Option<&ast::Name>, position: usize) -> String {
+    match (alias, &expr.kind) {
+        (Some(alias), _) => alias.value.clone(),
+        (None, ExprKind::Column(path)) => path.last().map_or(String::new(), |n| n.value.clone()),
+        (None, _) => format!("EXPR${position}"),
+    }
+}
+
+/// Whether a query without GROUP BY aggregates all the same.
+fn is_aggregated(query: &Query) -> bool {
+    let item = |item: &Item| match item {
+        Item::Star { .. } => false,
+        Item::Expr { expr, .. } => has_aggregate(expr),
+    };
+    query.having.is_some() || query.items.iter().any(item)
+}

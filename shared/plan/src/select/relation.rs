@@ -1,0 +1,179 @@
+//! FROM: tables, views, subqueries, windows and unnested arrays.
+
+use headwater_engine::expr::ExprKind;
+use headwater_engine::fragment::WindowSpec;
+use headwater_engine::types::DataType;
+
+use crate::ast::{Alias, From, Name, Relation, Unnest, WindowFunction, WindowKind};
+use crate::bind::{Binder, Scope, interval_ms};
+use crate::diagnostic::{Issue, Result, suggest};
+use crate::logical::{Column, NodeId, NodeKind, Role};
+use crate::select::{Planner, Source};
+
+impl Planner {
+    pub(crate) fn from(&mut self, from: &From) -> Result<(NodeId, Scope)> {
+        let (mut node, name) = match &from.relation {
+            Relation::Table(name) => (self.named(name)?, Some(name.value.clone())),
+            Relation::Query(query) => (self.query(query)?, None),
+            Relation::Window(window) => (self.window(window)?, None),
+        };
+        if let Some(alias) = &from.alias {
+            node = self.rename(node, alias)?;
+        }
+        let qualifier = from.alias.as_ref().map(|a| a.name.value.clone()).or(name);
+        let mut scope = Scope::new(qualifier.as_deref(), self.graph.columns(node));
+        for unnest in &from.unnests {
+            node = self.unnest(node, unnest, &mut scope)?;
+        }
+        Ok((node, scope))
+    }
+
+    /// The node of a table or view.
+    fn named(&mut self, name: &Name) -> Result<NodeId> {
+        match self.names.get(&name.value) {
+            Some(Source::View(node)) => Ok(*node),
+            Some(Source::Table(table)) => self.scan(*table, name),
+            None => {
+                let names = self.names.keys().map(String::as_str);
+                let message = format!("unknown table '{}'", name.value);
+                Err(Issue::new(name.span, message, suggest(&name.value, names, "tables")))
+            }
+        }
+    }
+
+    fn scan(&mut self, table: usize, name: &Name) -> Result<NodeId> {
+        if let Some(node) = self.scans.get(&table) {
+            return Ok(*node);
+        }
+        let def = &self.tables[table];
+        if matches!(def.options.connector.as_str(), "print" | "blackhole") {
+            let message = format!("the connector '{}' cannot be read", def.options.connector);
+            return Err(Issue::new(name.span, message, "read from filesystem, mqtt or datagen"));
+        }
+        if def.options.format.as_deref() == Some("changelog-json") {
+            return Err(Issue::unsupported(name.span, "reading the format changelog-json"));
+        }
+        let columns = def.scan_columns();
+        let declared = def.declared.clone();
+        let items = declared.iter().map(|i| (columns[*i].path.clone(), columns[*i].at(*i), false));
+        let items = items.collect();
+        let scan = self.graph.push(NodeKind::Scan(table), columns);
+        let node = self.graph.project(scan, items);
+        self.scans.insert(table, node);
+        Ok(node)
+    }
+
+    /// Column names of an alias: `AS t (a, b)`.
+    fn rename(&mut self, node: NodeId, alias: &Alias) -> Result<NodeId> {
+        if alias.columns.is_empty() {
+            return Ok(node);
+        }
+        let columns = self.graph.columns(node).to_vec();
+        let visible: Vec<usize> = (0..columns.len()).filter(|i| !columns[*i].hidden).collect();
+        if visible.len() != alias.columns.len() {
+            let message = format!(
+                "the alias '{}' names {} columns of {}",
+                alias.name.value,
+                alias.columns.len(),
+                visible.len()
+            );
+            return Err(Issue::new(alias.name.span, message, "name all columns, or none"));
+        }
+        let mut items: Vec<_> = visible
+            .iter()
+            .zip(&alias.columns)
+            .map(|(i, name)| (vec![name.value.clone()], columns[*i].at(*i), false))
+            .collect();
+        for (i, column) in columns.iter().enumerate().filter(|(_, c)| c.hidden) {
+            items.push((column.path.clone(), column.at(i), true));
+        }
+        Ok(self.graph.project(node, items))
+    }
+
+    fn window(&mut self, from: &WindowFunction) -> Result<NodeId> {
+        let input = self.named(&from.table)?;
+        let scope = Scope::new(Some(&from.table.value), self.graph.columns(input));
+        let rowtime = scope.position(core::slice::from_ref(&from.time))?;
+        let time = scope.entries[rowtime].column.clone();
+        if !time.role.is_time() {
+            return Err(not_a_time(&from.time, &scope, &from.table));
+        }
+        let size_ms = interval_ms(&from.size, "the size of the window")?;
+        let slide_ms = match &from.slide {
+            Some(slide) => interval_ms(slide, "the slide of the window")?,
+            None => size_ms,
+        };
+        let offset_ms = match &from.offset {
+            Some(offset) => interval_ms(offset, "the offset of the window")?,
+            None => 0,
+        };
+        for (ms, at, what) in [
+            (size_ms, from.size.span, "size"),
+            (slide_ms, from.slide.as_ref().map_or(from.size.span, |s| s.span), "slide"),
+        ] {
+            if ms <= 0 {
+                let message = format!("the {what} of the window is not positive");
+                return Err(Issue::new(at, message, "write INTERVAL '10' SECOND"));
+            }
+        }
+        if from.kind == WindowKind::Tumble && offset_ms.abs() >= size_ms {
+            let message = "the offset of the window is not smaller than its size";
+            return Err(Issue::new(from.span, message, "take the remainder of the size"));
+        }
+        let mut columns = self.graph.columns(input).to_vec();
+        // The old event time is an ordinary timestamp from here on.
+        for column in &mut columns {
+            column.role = Role::Plain;
+        }
+        let timestamp = || DataType::Timestamp(3);
+        let not_null = |c: Column| Column { nullable: false, ..c };
+        columns
+            .push(not_null(Column::new("window_start", timestamp()).with_role(Role::WindowStart)));
+        columns.push(not_null(Column::new("window_end", timestamp()).with_role(Role::WindowEnd)));
+        columns
+            .push(not_null(Column::new("window_time", time.data_type).with_role(Role::WindowTime)));
+        let spec = WindowSpec { rowtime, size_ms, slide_ms, offset_ms };
+        Ok(self.graph.push(NodeKind::Windows(input, spec), columns))
+    }
+
+    fn unnest(&mut self, node: NodeId, from: &Unnest, scope: &mut Scope) -> Result<NodeId> {
+        let array = Binder::new(scope).bind(&from.array)?;
+        let DataType::Array(element) = array.data_type.clone() else {
+            let message = format!("UNNEST needs an ARRAY, not {}", array.data_type);
+            return Err(Issue::new(from.array.span, message, "name an array column"));
+        };
+        let ExprKind::Column(index) = array.kind else {
+            return Err(Issue::unsupported(from.array.span, "UNNEST of a computed array"));
+        };
+        let alias = from.alias.as_ref();
+        if let Some(second) = alias.and_then(|a| a.columns.get(1)) {
+            let message = "UNNEST of this array gives one column";
+            return Err(Issue::new(second.span, message, "name one column"));
+        }
+        let name = alias.and_then(|a| a.columns.first()).map_or("f0", |n| n.value.as_str());
+        let column = Column::new(name, *element);
+        let mut columns = self.graph.columns(node).to_vec();
+        columns.push(column.clone());
+        scope
+            .entries
+            .push(crate::bind::Entry { qualifier: alias.map(|a| a.name.value.clone()), column });
+        Ok(self.graph.push(NodeKind::Unnest(node, index), columns))
+    }
+}
+
+fn not_a_time(name: &Name, scope: &Scope, table: &Name) -> Issue {
+    let message = format!("'{}' is no event time", name.value);
+    let times: Vec<String> = (scope.entries.iter())
+        .filter(|e| e.column.role.is_time() && !e.column.hidden)
+        .map(|e| e.column.name())
+        .collect();
+    let remedy = match times.first() {
+        Some(time) => format!("the event time of '{}' is '{time}'", table.value),
+        None => format!(
+            "add WATERMARK FOR {0} AS {0} - INTERVAL '5' SECOND to the source, and pass {0} on as \
+             it is",
+            name.value
+        ),
+    };
+    Issue::new(name.span, message, remedy)
+}

@@ -1,0 +1,107 @@
+//! `SET 'key' = 'value'`: the keys that mean something here.
+//!
+//! Guarantees: a key that would change an answer in Flink is honoured or refused, never ignored.
+
+use std::collections::BTreeMap;
+
+use headwater_engine::limits::Limits;
+
+use crate::diagnostic::{Issue, Result, suggest};
+use crate::options::{parse_bytes, parse_duration_ms};
+use crate::statement::Set;
+
+/// The checked settings of a script.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) limits: Limits,
+    /// How long after its end a window can be corrected, in ms.
+    pub(crate) correction_ms: i64,
+}
+
+/// Seven days of partials are kept for corrections unless the script says otherwise.
+const CORRECTION_MS_DEFAULT: i64 = 7 * 86_400_000;
+
+/// Every key.
+const KEYS: [&str; 12] = [
+    "pipeline.name",
+    "execution.runtime-mode",
+    "execution.checkpointing.interval",
+    "pipeline.auto-watermark-interval",
+    "table.local-time-zone",
+    "table.exec.source.idle-timeout",
+    "headwater.correction-horizon",
+    "headwater.dedup-entries-max",
+    "headwater.panes-max",
+    "headwater.symbols-max",
+    "headwater.symbol-bytes-max",
+    "headwater.arena-bytes-max",
+];
+
+pub(crate) fn check(sets: &[Set], issues: &mut Vec<Issue>) -> Settings {
+    let mut settings = Settings { correction_ms: CORRECTION_MS_DEFAULT, ..Settings::default() };
+    for set in sets {
+        if let Err(issue) = apply(set, &mut settings) {
+            issues.push(issue);
+        } else {
+            settings.values.insert(set.key.clone(), set.value.clone());
+        }
+    }
+    settings
+}
+
+fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
+    let bad = |remedy: &str| {
+        let message = format!("'{}' is no value of the setting '{}'", set.value, set.key);
+        Err(Issue::new(set.value_span, message, remedy))
+    };
+    let count = || set.value.parse::<usize>().ok().filter(|n| (1..=1 << 28).contains(n));
+    let bytes = || parse_bytes(&set.value).and_then(|n| usize::try_from(n).ok());
+    let limits = &mut settings.limits;
+    match set.key.as_str() {
+        "pipeline.name" => Ok(()),
+        "execution.runtime-mode" if set.value.eq_ignore_ascii_case("streaming") => Ok(()),
+        "execution.runtime-mode" => {
+            bad("only 'streaming' exists; bounded sources end by themselves")
+        }
+        "table.local-time-zone" if matches!(set.value.as_str(), "UTC" | "Etc/UTC") => Ok(()),
+        "table.local-time-zone" => bad("only 'UTC' is supported"),
+        "execution.checkpointing.interval"
+        | "pipeline.auto-watermark-interval"
+        | "table.exec.source.idle-timeout" => match parse_duration_ms(&set.value) {
+            Some(_) => Ok(()),
+            // Flink takes a bare number here as milliseconds.
+            None if set.value.parse::<u64>().is_ok() => Ok(()),
+            None => bad("write a number and a unit: '10 s'"),
+        },
+        "headwater.correction-horizon" => match parse_duration_ms(&set.value) {
+            Some(ms) => {
+                settings.correction_ms = i64::try_from(ms).unwrap_or(i64::MAX);
+                Ok(())
+            }
+            None => bad("write a number and a unit: '7 d'"),
+        },
+        "headwater.dedup-entries-max" => store(&mut limits.dedup_entries_max, count(), bad),
+        "headwater.panes-max" => store(&mut limits.panes_max, count(), bad),
+        "headwater.symbols-max" => store(&mut limits.symbols_max, count(), bad),
+        "headwater.symbol-bytes-max" => store(&mut limits.symbol_bytes_max, bytes(), bad),
+        "headwater.arena-bytes-max" => store(&mut limits.arena_bytes_max, bytes(), bad),
+        "table.exec.state.ttl" => {
+            Err(Issue::unsupported(set.key_span, "the setting 'table.exec.state.ttl'"))
+        }
+        key => {
+            let message = format!("unknown setting '{key}'");
+            Err(Issue::new(set.key_span, message, suggest(key, KEYS, "settings")))
+        }
+    }
+}
+
+fn store(limit: &mut usize, value: Option<usize>, bad: impl Fn(&str) -> Result<()>) -> Result<()> {
+    match value {
+        Some(value) => {
+            *limit = value;
+            Ok(())
+        }
+        None => bad("write a positive number that fits the memory"),
+    }
+}
