@@ -111,10 +111,9 @@ impl Place {
         opened.map_err(|e| name_error(ReadError::Redb(e.into()), &self.path(), meter.is_full()))
     }
 
-    pub(crate) fn release_ballast(&self) {
-        if let Self::Dir(dir) = self {
-            ballast::release(dir);
-        }
+    /// Gives the reserve up; whether there was one.
+    pub(crate) fn release_ballast(&self) -> bool {
+        matches!(self, Self::Dir(dir) if ballast::release(dir))
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -91,7 +91,14 @@ impl Store {
     fn open_place(place: Place, options: &Options) -> Result<Self> {
         let meter = Arc::new(Meter::default());
         place.prepare(options, &meter)?;
-        let db = place.open_database(options, &meter)?;
+        let db = match place.open_database(options, &meter) {
+            // Opening verifies and repairs, which needs room too.
+            Err(StoreError::Full { .. }) if place.release_ballast() => {
+                meter.clear_full();
+                place.open_database(options, &meter)?
+            }
+            opened => opened?,
+        };
         let mut store = Self {
             place,
             options: options.clone(),
