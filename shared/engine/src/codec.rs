@@ -92,7 +92,7 @@ pub fn put_slot(out: &mut Vec<u8>, slot: Slot, data_type: &DataType, context: &C
 }
 
 /// Reads a value of a type that lies within the slot.
-fn take_plain(bytes: &mut &[u8], data_type: &DataType) -> Option<Slot> {
+pub fn take_plain(bytes: &mut &[u8], data_type: &DataType) -> Option<Slot> {
     Some(match data_type {
         DataType::Float | DataType::Double => {
             let bits = u64::from_le_bytes(take(bytes, 8)?.try_into().ok()?);
