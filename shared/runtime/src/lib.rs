@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod exit;
+pub mod format;
 pub mod http;
 pub mod intake;
 pub mod log;

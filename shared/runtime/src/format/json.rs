@@ -1,0 +1,352 @@
+//! Format `json`, as Flink's: one object a record.
+//!
+//! The decoder is a scanner of its own that learns the order in which fields come and compares
+//! keys as words; whatever comes in another order, escaped or nested takes the general way, of
+//! the same scanner. A key that comes twice: the last one counts. Unknown fields are skipped,
+//! but their syntax is checked. Text after the object is an error here (Flink ignores it).
+
+mod coerce;
+mod encode;
+mod scan;
+
+use headwater_engine::calendar::text::TimestampStandard;
+use headwater_engine::context::Context;
+use headwater_engine::slot::Slot;
+use headwater_engine::types::DataType;
+
+use crate::format::{Column, DecodeError, Decoded, Reason};
+use coerce::coerce;
+use scan::{Scanner, Token};
+
+pub(super) use encode::Keys;
+pub use encode::{JsonEncodeOptions, JsonEncoder};
+
+/// Options of the decoder, named as in Flink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JsonDecodeOptions {
+    /// `json.fail-on-missing-field`
+    pub fail_on_missing_field: bool,
+    /// `json.ignore-parse-errors`: a broken record is skipped, a broken field is NULL.
+    pub ignore_parse_errors: bool,
+    /// `json.timestamp-format.standard`
+    pub timestamps: TimestampStandard,
+}
+
+/// Decodes records; see the module's text.
+#[derive(Debug)]
+pub struct JsonDecoder {
+    options: JsonDecodeOptions,
+    columns: Vec<Column>,
+    root: Object,
+}
+
+/// The fields of one object that matter.
+#[derive(Debug, Default)]
+struct Object {
+    fields: Vec<Field>,
+    /// Which field came at which place last time; `UNKNOWN` for one that does not matter.
+    order: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Field {
+    name: String,
+    /// The key with its quotation marks, if its text needs no escape.
+    key: Key,
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// Position in `columns`.
+    Column(usize),
+    Object(Object),
+}
+
+/// A quoted key of up to 16 bytes as a word, to be compared at once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Key {
+    word: u128,
+    mask: u128,
+    length: usize,
+}
+
+impl Key {
+    fn new(name: &str) -> Self {
+        let quoted = format!("\"{name}\"");
+        let plain = name.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\');
+        if quoted.len() > 16 || !plain {
+            return Self::default();
+        }
+        let mut bytes = [0; 16];
+        bytes[..quoted.len()].copy_from_slice(quoted.as_bytes());
+        let unused = 128 - 8 * u32::try_from(quoted.len()).unwrap_or(16);
+        Self { word: u128::from_le_bytes(bytes), mask: u128::MAX >> unused, length: quoted.len() }
+    }
+
+    #[inline]
+    fn is_at(&self, bytes: &[u8]) -> bool {
+        match bytes.first_chunk() {
+            Some(chunk) => self.length != 0 && u128::from_le_bytes(*chunk) & self.mask == self.word,
+            None => false,
+        }
+    }
+}
+
+impl Object {
+    fn add(&mut self, path: &[String], column: usize) {
+        let Some((name, rest)) = path.split_first() else { return };
+        let place = self.fields.iter().position(|field| field.name == *name);
+        let place = place.unwrap_or_else(|| {
+            self.fields.push(Field {
+                name: name.clone(),
+                key: Key::new(name),
+                target: Target::Object(Object::default()),
+            });
+            self.fields.len() - 1
+        });
+        if rest.is_empty() {
+            self.fields[place].target = Target::Column(column);
+        } else if let Target::Object(object) = &mut self.fields[place].target {
+            object.add(rest, column);
+        }
+    }
+
+    /// The field whose key is next, after the key and its colon were taken.
+    #[inline]
+    fn next_field(
+        &mut self,
+        place: usize,
+        scanner: &mut Scanner<'_>,
+    ) -> Result<usize, DecodeError> {
+        if let Some(field) = self.order.get(place).and_then(|at| self.fields.get(*at))
+            && field.key.is_at(scanner.rest())
+        {
+            scanner.at += field.key.length;
+            scanner.space();
+            scanner.expect(b':')?;
+            return Ok(self.order[place]);
+        }
+        let key = scanner.text()?;
+        scanner.space();
+        scanner.expect(b':')?;
+        let found = self.fields.iter().position(|field| key.equals(&field.name));
+        let found = found.unwrap_or(UNKNOWN);
+        if place < FIELDS_LEARNED {
+            if self.order.len() <= place {
+                self.order.resize(place + 1, UNKNOWN);
+            }
+            self.order[place] = found;
+        }
+        Ok(found)
+    }
+}
+
+/// Where the values of one record go.
+struct Sink<'a> {
+    columns: &'a [Column],
+    options: JsonDecodeOptions,
+    slots: &'a mut [Slot],
+    nulls: &'a mut u64,
+    context: &'a mut Context,
+    /// Columns that were there, by position in `columns`.
+    seen: u64,
+}
+
+impl JsonDecoder {
+    /// A decoder of these columns, at most 64.
+    pub fn new(columns: Vec<Column>, options: JsonDecodeOptions) -> Self {
+        let mut root = Object::default();
+        for (position, column) in columns.iter().enumerate() {
+            root.add(&column.path, position);
+        }
+        Self { options, columns, root }
+    }
+
+    /// Decodes one record into a row that is all NULL.
+    pub fn decode(
+        &mut self,
+        record: &[u8],
+        slots: &mut [Slot],
+        nulls: &mut u64,
+        context: &mut Context,
+    ) -> Result<Decoded, DecodeError> {
+        let untouched = *nulls;
+        match self.record(record, slots, nulls, context) {
+            Ok(()) => Ok(Decoded::Row),
+            Err(error) if self.options.ignore_parse_errors && error.reason != Reason::NotNull => {
+                *nulls = untouched;
+                slots.fill(Slot::ZERO);
+                Ok(Decoded::Skipped)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn record(
+        &mut self,
+        record: &[u8],
+        slots: &mut [Slot],
+        nulls: &mut u64,
+        context: &mut Context,
+    ) -> Result<(), DecodeError> {
+        let text = std::str::from_utf8(record).map_err(|error| DecodeError {
+            reason: Reason::InvalidUtf8,
+            at: error.valid_up_to(),
+            column: None,
+        })?;
+        // A byte order mark, as some programs begin their files with.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut scanner = Scanner::new(text);
+        let mut sink =
+            Sink { columns: &self.columns, options: self.options, slots, nulls, context, seen: 0 };
+        scanner.space();
+        object(&mut self.root, &mut scanner, &mut sink, 0)?;
+        scanner.space();
+        if scanner.at != text.len() {
+            return Err(scanner.malformed());
+        }
+        sink.complete(record.len())
+    }
+}
+
+/// Reads an object whose brace is next.
+fn object(
+    object: &mut Object,
+    scanner: &mut Scanner<'_>,
+    sink: &mut Sink<'_>,
+    depth: usize,
+) -> Result<(), DecodeError> {
+    scanner.expect(b'{')?;
+    scanner.space();
+    if scanner.peek() == Some(b'}') {
+        scanner.at += 1;
+        return Ok(());
+    }
+    let mut place = 0;
+    loop {
+        let found = object.next_field(place, scanner)?;
+        place += 1;
+        scanner.space();
+        match object.fields.get_mut(found).map(|field| &mut field.target) {
+            None => scanner.skip(depth + 1)?,
+            Some(Target::Column(column)) => sink.value(*column, scanner)?,
+            Some(Target::Object(nested)) => sink.nested(nested, scanner, depth + 1)?,
+        }
+        scanner.space();
+        match scanner.peek() {
+            Some(b',') => scanner.at += 1,
+            Some(b'}') => {
+                scanner.at += 1;
+                return Ok(());
+            }
+            _ => return Err(scanner.malformed()),
+        }
+        scanner.space();
+    }
+}
+
+impl Sink<'_> {
+    #[inline]
+    fn value(&mut self, position: usize, scanner: &mut Scanner<'_>) -> Result<(), DecodeError> {
+        let column = &self.columns[position];
+        self.seen |= 1 << position;
+        let start = scanner.at;
+        let token = scanner.value()?;
+        let result = match token {
+            Token::Null => Ok(None),
+            token => coerce(token, &column.data_type, scanner, self.options, self.context),
+        };
+        let slot = match result {
+            Ok(slot) => slot,
+            // Flink: the field of a kind that does not fit is NULL, a broken record is skipped.
+            Err(Reason::Coercion) if self.options.ignore_parse_errors => None,
+            Err(reason) => {
+                return Err(DecodeError { reason, at: start, column: Some(column.index) });
+            }
+        };
+        match slot {
+            Some(slot) => {
+                self.slots[column.index] = slot;
+                *self.nulls &= !(1 << column.index);
+            }
+            None => self.set_null(position),
+        }
+        Ok(())
+    }
+
+    fn set_null(&mut self, position: usize) {
+        let index = self.columns[position].index;
+        self.slots[index] = Slot::ZERO;
+        *self.nulls |= 1 << index;
+    }
+
+    fn nested(
+        &mut self,
+        nested: &mut Object,
+        scanner: &mut Scanner<'_>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
+        match scanner.peek() {
+            Some(b'{') if depth < scan::DEPTH_MAX => object(nested, scanner, self, depth),
+            Some(b'{') => Err(scanner.error(Reason::TooDeep)),
+            Some(b'n') => {
+                scanner.skip(depth)?;
+                self.clear(nested);
+                Ok(())
+            }
+            _ if self.options.ignore_parse_errors => {
+                scanner.skip(depth)?;
+                self.clear(nested);
+                Ok(())
+            }
+            _ => Err(scanner.error(Reason::Coercion)),
+        }
+    }
+
+    /// The whole nested object is NULL: so are its columns, also those of an earlier double.
+    fn clear(&mut self, nested: &Object) {
+        for field in &nested.fields {
+            match &field.target {
+                Target::Column(position) => {
+                    self.seen |= 1 << position;
+                    self.set_null(*position);
+                }
+                Target::Object(object) => self.clear(object),
+            }
+        }
+    }
+
+    fn complete(&self, at: usize) -> Result<(), DecodeError> {
+        if self.options.fail_on_missing_field {
+            let missing = self.columns.iter().enumerate().find(|(i, _)| self.seen >> i & 1 == 0);
+            if let Some((_, column)) = missing {
+                let column = Some(column.index);
+                return Err(DecodeError { reason: Reason::MissingField, at, column });
+            }
+        }
+        for column in self.columns {
+            if !column.nullable && *self.nulls >> column.index & 1 == 1 {
+                let column = Some(column.index);
+                return Err(DecodeError { reason: Reason::NotNull, at, column });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A type that a field of JSON can become, for the planner's check.
+pub fn can_decode(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null | DataType::IntervalDay | DataType::IntervalMonth => false,
+        DataType::Array(element) => can_decode(element),
+        _ => true,
+    }
+}
+
+const UNKNOWN: usize = usize::MAX;
+/// Fields of a record whose order is learned.
+const FIELDS_LEARNED: usize = 256;
+
+#[cfg(test)]
+mod tests;
