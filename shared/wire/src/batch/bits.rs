@@ -41,10 +41,13 @@ pub(super) fn unpack(bytes: &[u8], width: u32, index: usize) -> u64 {
         return 0;
     }
     let bit = index * width as usize;
-    let mut window = [0u8; 16];
     let rest = bytes.get(bit / 8..).unwrap_or_default();
-    let len = rest.len().min(9);
-    window[..len].copy_from_slice(&rest[..len]);
+    let window = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut last = [0u8; 16];
+        let len = rest.len().min(16);
+        last[..len].copy_from_slice(&rest[..len]);
+        last
+    });
     let shifted = u128::from_le_bytes(window) >> (bit % 8);
     let low = u64::from_le_bytes(*shifted.to_le_bytes().first_chunk().expect("16 bytes"));
     low & (u64::MAX >> (u64::BITS - width))
