@@ -6,20 +6,23 @@
 //! in [`crate::expr`].
 //!
 //! Keywords inside a call arrive as constant texts: `EXTRACT('HOUR', t)`, `FLOOR(t, 'DAY')`,
-//! `TIMESTAMPDIFF('SECOND', a, b)`. Types and answers are Flink's.
+//! `TRIM('BOTH', text, what)`, `TIMESTAMPDIFF('SECOND', a, b)`. Types and answers are Flink's.
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use crate::{context::Context, expr::Literal, slot::Datum, types::DataType};
 
 mod arithmetic;
+mod array;
 pub(crate) mod build;
 mod comparison;
+mod like;
 mod math;
 mod sig;
 mod temporal;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use sig::common_type;
 
@@ -61,7 +64,15 @@ pub struct Function {
 }
 
 /// The lists of all kinds of functions; a new kind is one line.
-const LISTS: &[&[Function]] = &[comparison::LIST, arithmetic::LIST, math::LIST, temporal::LIST];
+const LISTS: &[&[Function]] = &[
+    comparison::LIST,
+    arithmetic::LIST,
+    math::LIST,
+    text::LIST,
+    like::LIST,
+    temporal::LIST,
+    array::LIST,
+];
 
 /// All functions.
 pub fn all() -> impl Iterator<Item = &'static Function> {

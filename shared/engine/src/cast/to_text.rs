@@ -37,7 +37,10 @@ pub(super) fn find(from: &DataType) -> Option<Convert> {
 }
 
 pub(super) fn between_texts(from: &DataType, to: &DataType) -> Option<Convert> {
-    let wider = matches!((from, to), (DataType::Char(n) | DataType::Varchar(n), DataType::Varchar(m)) if m >= n);
+    let wider = match (from, to) {
+        (DataType::Char(n) | DataType::Varchar(n), DataType::Varchar(m)) => m >= n,
+        _ => false,
+    };
     Some(if wider {
         |value, _, _, _| Some(value)
     } else {

@@ -29,6 +29,10 @@ impl<'a> Builder<'a> {
         self.fits &= self.cx.arena.append(text.as_bytes());
     }
 
+    pub(crate) fn push_char(&mut self, c: char) {
+        self.push(c.encode_utf8(&mut [0; 4]));
+    }
+
     /// Appends a range of bytes of another text.
     pub(crate) fn push_part(&mut self, source: Slot, range: Range<usize>) {
         self.fits &= match source.bytes_ref() {
@@ -47,6 +51,11 @@ impl<'a> Builder<'a> {
 
     pub(crate) fn bytes(&self, source: Slot) -> &[u8] {
         self.cx.bytes(source)
+    }
+
+    /// The character that begins at byte `at` of another text.
+    pub(crate) fn char_at(&self, source: Slot, at: usize) -> Option<char> {
+        char_at(self.cx.bytes(source), at)
     }
 
     /// Whether everything so far has fitted.

@@ -16,6 +16,7 @@ use crate::{
 
 mod numbers;
 mod temporal;
+mod texts;
 
 /// A value with its type, to call functions with.
 #[derive(Clone, Debug)]
