@@ -16,8 +16,10 @@ mod arithmetic;
 mod array;
 pub(crate) mod build;
 mod comparison;
+mod json;
 mod like;
 mod math;
+mod regexp;
 mod sig;
 mod temporal;
 #[cfg(test)]
@@ -70,6 +72,8 @@ const LISTS: &[&[Function]] = &[
     math::LIST,
     text::LIST,
     like::LIST,
+    regexp::LIST,
+    json::LIST,
     temporal::LIST,
     array::LIST,
 ];

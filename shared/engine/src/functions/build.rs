@@ -49,6 +49,10 @@ impl<'a> Builder<'a> {
         self.push_part(source, 0..len);
     }
 
+    pub(crate) fn text(&self, source: Slot) -> &str {
+        self.cx.text(source)
+    }
+
     pub(crate) fn bytes(&self, source: Slot) -> &[u8] {
         self.cx.bytes(source)
     }

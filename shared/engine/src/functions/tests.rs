@@ -14,7 +14,9 @@ use crate::{
     types::DataType,
 };
 
+mod json;
 mod numbers;
+mod regexp;
 mod temporal;
 mod texts;
 

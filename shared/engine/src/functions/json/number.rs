@@ -1,0 +1,74 @@
+//! JSON numbers as text: whole ones as they are, others as Java's `BigDecimal` writes them.
+
+use core::fmt::Write;
+
+use super::super::build::Builder;
+
+/// Digits that a number keeps; Jackson refuses longer ones.
+const DIGITS_MAX: usize = 1000;
+const EXPONENT_MAX: i64 = 1_000_000_000;
+
+/// A number taken apart.
+pub(super) struct Plain {
+    negative: bool,
+    digits: heapless::Vec<u8, DIGITS_MAX>,
+    /// Digits after the point; negative for zeros before it.
+    scale: i64,
+}
+
+impl Plain {
+    /// Takes a checked number apart; digits beyond the limit are dropped.
+    pub(super) fn of(number: &[u8]) -> Self {
+        let (mut scale, mut after_point) = (0, false);
+        let mut digits = heapless::Vec::new();
+        let mut rest = number.iter();
+        let negative = number.first() == Some(&b'-');
+        for byte in rest.by_ref() {
+            match byte {
+                b'.' => after_point = true,
+                b'e' | b'E' => break,
+                b'-' => {}
+                digit => {
+                    let leads = digits.is_empty() && *digit == b'0';
+                    let kept = leads || digits.push(*digit).is_ok();
+                    scale += i64::from(after_point && kept);
+                }
+            }
+        }
+        let exponent = core::str::from_utf8(rest.as_slice()).unwrap_or("");
+        let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
+        let exponent = exponent.parse::<i64>().unwrap_or(0).clamp(-EXPONENT_MAX, EXPONENT_MAX);
+        if digits.is_empty() {
+            digits.push(b'0').expect("room for one digit");
+        }
+        Self { negative, digits, scale: scale - exponent }
+    }
+
+    pub(super) fn write(&self, out: &mut Builder<'_>) {
+        let digits = core::str::from_utf8(&self.digits).unwrap_or("0");
+        let count = i64::try_from(digits.len()).unwrap_or(1);
+        let adjusted = count - 1 - self.scale;
+        if self.negative && digits != "0" {
+            out.push("-");
+        }
+        if self.scale == 0 {
+            out.push(digits);
+        } else if self.scale > 0 && adjusted >= -6 {
+            let whole = usize::try_from(count - self.scale).unwrap_or(0);
+            out.push(if whole == 0 { "0" } else { &digits[..whole] });
+            out.push(".");
+            (count..self.scale).for_each(|_| out.push("0"));
+            out.push(&digits[whole..]);
+        } else {
+            out.push(&digits[..1]);
+            if count > 1 {
+                out.push(".");
+                out.push(&digits[1..]);
+            }
+            if adjusted != 0 {
+                // A builder never refuses: it notes what does not fit.
+                let _ = write!(out, "E{adjusted:+}");
+            }
+        }
+    }
+}

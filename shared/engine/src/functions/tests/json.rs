@@ -1,0 +1,133 @@
+//! JSON functions.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn value(text: &str, path: &str) -> String {
+    call("JSON_VALUE", &[txt(text), txt(path)])
+}
+
+#[test]
+fn conformance_case() {
+    let a = r#"{"temp": 21.5, "meta": {"fw": "1.2"}, "n": 3}"#;
+    let b = r#"{"temp": "22.25", "n": 4}"#;
+    let c = r#"{"meta": {}}"#;
+    assert_eq!(
+        [value(a, "$.temp"), value(b, "$.temp"), value(c, "$.temp")],
+        ["21.5", "22.25", "NULL"]
+    );
+    assert_eq!([value(a, "$.meta.fw"), value(c, "$.meta.fw")], ["1.2", "NULL"]);
+    let n = |text| {
+        let nulls = || null(DataType::Int);
+        call("JSON_VALUE", &[txt(text), txt("$.n"), nulls(), int(0), nulls()])
+    };
+    assert_eq!([n(a), n(b), n(c)], ["3", "4", "NULL"]);
+    let has = |text| call("JSON_EXISTS", &[txt(text), txt("$.meta")]);
+    assert_eq!([has(a), has(b), has(c)], ["true", "false", "true"]);
+    assert_eq!(call("JSON_EXISTS", &[null(DataType::STRING), txt("$.meta")]), "NULL");
+}
+
+#[test]
+fn paths() {
+    let text =
+        r#"{"a": [1, {"b": ["x", true, null]}, [2]], "a b": -0.5, "\u0061x": 1, "k": 1, "k": 2}"#;
+    assert_eq!(value(text, "$.a[0]"), "1");
+    assert_eq!(value(text, "$.a[1].b[0]"), "x");
+    assert_eq!(value(text, "$.a[1].b[1]"), "true");
+    assert_eq!(value(text, "$.a[2][0]"), "2");
+    assert_eq!(value(text, "$['a b']"), "-0.5");
+    assert_eq!(value(text, "$.ax"), "1");
+    assert_eq!(value(text, "$.k"), "2");
+    assert_eq!(value(text, "$.a[9]"), "NULL");
+    assert_eq!(value(text, "$.a.b"), "NULL");
+    assert_eq!(value("7", "$"), "7");
+    for path in ["a", "$..a", "$.a[*]", "$.a[-1]", "$.a[?(@.b)]", "$.", "$.*"] {
+        assert!(refused("JSON_VALUE", &[txt("{}"), txt(path)]).contains("JSON path"), "{path}");
+    }
+}
+
+#[test]
+fn empty_and_error() {
+    let with = |text: &str, path: &str| {
+        let nulls = null(DataType::STRING);
+        call("JSON_VALUE", &[txt(text), txt(path), nulls, txt("empty"), txt("error")])
+    };
+    assert_eq!(with(r#"{"a": null}"#, "$.a"), "empty");
+    assert_eq!(with(r#"{"a": null}"#, "$.b"), "error");
+    assert_eq!(with(r#"{"a": null}"#, "lax $.b"), "empty");
+    assert_eq!(with(r#"{"a": {}}"#, "$.a"), "error");
+    assert_eq!(with(r#"{"a": {}}"#, "lax $.a"), "empty");
+    assert_eq!(with(r#"{"a": 1"#, "$.a"), "error");
+    assert_eq!(with(r#"{"a": 1"#, "lax $.a"), "empty");
+    assert_eq!(with(r#"{"a": 1} trailing"#, "strict $.a"), "1");
+    assert_eq!(call("JSON_EXISTS", &[txt(r#"{"a": null}"#), txt("$.a")]), "false");
+    let int_of = |text: &str| {
+        let nulls = || null(DataType::Int);
+        try_call("JSON_VALUE", &[txt(text), txt("$"), nulls(), nulls(), nulls()]).unwrap()
+    };
+    assert_eq!(int_of("7").0, "7");
+    assert_eq!(int_of("7.5").2, Some(Fault::InvalidArgument));
+    assert_eq!(int_of("\"7\"").2, Some(Fault::InvalidArgument));
+}
+
+#[test]
+fn values_as_text() {
+    for (json, out) in [
+        (r#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#, "a\"\\/\u{8}\u{c}\n\r\té\u{1f600}"),
+        (r#""\ud83d""#, "\u{fffd}"),
+        ("1.50", "1.50"),
+        ("1e3", "1E+3"),
+        ("-1.5E-10", "-1.5E-10"),
+        ("0.000001", "0.000001"),
+        ("0.0000001", "1E-7"),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("0.0", "0.0"),
+        ("-0", "0"),
+        ("false", "false"),
+    ] {
+        assert_eq!(value(json, "$"), out, "{json}");
+    }
+}
+
+#[test]
+fn is_json() {
+    let is = |kind: &str, text| call(kind, &[txt(text)]);
+    assert_eq!(is("IS JSON OBJECT", r#" {"a": [1, 2, {}], "b": {"c": []}} "#), "true");
+    assert_eq!(is("IS JSON ARRAY", "[1, [2, [3]]]"), "true");
+    assert_eq!(is("IS JSON SCALAR", "[]"), "false");
+    for bad in ["", "{", "[1,]", "{\"a\" 1}", "01", "1.", "tru", "nul", "\"a", "[1 2]", "-", "+1"] {
+        assert_eq!(is("IS JSON VALUE", bad), "false", "{bad}");
+    }
+    let deep = |n: usize| call("IS JSON", &[txt(&["[".repeat(n), "]".repeat(n)].concat())]);
+    assert_eq!(deep(1000), "true");
+    assert_eq!(deep(100_000), "false");
+    assert_eq!(call("IS JSON", &[null(DataType::STRING)]), "false");
+}
+
+fn without_files() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(without_files())]
+
+    #[test]
+    fn takes_what_another_parser_takes(text in r#"[-{}\[\]",:0-9eE.+ atrue\\nul]{0,24}"#) {
+        // Ours stops after the first value, but not within a word or a number.
+        let ends = |n: usize| text[n..].is_empty() || text[n..].starts_with([',', ']', '}', ' ']);
+        let is_value = |n: usize| serde_json::from_str::<serde_json::Value>(&text[..n]).is_ok();
+        let closed = |n: usize| text[..n].ends_with(['"', ']', '}']);
+        let theirs = (0..=text.len()).any(|n| is_value(n) && (ends(n) || closed(n)));
+        let ours = call("IS JSON", &[txt(&text)]) == "true";
+        // Numbers beyond the range of a double are JSON too.
+        prop_assert!(ours == theirs || text.contains(['e', 'E']), "{}", text);
+    }
+
+    #[test]
+    fn nothing_panics(text in "\\PC{0,40}", path in "[$.a\\[\\]0-9'\"]{0,8}") {
+        let _ = try_call("JSON_VALUE", &[txt(&text), txt(&path)]);
+        let quoted = serde_json::to_string(&text).unwrap();
+        prop_assert_eq!(value(&quoted, "$"), text);
+    }
+}
