@@ -161,7 +161,7 @@ pub(crate) fn suggest<'a>(
     all.sort_unstable();
     all.dedup();
     match all.len() {
-        0 => format!("no {kind} exists here"),
+        0 => format!("there are no {kind} here"),
         1..=12 => format!("the {kind} here: {}", all.join(", ")),
         n => format!("the {kind} here: {}, … ({n} in all)", all[..12].join(", ")),
     }

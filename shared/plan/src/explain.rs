@@ -25,6 +25,13 @@ struct StepMemory {
     capacity: Option<(&'static str, usize)>,
 }
 
+/// What of a fragment is on the page already.
+struct Page<'a> {
+    fragment: &'a Fragment,
+    memory: &'a [StepMemory],
+    shown: Vec<Input>,
+}
+
 impl Plan {
     /// The plan as text: both fragments as trees, with the schemas between the steps.
     #[must_use]
@@ -38,8 +45,9 @@ impl Plan {
             if fragment.outputs.is_empty() {
                 let _ = writeln!(out, "  nothing to do");
             }
+            let mut page = Page { fragment, memory: &memory, shown: Vec::new() };
             for index in 0..fragment.outputs.len() {
-                self.output(fragment, index, &memory, &mut out);
+                self.output(&mut page, index, &mut out);
             }
         }
         if !self.channels.is_empty() {
@@ -53,7 +61,8 @@ impl Plan {
         out
     }
 
-    fn output(&self, fragment: &Fragment, index: usize, memory: &[StepMemory], out: &mut String) {
+    fn output(&self, page: &mut Page<'_>, index: usize, out: &mut String) {
+        let fragment = page.fragment;
         let output = &fragment.outputs[index];
         let kind = match output.kind {
             OutputKind::Rows => self.table(&output.name).map_or_else(String::new, |t| {
@@ -70,39 +79,56 @@ impl Plan {
             let shown: Vec<String> = columns.iter().map(|e| Shown(e, &names).to_string()).collect();
             let _ = writeln!(out, "    = {}", shown.join(", "));
         }
-        self.tree(fragment, output.input, 2, memory, out);
+        self.tree(page, output.input, 2, out);
     }
 
-    fn tree(
-        &self,
-        fragment: &Fragment,
-        input: Input,
-        depth: usize,
-        memory: &[StepMemory],
-        out: &mut String,
-    ) {
+    fn tree(&self, page: &mut Page<'_>, input: Input, depth: usize, out: &mut String) {
         let indent = "  ".repeat(depth);
+        let fragment = page.fragment;
         let step = match input {
             Input::Step(step) => step,
-            Input::Scan(scan) => return self.scan(fragment, scan, &indent, out),
+            Input::Scan(scan) => return self.scan(page, scan, &indent, out),
         };
         let Step { name, inputs, operator, schema: columns, late_output: _ } =
             &fragment.steps[step];
-        let below = schema_of(fragment, inputs[0]);
+        if page.shown.contains(&input) {
+            let _ = writeln!(out, "{indent}└ {name} (as above)");
+            return;
+        }
+        page.shown.push(input);
+        let below = self.names_below(fragment, step);
         let _ = writeln!(out, "{indent}└ {name}: {}", operator_text(operator, &below));
         let _ = writeln!(out, "{indent}    : {}", schema(columns));
-        let StepMemory { bytes_max, capacity } = &memory[step];
+        let StepMemory { bytes_max, capacity } = &page.memory[step];
         if let Some((what, count)) = capacity {
             let ceiling = bytes(*bytes_max);
             let _ = writeln!(out, "{indent}    at most {count} {what}, {ceiling} of memory");
         }
         for input in inputs {
-            self.tree(fragment, *input, depth + 1, memory, out);
+            self.tree(page, *input, depth + 1, out);
         }
     }
 
-    fn scan(&self, fragment: &Fragment, scan: usize, indent: &str, out: &mut String) {
-        let scan = &fragment.scans[scan];
+    /// The columns that a step's operator names: of its input, and for a merge those of the input
+    /// of its other half.
+    fn names_below(&self, fragment: &Fragment, step: usize) -> Schema {
+        let step = &fragment.steps[step];
+        let is_merge = matches!(&step.operator, OperatorSpec::WindowAggregate(spec)
+            if matches!(spec.phase, Phase::Merge { .. }));
+        let other = self.edge.iter().find_map(|edge| {
+            let half = edge.steps.iter().find(|s| is_merge && s.name == step.name)?;
+            Some(schema_of(edge, half.inputs[0]))
+        });
+        other.unwrap_or_else(|| schema_of(fragment, step.inputs[0]))
+    }
+
+    fn scan(&self, page: &mut Page<'_>, index: usize, indent: &str, out: &mut String) {
+        let scan = &page.fragment.scans[index];
+        if page.shown.contains(&Input::Scan(index)) {
+            let _ = writeln!(out, "{indent}└ scan {} (as above)", scan.name);
+            return;
+        }
+        page.shown.push(Input::Scan(index));
         let names = scan.schema();
         let kind = match self.table(&scan.name) {
             Some(table) => {
@@ -129,10 +155,11 @@ impl Plan {
     /// Ceilings of the steps and of the whole fragment.
     fn memory(&self, fragment: &Fragment) -> (Vec<StepMemory>, usize) {
         let built = Pipeline::build(fragment, &self.limits);
-        let (each, total) = built.map_or_else(
+        let (each, shared) = built.map_or_else(
             |_| (vec![0; fragment.steps.len()], 0),
             |pipeline| pipeline.memory_bytes_max(&self.limits),
         );
+        let total = shared + each.iter().sum::<usize>();
         let steps = fragment.steps.iter().zip(each);
         let of = |(step, bytes_max): (&Step, usize)| StepMemory {
             bytes_max,
@@ -198,11 +225,8 @@ fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
 }
 
 fn aggregate_text(spec: &WindowAggregateSpec, below: &Schema) -> String {
-    // A merge reads partials: its columns are those of the other half's input.
-    let name = |column: usize| match spec.phase {
-        Phase::Merge { .. } => format!("#{column}"),
-        _ => below.fields.get(column).map_or("?".to_owned(), |f| f.name.clone()),
-    };
+    let name =
+        |column: usize| below.fields.get(column).map_or(format!("#{column}"), |f| f.name.clone());
     let keys: Vec<String> = spec.keys.iter().map(|c| name(*c)).collect();
     let call = |call: &headwater_engine::fragment::AggregateSpec| {
         let arg = call.arg.as_ref().map_or("*".to_owned(), |(c, ty)| format!("{}: {ty}", name(*c)));

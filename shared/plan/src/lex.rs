@@ -20,6 +20,8 @@ pub(crate) struct StatementTokens {
     pub(crate) tokens: Vec<TokenWithSpan>,
     /// Where the statement ends: its semicolon or its last character.
     pub(crate) end: Span,
+    /// A fault inside is reported already; what the parser would say of the rest is noise.
+    pub(crate) faulty: bool,
 }
 
 /// Splits a script into statements, or says what the lexer cannot accept.
@@ -36,13 +38,15 @@ pub(crate) fn statements(
         }
     };
     let mut accepted = Vec::new();
+    let before = issues.len();
     for token in substitute(tokens, vars, issues) {
-        match check(source, &token) {
-            Ok(()) => push_split(&mut accepted, token),
-            Err(issue) => issues.push(issue),
+        if let Err(issue) = check(source, &token) {
+            issues.push(issue);
         }
+        push_split(&mut accepted, token);
     }
-    split(accepted)
+    let faults: Vec<Span> = issues[before..].iter().map(|issue| issue.span).collect();
+    split(accepted, &faults)
 }
 
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
@@ -69,13 +73,21 @@ fn push_split(out: &mut Vec<TokenWithSpan>, token: TokenWithSpan) {
     }
 }
 
-fn split(tokens: Vec<TokenWithSpan>) -> Vec<StatementTokens> {
+fn split(tokens: Vec<TokenWithSpan>, faults: &[Span]) -> Vec<StatementTokens> {
     let mut statements = Vec::new();
     let mut current: Vec<TokenWithSpan> = Vec::new();
+    let mut begin = Location::new(0, 0);
+    let mut is_faulty = |end: Location| {
+        let inside = |fault: &&Span| fault.start >= begin && fault.start < end;
+        let found = faults.iter().any(|fault| inside(&fault));
+        begin = end;
+        found
+    };
     for token in tokens {
         if token.token == Token::SemiColon {
+            let faulty = is_faulty(token.span.end);
             if !current.is_empty() {
-                statements.push(StatementTokens { tokens: current, end: token.span });
+                statements.push(StatementTokens { tokens: current, end: token.span, faulty });
                 current = Vec::new();
             }
         } else if !matches!(token.token, Token::Whitespace(_) | Token::EOF) {
@@ -85,7 +97,8 @@ fn split(tokens: Vec<TokenWithSpan>) -> Vec<StatementTokens> {
     if let Some(last) = current.last() {
         let end = last.span.end;
         let start = Location::new(end.line, end.column.saturating_sub(1).max(1));
-        statements.push(StatementTokens { tokens: current, end: Span::new(start, end) });
+        let faulty = is_faulty(Location::new(end.line + 1, 0));
+        statements.push(StatementTokens { tokens: current, end: Span::new(start, end), faulty });
     }
     statements
 }
@@ -167,7 +180,10 @@ fn substitute(
                 Ok(text) => {
                     out.push(TokenWithSpan::new(Token::SingleQuotedString(text), token.span));
                 }
-                Err(issue) => issues.push(issue),
+                Err(issue) => {
+                    issues.push(issue);
+                    out.push(token.clone());
+                }
             }
         } else {
             out.push(token.clone());

@@ -31,6 +31,10 @@ pub(crate) fn parse(source: &Source<'_>, vars: &Vars, issues: &mut Vec<Issue>) -
     let mut script = Script::default();
     for tokens in lex::statements(source, vars, issues) {
         let defined = defined_name(&tokens.tokens);
+        if tokens.faulty {
+            script.broken.extend(defined);
+            continue;
+        }
         match statement::parse(tokens) {
             Ok(None) => {}
             Ok(Some(Statement::CreateTable(t))) => {

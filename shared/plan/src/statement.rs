@@ -95,7 +95,7 @@ const STATEMENT_TOKENS_MAX: usize = 4_000;
 
 /// Reads one statement. `None`: only a bracket of a statement set.
 pub(crate) fn parse(statement: StatementTokens) -> Result<Option<Statement>> {
-    let StatementTokens { tokens, end } = statement;
+    let StatementTokens { tokens, end, faulty: _ } = statement;
     let tokens = strip_set(tokens);
     let Some(first) = tokens.first().cloned() else { return Ok(None) };
     if tokens.len() > STATEMENT_TOKENS_MAX {

@@ -20,7 +20,7 @@ impl Plan {
                     "place": self.title(place),
                     "memory_bytes_max": total,
                     "scans": fragment.scans.iter().map(|s| self.scan_json(s)).collect::<Vec<_>>(),
-                    "steps": steps(fragment, &memory),
+                    "steps": self.steps_json(fragment, &memory),
                     "outputs": fragment.outputs.iter()
                         .map(|o| output(fragment, o)).collect::<Vec<_>>(),
                 })
@@ -43,6 +43,23 @@ impl Plan {
             "fragments": fragments,
             "exchanges": channels,
         })
+    }
+
+    fn steps_json(&self, fragment: &Fragment, memory: &[StepMemory]) -> Vec<Value> {
+        let step = |(index, memory): (usize, &StepMemory)| {
+            let step = &fragment.steps[index];
+            let below = self.names_below(fragment, index);
+            json!({
+                "name": step.name,
+                "inputs": step.inputs.iter().map(|i| input(fragment, *i)).collect::<Vec<_>>(),
+                "operator": operator_text(&step.operator, &below),
+                "schema": schema(&step.schema),
+                "memory_bytes_max": memory.bytes_max,
+                "capacity": memory.capacity.map(|(what, count)| json!({"of": what, "max": count})),
+                "late_output": step.late_output.map(|o| fragment.outputs[o].name.clone()),
+            })
+        };
+        memory.iter().enumerate().map(step).collect()
     }
 
     fn scan_json(&self, scan: &Scan) -> Value {
@@ -69,22 +86,6 @@ impl Plan {
             "future_max_ms": scan.future_max_ms,
         })
     }
-}
-
-fn steps(fragment: &Fragment, memory: &[StepMemory]) -> Vec<Value> {
-    let step = |(step, memory): (&headwater_engine::fragment::Step, &StepMemory)| {
-        let below = schema_of(fragment, step.inputs[0]);
-        json!({
-            "name": step.name,
-            "inputs": step.inputs.iter().map(|i| input(fragment, *i)).collect::<Vec<_>>(),
-            "operator": operator_text(&step.operator, &below),
-            "schema": schema(&step.schema),
-            "memory_bytes_max": memory.bytes_max,
-            "capacity": memory.capacity.map(|(what, count)| json!({"of": what, "max": count})),
-            "late_output": step.late_output.map(|o| fragment.outputs[o].name.clone()),
-        })
-    };
-    fragment.steps.iter().zip(memory).map(step).collect()
 }
 
 fn output(fragment: &Fragment, output: &Output) -> Value {

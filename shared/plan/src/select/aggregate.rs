@@ -6,7 +6,7 @@ use headwater_engine::limits::{AGGREGATES_MAX, SLICES_PER_WINDOW_MAX};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
-use crate::ast::{Item, Query};
+use crate::ast::{ExprKind as Written, Item, Query, Relation};
 use crate::bind::{AggregateCall, Binder, Grouping, Scope};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Column, Folded, NodeId, NodeKind, Role, each_column, substitute};
@@ -71,7 +71,7 @@ impl Planner {
             }
         }
         let calls = binder.grouping.expect("given above").calls;
-        check_calls(&calls, &windowed.window, query.span)?;
+        check_calls(&calls, &windowed.window, query)?;
         for expr in calls.iter().flat_map(|c| c.arg.iter().chain(&c.filter)) {
             let below = substitute(expr, &windowed.folded.exprs);
             no_window_column(&below, &windowed, query.span, "an aggregate")?;
@@ -252,7 +252,12 @@ fn no_window_column(below: &Expr, windowed: &Windowed, span: Span, what: &str) -
 }
 
 /// What Flink refuses, and what the engine has no room for.
-fn check_calls(calls: &[AggregateCall], window: &WindowSpec, span: Span) -> Result<()> {
+fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Query) -> Result<()> {
+    let slide = match &query.from.relation {
+        Relation::Window(function) => function.slide.as_ref().map(|s| s.span),
+        _ => None,
+    };
+    let span = slide.unwrap_or(query.span);
     let hopping = window.slide_ms != window.size_ms;
     if hopping && window.size_ms % window.slide_ms != 0 {
         let message = "the size of a hopping window is no multiple of its slide";
@@ -266,6 +271,7 @@ fn check_calls(calls: &[AggregateCall], window: &WindowSpec, span: Span) -> Resu
     for call in calls {
         if hopping && matches!(call.function.as_str(), "FIRST_VALUE" | "LAST_VALUE") {
             let message = format!("{} is not defined for hopping windows", call.function);
+            let span = call_span(query, &call.function);
             return Err(Issue::new(span, message, "use a tumbling window, as Flink does"));
         }
     }
@@ -274,4 +280,21 @@ fn check_calls(calls: &[AggregateCall], window: &WindowSpec, span: Span) -> Resu
         return Err(Issue::new(span, message, "split it into two INSERTs"));
     }
     Ok(())
+}
+
+/// Where a function is called in a query.
+fn call_span(query: &Query, function: &str) -> Span {
+    let mut found = query.span;
+    let items = query.items.iter().filter_map(|item| match item {
+        Item::Expr { expr, .. } => Some(expr),
+        Item::Star { .. } => None,
+    });
+    for expr in items.chain(&query.having) {
+        expr.each(&mut |e| {
+            if matches!(&e.kind, Written::Call(call) if call.name.value == function) {
+                found = e.span;
+            }
+        });
+    }
+    found
 }

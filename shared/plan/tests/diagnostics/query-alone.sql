@@ -1,0 +1,7 @@
+CREATE TABLE readings (
+  id STRING, ts BIGINT, v DOUBLE, n INT,
+  rt AS TO_TIMESTAMP_LTZ(ts, 3),
+  WATERMARK FOR rt AS rt - INTERVAL '5' SECOND
+) WITH ('connector' = 'filesystem', 'path' = '/in.ndjson', 'format' = 'json');
+
+SELECT * FROM readings;

@@ -1,0 +1,3 @@
+CREATE TABLE result (id STRING, v DOUBLE)
+WITH ('connector' = 'printt');
+

@@ -1,0 +1,1 @@
+CREATE TABLE t (a VARCHR) WITH ('connector' = 'print');
