@@ -1,6 +1,8 @@
 //! The MQTT source and sink against a real Mosquitto on loopback; skipped where it is not
 //! installed. Every server is a child process of its test and ends with it.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
