@@ -39,6 +39,9 @@ pub struct Symbols {
     bytes_max: usize,
     bytes_count: usize,
     changed: Vec<u32>,
+    /// Between `restore` and `restored` texts without a reference stay: an entry that names them may
+    /// be about to be replaced.
+    is_restoring: bool,
 }
 
 impl Symbols {
@@ -52,6 +55,7 @@ impl Symbols {
             bytes_max,
             bytes_count: 0,
             changed: Vec::new(),
+            is_restoring: false,
         }
     }
 
@@ -114,7 +118,9 @@ impl Symbols {
         let entry = &mut self.entries[id.0 as usize];
         assert!(entry.references > 0, "a symbol is released once for each retain");
         entry.references -= 1;
-        self.discard(id);
+        if !self.is_restoring {
+            self.discard(id);
+        }
     }
 
     /// Frees the text if nothing refers to it.
@@ -179,10 +185,16 @@ impl Symbols {
         }
     }
 
+    /// From here to [`restored`](Symbols::restored) no text goes with its last reference.
+    pub fn begin_restore(&mut self) {
+        self.is_restoring = true;
+    }
+
     /// Puts one change of [`checkpoint`](Symbols::checkpoint) back; false when it breaks a limit or
     /// replaces a text that is still in use. [`restored`](Symbols::restored) must follow.
     #[must_use]
     pub fn restore(&mut self, id: u32, text: Option<&[u8]>) -> bool {
+        self.begin_restore();
         if id as usize >= self.symbols_max.saturating_mul(2) {
             return false;
         }
@@ -204,6 +216,7 @@ impl Symbols {
 
     /// After a restore: drops what nothing retained and finds the free ids.
     pub fn restored(&mut self) {
+        self.is_restoring = false;
         for id in (0..).take(self.entries.len()) {
             self.discard(SymbolId(id));
         }

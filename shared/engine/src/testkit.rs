@@ -163,7 +163,7 @@ impl Collector for Log {
             return true;
         }
         self.asked.set(self.asked.get() + 1);
-        self.asked.get() % (self.room + 1) != 0
+        !self.asked.get().is_multiple_of(self.room + 1)
     }
 }
 

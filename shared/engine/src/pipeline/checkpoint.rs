@@ -143,6 +143,7 @@ impl Pipeline {
     /// Takes back one page; pages come in the order in which they were written.
     pub fn restore(&mut self, page: &[u8]) -> Result<(), RestoreError> {
         self.context.arena.clear();
+        self.context.symbols.begin_restore();
         let Some((&VERSION, mut rest)) = page.split_first() else {
             return Err(broken("unknown version of a page"));
         };
