@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use accumulator::Accumulator;
-use natural::{NARROW_DIGITS, Natural, WIDE_DIGITS};
+use natural::Natural;
 
 mod accumulator;
 mod encoding;
@@ -105,31 +105,28 @@ impl ExactSum {
     /// The sum, correctly rounded (half to even); beyond the range of a double ±Infinity.
     #[must_use]
     pub fn value(&self) -> f64 {
-        self.divided(1)
+        self.special_value().unwrap_or_else(|| {
+            let (magnitude, negative) = self.finite.magnitude();
+            natural::signed(natural::quotient(&magnitude, UNIT_EXPONENT, 1), negative)
+        })
     }
 
     /// The sum divided by `n`, rounded once; NaN when `n` is 0.
     #[must_use]
     pub fn mean(&self, n: u64) -> f64 {
-        if n == 0 { f64::NAN } else { self.divided(n) }
-    }
-
-    fn divided(&self, n: u64) -> f64 {
-        if let Some(special) = self.special_value() {
-            return special;
+        if n == 0 {
+            return f64::NAN;
         }
-        let narrow = self.finite.magnitude::<NARROW_DIGITS>();
-        if narrow.0.overflows() {
-            quotient(&self.finite.magnitude::<WIDE_DIGITS>(), n)
-        } else {
-            quotient(&narrow, n)
-        }
+        self.special_value().unwrap_or_else(|| {
+            let (magnitude, negative) = self.finite.magnitude();
+            natural::signed(natural::quotient(&magnitude, UNIT_EXPONENT, u128::from(n)), negative)
+        })
     }
 
     /// Whether the sum is the exact zero (also: nothing was added).
     #[must_use]
     pub fn is_zero(&self) -> bool {
-        self.counts() == Specials::default() && self.magnitude().0.is_zero()
+        self.counts() == Specials::default() && self.finite.magnitude().0.is_zero()
     }
 
     /// Bytes on the heap.
@@ -142,7 +139,7 @@ impl ExactSum {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let counts = self.counts();
         let special = counts != Specials::default();
-        encoding::write_accumulator(out, &self.finite, special);
+        encoding::write_integer(out, &self.finite.magnitude(), special);
         if special {
             for count in [counts.nan, counts.plus_infinity, counts.minus_infinity] {
                 encoding::write_varint(out, count);
@@ -183,18 +180,14 @@ impl ExactSum {
         }
     }
 
-    fn magnitude(&self) -> (Natural<WIDE_DIGITS>, bool) {
-        self.finite.magnitude()
+    fn finite_magnitude(&self) -> Natural {
+        self.finite.magnitude().0
     }
-}
-
-fn quotient<const N: usize>(value: &(Natural<N>, bool), n: u64) -> f64 {
-    natural::signed(natural::quotient(&value.0, UNIT_EXPONENT, u128::from(n)), value.1)
 }
 
 impl PartialEq for ExactSum {
     fn eq(&self, other: &Self) -> bool {
-        self.counts() == other.counts() && self.magnitude() == other.magnitude()
+        self.counts() == other.counts() && self.finite.magnitude() == other.finite.magnitude()
     }
 }
 

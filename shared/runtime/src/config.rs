@@ -102,6 +102,9 @@ pub struct AggregatorConfig {
     pub fleet: NodeId,
     /// Directory that holds state and ledger.
     pub state_dir: PathBuf,
+    /// Agents whose data the watermark waits for even before they are heard the first time.
+    #[serde(default)]
+    pub agents: Vec<NodeId>,
     /// Connection to the broker that carries frames.
     pub uplink: AggregatorUplink,
     /// When to take checkpoints.

@@ -6,12 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod backoff;
 pub mod clock;
 pub mod config;
+pub mod driver;
 pub mod exit;
 pub mod format;
 pub mod http;
+pub mod hub;
 pub mod intake;
 pub mod log;
 pub mod metrics;
@@ -19,3 +22,4 @@ pub mod mqtt;
 pub mod signal;
 pub mod sink;
 pub mod source;
+pub mod task;

@@ -130,6 +130,11 @@ pub trait Source: Send {
         false
     }
 
+    /// Messages that the server delivered again and that were recognised and not handed out again.
+    fn redelivered(&self) -> u64 {
+        0
+    }
+
     /// Gives the memory of a processed batch back.
     fn recycle(&mut self, batch: SourceBatch);
 }

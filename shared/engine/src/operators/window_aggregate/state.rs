@@ -41,18 +41,24 @@ impl WindowAggregate {
         self.write_cold(context, write);
         let types = self.part_types();
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        codec::put_u64(&mut value, self.panes.next_seq);
-        write.entry(&[], Some(&value));
-        let mut changed = core::mem::take(&mut self.panes.spare_list);
-        self.panes.take_changed(full, &mut changed);
-        for &pane in &changed {
+        let mut dirty = core::mem::take(&mut self.panes.dirty);
+        if full {
+            dirty.clear();
+            dirty.extend(self.panes.slices.iter().flat_map(|slice| &slice.panes));
+        }
+        for pane in dirty.drain(..) {
+            let info = self.panes.get(pane);
+            if !info.is_used || !(full || info.is_dirty) {
+                continue;
+            }
+            self.panes.get_mut(pane).is_dirty = false;
             key.clear();
-            codec::put_u64(&mut key, self.panes.get(pane).seq);
+            codec::put_u64(&mut key, info.seq);
             value.clear();
             self.encode(pane, &types, true, context, &mut value);
             write.entry(&key, Some(&value));
         }
-        self.panes.spare_list = changed;
+        self.panes.dirty = dirty;
     }
 
     /// Writes a pane. In entries texts are symbols; cold state outlives the symbol table, so there
@@ -131,12 +137,6 @@ impl WindowAggregate {
         context: &mut Context,
     ) -> Result<(), RestoreError> {
         let mut key = key;
-        if key.is_empty() {
-            if let Some(mut value) = value {
-                self.panes.next_seq = codec::take_u64(&mut value).ok_or_else(broken)?;
-            }
-            return Ok(());
-        }
         let seq = codec::take_u64(&mut key).ok_or_else(broken)?;
         let Some(mut value) = value else {
             if let Some(pane) = self.restoring.remove(&seq)
@@ -169,9 +169,7 @@ impl WindowAggregate {
             }
             self.panes.sort_slice(at);
         }
-        let mut changed = core::mem::take(&mut self.panes.spare_list);
-        self.panes.take_changed(false, &mut changed);
-        self.panes.spare_list = changed;
+        self.panes.dirty.clear();
     }
 
     fn drop_flushed(&mut self, at: usize, watermark: Timestamp, context: &mut Context) {

@@ -1,0 +1,371 @@
+//! The agent as a pure state machine: rows in, commits and frames out (PROTOCOL.md, rules 1–11, 17).
+//!
+//! Guarantees: a frame or a chunk of results exists only in a [`Commit`]; it may be transmitted once
+//! that commit is durable, and leaves the outbox only on the core's acknowledgement of its
+//! incarnation and term. Time comes in as an argument; there is no input or output here: the driver
+//! stores commits, publishes what [`Agent::next_transmit`] names and feeds messages back. An agent
+//! without exchanges runs a whole pipeline alone.
+
+mod link;
+mod outbox;
+
+use std::collections::BTreeMap;
+
+use headwater_store::{Commit, Head, Identity, OutboxRow, PlanRecord, PositionWrite};
+use headwater_wire::AgentId;
+use headwater_wire::{Clock, FrameHeader, encode_frame, frame_hash};
+use serde::{Deserialize, Serialize};
+
+pub use link::{LinkState, Message};
+pub use outbox::Policy;
+
+use crate::task::{Batch, Task};
+use link::Link;
+use outbox::{Channel, Kind};
+
+/// What time it is: wall clock and the clock that never steps, in ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock, ms since 1970.
+    pub wall_ms: i64,
+    /// Monotonic clock, ms.
+    pub mono_ms: i64,
+}
+
+/// What an agent is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the agent.
+    pub id: AgentId,
+    /// Plan that it runs.
+    pub plan: PlanRecord,
+    /// Exchange channels of the plan.
+    pub exchanges: Vec<u32>,
+    /// Sink channels of this node.
+    pub sinks: Vec<u32>,
+    /// Longest time between checkpoints in ms.
+    pub checkpoint_interval_ms: i64,
+    /// Bytes of waiting results that make a checkpoint earlier.
+    pub dirty_bytes_max: usize,
+    /// Bytes of unacknowledged frames.
+    pub quota_bytes: u64,
+    /// What happens at the quota.
+    pub policy: Policy,
+    /// Unacknowledged frames are sent again after this time, in ms.
+    pub resend_after_ms: i64,
+    /// Hash of the machine id.
+    pub machine_hash: u64,
+    /// Names this boot.
+    pub boot_id: u64,
+}
+
+/// What an agent stores about itself besides operator state.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Record {
+    last_term: u32,
+    /// Hash of the last frame of each channel; 0 after a gap.
+    chains: BTreeMap<u32, u64>,
+    /// Bytes of all chunks ever made for each sink.
+    offsets: BTreeMap<u32, u64>,
+    /// Ranges that were dropped and not yet declared in a frame.
+    dropped: BTreeMap<u32, Vec<(u64, u64, u64)>>,
+}
+
+/// Name of the agent's record in the store.
+pub const RECORD: &str = "agent";
+/// Bytes of one chunk of results in the outbox.
+const CHUNK_BYTES: usize = 256 << 10;
+/// A delta log larger than this many times the whole state is folded.
+const FOLD_RATIO: u64 = 2;
+/// A delta log below this size is not worth folding, in bytes.
+const FOLD_BYTES_MIN: u64 = 64 << 10;
+/// Format version of the record.
+const RECORD_VERSION: u8 = 1;
+
+/// The state machine.
+pub struct Agent {
+    settings: Settings,
+    /// The fragment that it runs.
+    pub task: Task,
+    identity: Identity,
+    record: Record,
+    channels: BTreeMap<u32, Channel>,
+    link: Link,
+    epoch: u64,
+    base_bytes: u64,
+    delta_bytes: u64,
+    last_checkpoint_ms: i64,
+    last_wall: Option<Now>,
+    step_ms: i64,
+    counters: BTreeMap<String, u64>,
+    is_idle: bool,
+}
+
+impl Agent {
+    /// An agent that goes on from what the store holds.
+    pub fn new(
+        settings: Settings,
+        task: Task,
+        identity: Identity,
+        head: &Head,
+        record: Option<&[u8]>,
+        now: Now,
+    ) -> Self {
+        let record: Record = record
+            .and_then(|bytes| {
+                bytes.split_first().filter(|(version, _)| **version == RECORD_VERSION)
+            })
+            .and_then(|(_, bytes)| postcard::from_bytes(bytes).ok())
+            .unwrap_or_default();
+        let exchange = settings.exchanges.iter().map(|c| (*c, Kind::Exchange));
+        let all = exchange.chain(settings.sinks.iter().map(|c| (*c, Kind::Sink)));
+        let channels = all.map(|(number, kind)| {
+            let stored = head.channels.get(&number).copied().unwrap_or_default();
+            (number, Channel::new(kind, &stored))
+        });
+        Agent {
+            link: Link::new(record.last_term),
+            channels: channels.collect(),
+            settings,
+            task,
+            identity,
+            record,
+            epoch: head.epoch,
+            base_bytes: head.base_bytes,
+            delta_bytes: head.delta_bytes,
+            last_checkpoint_ms: now.mono_ms,
+            last_wall: None,
+            step_ms: 0,
+            counters: BTreeMap::new(),
+            is_idle: false,
+        }
+    }
+
+    /// Tells that none of the sources has rows at present, so that the core need not wait.
+    pub fn set_idle(&mut self, is_idle: bool) {
+        self.is_idle = is_idle;
+    }
+
+    /// Puts totals of earlier lives back.
+    pub fn restore_counters(&mut self, counters: &BTreeMap<String, u64>) {
+        self.task.restore_counts(counters);
+        let ours = counters.iter().filter(|(name, _)| name.starts_with("outbox/"));
+        self.counters = ours.map(|(name, value)| (name.clone(), *value)).collect();
+    }
+
+    /// Whether sources must wait because the outbox is full (policy `pause`).
+    pub fn is_paused(&self) -> bool {
+        self.settings.policy == Policy::Pause && self.backlog().1 >= self.settings.quota_bytes
+    }
+
+    /// Whether a checkpoint is due.
+    pub fn wants_checkpoint(&self, now: Now) -> bool {
+        let is_over = now.mono_ms - self.last_checkpoint_ms >= self.settings.checkpoint_interval_ms;
+        let is_dirty = self.task.is_dirty() || self.channels.values().any(Channel::is_dirty);
+        self.task.bytes_pending() >= self.settings.dirty_bytes_max || (is_over && is_dirty)
+    }
+
+    /// Whether something is left for a last checkpoint before the end.
+    pub fn wants_final_checkpoint(&self) -> bool {
+        self.task.is_dirty() || self.channels.values().any(Channel::is_dirty)
+    }
+
+    /// Everything since the last checkpoint as one commit. The driver stores it, as often as it
+    /// takes, and calls [`committed`](Agent::committed); until then the agent is not called.
+    pub fn checkpoint(&mut self, positions: Vec<PositionWrite>, now: Now) -> Commit {
+        self.epoch += 1;
+        self.last_checkpoint_ms = now.mono_ms;
+        let mut commit = Commit {
+            epoch: self.epoch,
+            plan: Some(self.settings.plan.clone()),
+            positions,
+            ..Commit::default()
+        };
+        let is_full = self.base_bytes == 0
+            || (self.delta_bytes > FOLD_BYTES_MIN
+                && self.delta_bytes > FOLD_RATIO * self.base_bytes);
+        self.put_acknowledged(&mut commit, now);
+        self.put_frames(&mut commit, now);
+        self.put_lines(&mut commit);
+        self.task.checkpoint(is_full, &mut commit);
+        self.record.last_term = self.link.term();
+        commit.counters.extend(self.counters.clone());
+        let mut record = vec![RECORD_VERSION];
+        record.extend(postcard::to_stdvec(&self.record).expect("a record has a known length"));
+        commit.records.push((RECORD.into(), Some(record)));
+        commit
+    }
+
+    /// The commit is durable: its frames may be transmitted.
+    pub fn committed(&mut self, commit: &Commit, base_bytes: u64, delta_bytes: u64) {
+        (self.base_bytes, self.delta_bytes) = (base_bytes, delta_bytes);
+        for row in &commit.outbox_put {
+            if let Some(channel) = self.channels.get_mut(&row.channel) {
+                channel.committed(row.seq, row.bytes.len() as u64);
+            }
+        }
+        for (number, watermark) in self.task.outputs().watermarks() {
+            if let Some(channel) = self.channels.get_mut(&number) {
+                channel.watermark = watermark;
+            }
+        }
+    }
+
+    fn put_acknowledged(&mut self, commit: &mut Commit, now: Now) {
+        let retained_max = self.settings.quota_bytes / 10;
+        for (&number, channel) in &mut self.channels {
+            channel.put_acknowledged(number, retained_max, now.mono_ms, commit);
+        }
+    }
+
+    fn put_frames(&mut self, commit: &mut Commit, now: Now) {
+        for batch in self.task.outputs().take_batches() {
+            let (_, backlog) = self.backlog();
+            let is_full = backlog + batch.payload.len() as u64 > self.settings.quota_bytes;
+            match self.settings.policy {
+                Policy::DropNewest if is_full && batch.rows_count > 0 => {
+                    self.count("outbox/dropped-newest-rows", u64::from(batch.rows_count));
+                    continue;
+                }
+                Policy::DropOldest if is_full => self.drop_oldest(&batch, commit),
+                _ => {}
+            }
+            self.put_frame(&batch, commit, now);
+        }
+    }
+
+    fn put_frame(&mut self, batch: &Batch, commit: &mut Commit, now: Now) {
+        let channel = self.channels.get_mut(&batch.channel).expect("exchanges are channels");
+        let seq = channel.take_seq();
+        let dropped = self.record.dropped.remove(&batch.channel).unwrap_or_default();
+        let header = FrameHeader {
+            agent: self.settings.id.clone(),
+            incarnation: self.identity.incarnation,
+            channel: batch.channel,
+            seq,
+            plan_fingerprint: self.settings.plan.fingerprint,
+            previous_hash: match dropped.is_empty() {
+                true => self.record.chains.get(&batch.channel).copied().unwrap_or(0),
+                false => 0,
+            },
+            first_event_time: batch.times.0,
+            last_event_time: batch.times.1,
+            watermark: batch.watermark,
+            clock: self.clock(now),
+            rows_count: batch.rows_count,
+            dropped_before: outbox::ranges(&dropped),
+        };
+        let bytes = encode_frame(self.link.term(), &header, &batch.payload)
+            .expect("batches are cut below the limits of a frame");
+        let hash = frame_hash(&bytes).expect("just encoded");
+        self.record.chains.insert(batch.channel, hash);
+        if let Some(channel) = self.channels.get_mut(&batch.channel) {
+            channel.rows_of.push_back((seq, batch.rows_count));
+        }
+        commit.outbox_put.push(OutboxRow { channel: batch.channel, seq, bytes });
+    }
+
+    /// Drops frames from the oldest on until the batch fits; the next frame declares them.
+    fn drop_oldest(&mut self, batch: &Batch, commit: &mut Commit) {
+        let mut excess = self.backlog().1 + batch.payload.len() as u64;
+        let quota = self.settings.quota_bytes;
+        let Some(channel) = self.channels.get_mut(&batch.channel) else { return };
+        let mut lost_rows = 0;
+        let mut lost: Option<(u64, u64)> = None;
+        while excess > quota {
+            let Some((seq, bytes)) = channel.drop_first() else { break };
+            excess = excess.saturating_sub(bytes);
+            lost = Some((lost.map_or(seq, |(from, _)| from), seq));
+            while channel.rows_of.front().is_some_and(|(s, _)| *s <= seq) {
+                lost_rows += channel.rows_of.pop_front().map_or(0, |(_, rows)| u64::from(rows));
+            }
+        }
+        if let Some((from, to)) = lost {
+            commit.outbox_delete.push((batch.channel, to));
+            self.record.dropped.entry(batch.channel).or_default().push((from, to, lost_rows));
+            self.count("outbox/dropped-oldest-frames", to - from + 1);
+            self.count("outbox/dropped-oldest-rows", lost_rows);
+        }
+    }
+
+    fn put_lines(&mut self, commit: &mut Commit) {
+        let (channels, record) = (&mut self.channels, &mut self.record);
+        self.task.outputs().take_lines(CHUNK_BYTES, |number, lines| {
+            let channel = channels.get_mut(&number).expect("sinks are channels");
+            let seq = channel.take_seq();
+            let offset = record.offsets.entry(number).or_default();
+            let bytes = outbox::chunk(*offset, &lines);
+            *offset += lines.len() as u64;
+            commit.outbox_put.push(OutboxRow { channel: number, seq, bytes });
+        });
+    }
+
+    fn count(&mut self, name: &str, by: u64) {
+        *self.counters.entry(name.into()).or_default() += by;
+    }
+
+    fn clock(&mut self, now: Now) -> Clock {
+        if let Some(last) = self.last_wall.replace(now) {
+            let step = (now.wall_ms - last.wall_ms) - (now.mono_ms - last.mono_ms);
+            self.step_ms = if step.abs() > CLOCK_STEP_MS { step } else { 0 };
+        }
+        Clock {
+            wall_ms: now.wall_ms,
+            boot_ms: u64::try_from(now.mono_ms).unwrap_or(0),
+            boot_id: self.settings.boot_id,
+            step_ms: self.step_ms,
+            trusted: now.wall_ms > CLOCK_PLAUSIBLE_MS,
+        }
+    }
+
+    /// Unacknowledged frames of all exchanges and their bytes.
+    pub fn backlog(&self) -> (u64, u64) {
+        let exchanges = self.channels.values().filter(|c| c.kind == Kind::Exchange);
+        exchanges.fold((0, 0), |(frames, bytes), channel| {
+            (frames + channel.backlog_frames(), bytes + channel.backlog_bytes())
+        })
+    }
+
+    /// A sink has everything up to `seq` of its channel.
+    pub fn sink_confirmed(&mut self, channel: u32, seq: u64) {
+        if let Some(channel) = self.channels.get_mut(&channel) {
+            channel.acknowledge(seq, 0);
+        }
+    }
+
+    /// First chunk of a sink that is not confirmed, and the next one to be made.
+    pub fn sink_range(&self, channel: u32) -> (u64, u64) {
+        self.channels.get(&channel).map_or((1, 1), |c| (c.acked + 1, c.committed_upto + 1))
+    }
+
+    /// Offset in bytes behind the last chunk of a sink.
+    pub fn sink_offset(&self, channel: u32) -> u64 {
+        self.record.offsets.get(&channel).copied().unwrap_or(0)
+    }
+
+    /// Sets where a new sink's chunks start.
+    pub fn set_sink_offset(&mut self, channel: u32, offset: u64) {
+        self.record.offsets.insert(channel, offset);
+    }
+
+    /// Number of the last checkpoint.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Totals of the outbox by name.
+    pub fn counters(&self) -> &BTreeMap<String, u64> {
+        &self.counters
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// A jump of the wall clock against the monotonic one that is told upstream, in ms.
+const CLOCK_STEP_MS: i64 = 2000;
+/// A wall clock before 2024 was never set.
+const CLOCK_PLAUSIBLE_MS: i64 = 1_704_067_200_000;
+

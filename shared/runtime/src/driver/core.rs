@@ -1,0 +1,427 @@
+//! The loop of the aggregator: frames in, results and acknowledgements out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use headwater_plan::Plan;
+use headwater_store::Store;
+use headwater_wire::{Topics, UpKind};
+use headwater_wire::{encode_ack, encode_control};
+
+use super::node::{Network, open_store};
+use super::sinks::Outlet;
+use super::uplink::Endpoint;
+use super::wiring::{self, Environment};
+use super::{RunError, RunOptions, Summary, commit, report};
+use crate::agent::Now;
+use crate::clock::Clock;
+use crate::config::{AggregatorConfig, Secrets};
+use crate::hub::{self, Hub, Reply};
+use crate::metrics::{Counter, Registry};
+use crate::mqtt::{Message, MqttClient, MqttEvent};
+use crate::signal::{self, Stop};
+use crate::source::Wake;
+use crate::task::Task;
+
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+const FLUSH_MS: i64 = 3000;
+const STATUS_MS: i64 = 500;
+/// Packets larger than a frame and its topic are not accepted.
+const PACKET_BYTES_MAX: u32 = 512 << 10;
+/// Messages that may wait for their commit.
+const INFLIGHT_MAX: u16 = 1024;
+/// Replies that may be under way.
+const REPLY_WINDOW: usize = 256;
+
+struct Core {
+    hub: Hub,
+    store: Store,
+    outlets: Vec<Outlet>,
+    client: MqttClient,
+    topics: Topics,
+    /// Messages whose acknowledgement the broker waits for, in order of receipt.
+    unacknowledged: BTreeMap<u64, (u64, u16, bool)>,
+    token: u64,
+    pending: std::collections::VecDeque<Reply>,
+    registry: Registry,
+    stop: Stop,
+    wake: Wake,
+    clock: Clock,
+    drain_after_idle_ms: Option<i64>,
+    last_frame_ms: i64,
+    last_status_ms: i64,
+    is_ended: bool,
+    frames: Counter,
+    flash_bytes: Counter,
+    _network: Network,
+}
+
+/// Runs the core fragment until stopped.
+pub(super) fn run(
+    plan: Plan,
+    config: AggregatorConfig,
+    options: &RunOptions,
+) -> Result<Summary, RunError> {
+    let mut core = open(&plan, config, options)?;
+    core.registry.set_ready(true);
+    tracing::info!("The aggregator is running.");
+    core.work()?;
+    let mut counters = core.hub.task.counts();
+    counters.extend(core.hub.counters().clone());
+    let rows_in = core.hub.task.rows_in();
+    core.store.close()?;
+    Ok(Summary { rows_in, counters })
+}
+
+fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<Core, RunError> {
+    let fragment = plan.core.as_ref().ok_or_else(|| {
+        RunError::Config("nothing of this pipeline runs at the core: use the agent".into())
+    })?;
+    let network = Network::start()?;
+    let (registry, stop, wake) = (Registry::new(), Stop::new(), Wake::new());
+    signal::watch(stop.clone(), wake.clone(), network.handle())
+        .map_err(|error| RunError::Failed(format!("no signals: {error}")))?;
+    let record = wiring::plan_record(plan, fragment);
+    let cache_bytes = config.limits.state_cache.0;
+    let store = open_store(Some(&config.state_dir), cache_bytes, &record)?
+        .expect("a store is opened where a directory is named");
+    if config.http.enabled {
+        report::serve(config.http.listen, &registry, network.handle(), Some(&config.state_dir))?;
+    }
+    let clock = Clock::new();
+    let now = Now { wall_ms: clock.wall_ms(), mono_ms: clock.boot_ms() };
+    let scans = wiring::scan_ports(plan, fragment, config.id.as_str())?;
+    let (outputs, sinks) = wiring::output_ports(plan, fragment)?;
+    let task = Task::new(fragment, &plan.limits, scans, outputs)
+        .map_err(|error| RunError::Config(error.to_string()))?;
+    let settings = settings(plan, &config, record, &sinks)?;
+    let secrets = Secrets::new(config.secrets.clone());
+    let env = Environment {
+        secrets: &secrets,
+        wake: &wake,
+        handle: network.handle(),
+        node: config.id.as_str(),
+        payload_bytes_max: usize::try_from(config.limits.payload_bytes_max.0).unwrap_or(usize::MAX),
+    };
+    let mut hub = restore(settings, task, &store, now)?;
+    let outlets = open_sinks(&sinks, &mut hub, &store, &env)?;
+    let topics = Topics::new(config.fleet.as_str())
+        .map_err(|error| RunError::Config(format!("fleet: {error}")))?;
+    let client = connect(&config, &topics, &secrets, &wake, &network)?;
+    Ok(Core {
+        hub,
+        store,
+        outlets,
+        client,
+        topics,
+        unacknowledged: BTreeMap::new(),
+        token: 0,
+        pending: std::collections::VecDeque::new(),
+        frames: registry.counter("headwater_frames_total", "Frames received.", &[]),
+        flash_bytes: registry.counter(
+            "headwater_flash_bytes_total",
+            "Bytes that checkpoints wrote to the medium.",
+            &[],
+        ),
+        registry,
+        stop,
+        wake,
+        clock,
+        drain_after_idle_ms: options
+            .drain_after_idle
+            .map(|silence| i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)),
+        last_frame_ms: now.mono_ms,
+        last_status_ms: 0,
+        is_ended: false,
+        _network: network,
+    })
+}
+
+fn settings(
+    plan: &Plan,
+    config: &AggregatorConfig,
+    record: headwater_store::PlanRecord,
+    sinks: &[wiring::SinkSpec<'_>],
+) -> Result<hub::Settings, RunError> {
+    let mut exchanges = Vec::new();
+    for scan in plan.core.iter().flat_map(|fragment| &fragment.scans) {
+        exchanges.push((wiring::channel_number(plan, &scan.name)?, scan.decoded.clone()));
+    }
+    Ok(hub::Settings {
+        plan: record,
+        exchanges,
+        sinks: sinks.iter().map(|sink| sink.channel).collect(),
+        checkpoint_interval_ms: config.checkpoint.interval.ms(),
+        dirty_bytes_max: usize::try_from(config.checkpoint.dirty_bytes.0).unwrap_or(usize::MAX),
+        idle_timeout_ms: config.uplink.idle_timeout.ms(),
+        expected: expected(config)?,
+    })
+}
+
+fn expected(config: &AggregatorConfig) -> Result<Vec<headwater_wire::AgentId>, RunError> {
+    let parse = |id: &crate::config::NodeId| {
+        id.as_str().parse().map_err(|error| RunError::Config(format!("agents: {error}")))
+    };
+    config.agents.iter().map(parse).collect()
+}
+
+fn restore(
+    settings: hub::Settings,
+    mut task: Task,
+    store: &Store,
+    now: Now,
+) -> Result<Hub, RunError> {
+    let snapshot = store.snapshot()?;
+    task.restore(&snapshot.load_state()?)
+        .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
+    let record = snapshot.record(hub::RECORD)?;
+    let mut hub = Hub::new(settings, task, store.head(), record.as_deref(), now);
+    hub.restore(&snapshot.ledger()?, &snapshot.agents()?, store.counters(), now);
+    Ok(hub)
+}
+
+fn open_sinks(
+    sinks: &[wiring::SinkSpec<'_>],
+    hub: &mut Hub,
+    store: &Store,
+    env: &Environment<'_>,
+) -> Result<Vec<Outlet>, RunError> {
+    let snapshot = store.snapshot()?;
+    let mut outlets = Vec::new();
+    for spec in sinks {
+        let sink = wiring::open_sink(spec.table, env)?;
+        let mut outlet = Outlet::new(spec.table.name.clone(), spec.channel, sink);
+        let (range, offset) = (hub.sink_range(spec.channel), hub.sink_offset(spec.channel));
+        let start = outlet
+            .start(range, offset, Some(&snapshot))
+            .map_err(|error| RunError::Failed(format!("sink {}: {error}", spec.table.name)))?;
+        hub.set_sink_offset(spec.channel, start);
+        outlets.push(outlet);
+    }
+    Ok(outlets)
+}
+
+fn connect(
+    config: &AggregatorConfig,
+    topics: &Topics,
+    secrets: &Secrets,
+    wake: &Wake,
+    network: &Network,
+) -> Result<MqttClient, RunError> {
+    let client_id = wiring::client_id(config.id.as_str(), "hub");
+    let mut options = Endpoint::from(&config.uplink).options(client_id, secrets)?;
+    options.subscriptions = vec![topics.all_frames(), topics.all_hellos()];
+    options.packet_bytes_max = PACKET_BYTES_MAX;
+    options.receive_max = INFLIGHT_MAX;
+    options.publish_window = u16::try_from(REPLY_WINDOW).unwrap_or(u16::MAX);
+    Ok(MqttClient::connect(options, wake.clone(), network.handle()))
+}
+
+impl Core {
+    fn now(&self) -> Now {
+        Now { wall_ms: self.clock.wall_ms(), mono_ms: self.clock.boot_ms() }
+    }
+
+    fn work(&mut self) -> Result<(), RunError> {
+        let mut stopping_since: Option<i64> = None;
+        loop {
+            let now = self.now();
+            let is_busy = stopping_since.is_none() && self.receive(now)?;
+            self.hub.tick(now);
+            self.end_if_drained(now);
+            if self.hub.wants_checkpoint(now) {
+                self.checkpoint()?;
+            }
+            self.deliver();
+            self.send();
+            self.report(now);
+            if self.stop.asked() && stopping_since.is_none() {
+                self.checkpoint()?;
+                stopping_since = Some(now.mono_ms);
+            }
+            if self.is_finished(stopping_since, now)? {
+                return Ok(());
+            }
+            if !is_busy {
+                self.wake.wait(IDLE_WAIT);
+            }
+        }
+    }
+
+    fn is_finished(&mut self, stopping_since: Option<i64>, now: Now) -> Result<bool, RunError> {
+        let hub = &self.hub;
+        let flushed = self.outlets.iter().all(|outlet| {
+            let (_, end) = hub.sink_range(outlet.channel);
+            outlet.is_done(end)
+        });
+        let flushed = flushed && self.pending.is_empty();
+        let is_over = stopping_since.is_some_and(|since| now.mono_ms - since > FLUSH_MS);
+        let done = match stopping_since {
+            Some(_) => flushed || is_over,
+            None => self.is_ended && flushed && !self.hub.task.is_dirty(),
+        };
+        if done && self.hub.is_dirty() {
+            self.checkpoint()?;
+            self.send();
+        }
+        Ok(done)
+    }
+
+    fn end_if_drained(&mut self, now: Now) {
+        let Some(silence) = self.drain_after_idle_ms else { return };
+        if !self.is_ended && now.mono_ms - self.last_frame_ms >= silence {
+            self.hub.end();
+            self.is_ended = true;
+        }
+    }
+
+    /// Takes messages until there are none or a checkpoint is due.
+    fn receive(&mut self, now: Now) -> Result<bool, RunError> {
+        let mut is_busy = false;
+        while let Some(event) = self.client.poll() {
+            is_busy = true;
+            match event {
+                MqttEvent::Connected { .. } => self.registry.well("uplink"),
+                MqttEvent::Disconnected { error, .. } => self.registry.unwell("uplink", &error),
+                MqttEvent::Message(message) => self.take(&message, now)?,
+                MqttEvent::Refused { reason, .. } => self.registry.unwell("uplink", &reason),
+                MqttEvent::Confirmed { .. } | MqttEvent::SessionReset { .. } => {}
+            }
+            if self.hub.wants_checkpoint(now) {
+                break;
+            }
+        }
+        self.acknowledge();
+        Ok(is_busy)
+    }
+
+    fn take(&mut self, message: &Message, now: Now) -> Result<(), RunError> {
+        self.token += 1;
+        let token = self.token;
+        self.unacknowledged.insert(token, (message.connection, message.packet_id, false));
+        let Some((agent, kind)) = self.topics.parse_up(&message.topic) else {
+            self.settle(&[token]);
+            return Ok(());
+        };
+        let store = &self.store;
+        let mut failure = None;
+        let mut cold = |step: usize, time: i64| match read_cold(store, step, time) {
+            Ok(value) => value,
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        };
+        let done = match kind {
+            UpKind::Frame => {
+                self.frames.add(1);
+                self.last_frame_ms = now.mono_ms;
+                self.hub.frame(&agent, &message.payload, token, now, &mut cold)
+            }
+            UpKind::Hello => self.hub.message(&agent, &message.payload, token, now, &mut cold),
+        };
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        done.map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
+        let settled = self.hub.take_settled();
+        self.settle(&settled);
+        Ok(())
+    }
+
+    /// Messages that need no acknowledgement from us any more; the broker hears it in order.
+    fn settle(&mut self, tokens: &[u64]) {
+        for token in tokens {
+            if let Some(entry) = self.unacknowledged.get_mut(token) {
+                entry.2 = true;
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        while let Some(entry) = self.unacknowledged.first_entry() {
+            let (connection, packet_id, is_settled) = *entry.get();
+            if !is_settled {
+                return;
+            }
+            entry.remove();
+            if packet_id != 0 {
+                self.client.ack(connection, &[packet_id]);
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<(), RunError> {
+        let now = self.now();
+        let commit = self.hub.checkpoint(now);
+        let stats = commit::store(&mut self.store, &commit, &self.registry, &self.stop)?;
+        self.flash_bytes.add(stats.bytes_written);
+        let applied = self.hub.committed(&commit, stats.base_bytes, stats.delta_bytes);
+        self.settle(&applied);
+        self.acknowledge();
+        for outlet in &mut self.outlets {
+            let delivered = outlet.committed(&commit);
+            outlet.show(delivered, &self.registry);
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self) {
+        for outlet in &mut self.outlets {
+            let (_, end) = self.hub.sink_range(outlet.channel);
+            let pumped = outlet.pump(end, Some(&self.store));
+            if let Some(confirmed) = outlet.show(pumped, &self.registry) {
+                self.hub.sink_confirmed(outlet.channel, confirmed);
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        self.pending.extend(self.hub.take_replies());
+        while let Some(reply) = self.pending.front() {
+            let (topic, bytes, retain) = match reply {
+                Reply::Ack(ack) => (self.topics.ack(&ack.agent), encode_ack(ack), true),
+                Reply::Control(control) => {
+                    (self.topics.control(&control.agent), encode_control(control), false)
+                }
+            };
+            self.token += 1;
+            if let Ok(bytes) = bytes
+                && self.client.publish(&topic, &bytes, retain, self.token, REPLY_WINDOW).is_err()
+            {
+                return;
+            }
+            self.pending.pop_front();
+        }
+    }
+
+    fn report(&mut self, now: Now) {
+        if now.mono_ms - self.last_status_ms < STATUS_MS {
+            return;
+        }
+        self.last_status_ms = now.mono_ms;
+        let mut counters = self.hub.task.counts();
+        counters.extend(self.hub.counters().clone());
+        report::show_counts(&self.registry, &counters);
+        let scans = self.hub.task.scans().len();
+        let watermark = (0..scans).map(|scan| self.hub.task.watermark(scan)).min();
+        let status = serde_json::json!({
+            "agents": self.hub.status(now),
+            "counters": counters,
+            "watermark": watermark,
+            "frames": self.frames.get(),
+            "rows_in": self.hub.task.rows_in(),
+            "ended": self.is_ended,
+        });
+        self.registry.set_status(status.to_string());
+    }
+}
+
+fn read_cold(store: &Store, step: usize, time: i64) -> Result<Option<Vec<u8>>, RunError> {
+    let operator = crate::task::operator_number(step);
+    let chunks = store.snapshot()?.cold(operator, time)?;
+    if chunks.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(chunks.into_iter().flat_map(|(_, bytes)| bytes).collect()))
+}

@@ -1,0 +1,285 @@
+//! The loop of a node that reads sources: an agent, or a whole pipeline alone.
+
+mod inputs;
+mod setup;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use headwater_store::{Commit, PositionWrite, Store};
+
+use super::sinks::Outlet;
+use super::uplink::AgentLink;
+use super::{RunError, Summary, commit, report};
+use crate::agent::{Agent, LinkState, Now};
+use crate::metrics::{Counter, Gauge, Registry};
+use crate::signal::Stop;
+use crate::source::Wake;
+use inputs::Input;
+pub(super) use setup::{Network, Setup, open_store};
+
+/// Longest sleep of the loop when nothing happens.
+const IDLE_WAIT: Duration = Duration::from_millis(200);
+/// Sources wait while this many bytes of results have not left a node without a state directory.
+const UNDELIVERED_BYTES_MAX: usize = 16 << 20;
+/// How long a stopping node tries to flush its sinks.
+const FLUSH_MS: i64 = 3000;
+/// Time between two updates of the status, in ms.
+const STATUS_MS: i64 = 1000;
+
+/// A node at work.
+pub(super) struct Node {
+    agent: Agent,
+    store: Option<Store>,
+    inputs: Vec<Input>,
+    outlets: Vec<Outlet>,
+    /// Chunks of a node without store: channel, seq, bytes.
+    undelivered: VecDeque<(u32, u64, Vec<u8>)>,
+    link: Option<AgentLink>,
+    setup: Setup,
+    registry: Registry,
+    stop: Stop,
+    wake: Wake,
+    /// Records since the last checkpoint, for `checkpoint_every_rows`.
+    records: u64,
+    last_record_ms: i64,
+    last_status_ms: i64,
+    is_ended: bool,
+    metrics: Metrics,
+    _network: Network,
+}
+
+struct Metrics {
+    records: Counter,
+    flash_bytes: Counter,
+    checkpoints: Counter,
+    backlog_frames: Gauge,
+    backlog_bytes: Gauge,
+    redelivered: Gauge,
+}
+
+impl Metrics {
+    fn new(registry: &Registry) -> Self {
+        Metrics {
+            records: registry.counter("headwater_records_total", "Records read from sources.", &[]),
+            flash_bytes: registry.counter(
+                "headwater_flash_bytes_total",
+                "Bytes that checkpoints wrote to the medium.",
+                &[],
+            ),
+            checkpoints: registry.counter("headwater_checkpoints_total", "Checkpoints.", &[]),
+            backlog_frames: registry.gauge(
+                "headwater_outbox_frames",
+                "Frames that the core has not acknowledged.",
+                &[],
+            ),
+            backlog_bytes: registry.gauge("headwater_outbox_bytes", "Their bytes.", &[]),
+            redelivered: registry.gauge(
+                "headwater_intake_redelivered",
+                "Messages that the server delivered again and that were recognised.",
+                &[],
+            ),
+        }
+    }
+}
+
+/// Runs a node to the end of its sources or until it is stopped.
+pub(super) fn run(setup: Setup) -> Result<Summary, RunError> {
+    let mut node = setup.open()?;
+    node.registry.set_ready(true);
+    tracing::info!(node = node.setup.node.as_str(), "Running.");
+    let done = node.work();
+    if let Err(error) = &done {
+        tracing::error!(%error, "The node stops.");
+    }
+    done?;
+    let rows_in = node.agent.task.rows_in();
+    let mut counters = node.agent.task.counts();
+    counters.extend(node.agent.counters().clone());
+    if let Some(store) = node.store.take() {
+        store.close()?;
+    }
+    Ok(Summary { rows_in, counters })
+}
+
+impl Node {
+    fn now(&self) -> Now {
+        let clock = &self.setup.clock;
+        Now { wall_ms: clock.wall_ms(), mono_ms: clock.boot_ms() }
+    }
+
+    fn work(&mut self) -> Result<(), RunError> {
+        let mut stopping_since = None;
+        loop {
+            let now = self.now();
+            let is_trusted = now.wall_ms > CLOCK_PLAUSIBLE_MS;
+            self.agent.task.set_clock(is_trusted.then_some(now.wall_ms));
+            let is_busy = stopping_since.is_none() && self.read(now)?;
+            self.end_if_drained(now)?;
+            if self.is_checkpoint_due(now) {
+                self.checkpoint()?;
+            }
+            self.deliver(now)?;
+            self.report(now);
+            if self.stop.asked() && stopping_since.is_none() {
+                self.checkpoint()?;
+                stopping_since = Some(now.mono_ms);
+            }
+            if self.is_finished(stopping_since, now)? {
+                return Ok(());
+            }
+            if !is_busy {
+                let until = self.agent.wake_at(now) - now.mono_ms;
+                let wait = u64::try_from(until.max(1)).unwrap_or(1);
+                self.wake.wait(Duration::from_millis(wait).min(IDLE_WAIT));
+            }
+        }
+    }
+
+    fn is_checkpoint_due(&self, now: Now) -> bool {
+        let is_asked = self.inputs.iter().any(|input| input.source.wants_checkpoint());
+        self.agent.wants_checkpoint(now) || (is_asked && self.records > 0)
+    }
+
+    /// Whether everything is delivered (or time is up) after the end or a stop.
+    fn is_finished(&mut self, stopping_since: Option<i64>, now: Now) -> Result<bool, RunError> {
+        let flushed = self.outlets.iter().all(|outlet| {
+            let (_, end) = self.agent.sink_range(outlet.channel);
+            outlet.is_done(end)
+        });
+        let is_over = stopping_since.is_some_and(|since| now.mono_ms - since > FLUSH_MS);
+        let is_drained = self.link.is_none() || self.agent.backlog().0 == 0;
+        let done = match stopping_since {
+            Some(_) => flushed || is_over,
+            None => self.is_ended && flushed && is_drained,
+        };
+        if done && self.agent.wants_final_checkpoint() {
+            self.checkpoint()?;
+        }
+        Ok(done)
+    }
+
+    /// At the end of all sources, or after the silence that was asked for: every window closes.
+    fn end_if_drained(&mut self, now: Now) -> Result<(), RunError> {
+        if self.is_ended || self.stop.asked() {
+            return Ok(());
+        }
+        let silence = self.setup.drain_after_idle_ms;
+        let is_silent = silence.is_some_and(|silence| now.mono_ms - self.last_record_ms >= silence);
+        if !self.inputs.iter().all(|input| input.is_ended) && !is_silent {
+            return Ok(());
+        }
+        for scan in 0..self.agent.task.scans().len() {
+            self.agent.task.end(scan);
+        }
+        self.is_ended = true;
+        self.checkpoint()
+    }
+
+    /// Takes a checkpoint; afterwards what it holds may leave the node.
+    fn checkpoint(&mut self) -> Result<(), RunError> {
+        self.records = 0;
+        let mut positions = Vec::new();
+        for input in &mut self.inputs {
+            let mut value = Vec::new();
+            input.source.position(&mut value);
+            let (source, split) = (input.name.clone(), String::new());
+            positions.push(PositionWrite { source, split, value: Some(value) });
+        }
+        let now = self.now();
+        let commit = self.agent.checkpoint(positions, now);
+        self.metrics.checkpoints.add(1);
+        let (base, delta) = match &mut self.store {
+            Some(store) => {
+                let stats = commit::store(store, &commit, &self.registry, &self.stop)?;
+                self.metrics.flash_bytes.add(stats.bytes_written);
+                (stats.base_bytes, stats.delta_bytes)
+            }
+            // Without a store there is nothing to fold.
+            None => (1, 0),
+        };
+        self.agent.committed(&commit, base, delta);
+        for input in &mut self.inputs {
+            input.source.committed();
+        }
+        self.hand_over(commit);
+        Ok(())
+    }
+
+    fn hand_over(&mut self, commit: Commit) {
+        for outlet in &mut self.outlets {
+            let delivered = outlet.committed(&commit);
+            outlet.show(delivered, &self.registry);
+        }
+        if self.store.is_none() {
+            let chunks = commit.outbox_put.into_iter();
+            self.undelivered.extend(chunks.map(|row| (row.channel, row.seq, row.bytes)));
+        }
+    }
+
+    fn deliver(&mut self, now: Now) -> Result<(), RunError> {
+        for outlet in &mut self.outlets {
+            let (_, end) = self.agent.sink_range(outlet.channel);
+            if self.store.is_none() {
+                let channel = outlet.channel;
+                let waiting = self.undelivered.iter().filter(|c| c.0 == channel);
+                let delivered = outlet.offer(waiting.map(|c| (c.1, c.2.as_slice())));
+                outlet.show(delivered, &self.registry);
+            }
+            let pumped = outlet.pump(end, self.store.as_ref());
+            if let Some(confirmed) = outlet.show(pumped, &self.registry) {
+                let channel = outlet.channel;
+                self.agent.sink_confirmed(channel, confirmed);
+                self.undelivered.retain(|c| c.0 != channel || c.1 > confirmed);
+            }
+        }
+        if let (Some(link), Some(store)) = (&mut self.link, &self.store) {
+            link.pump(&mut self.agent, store, &self.registry, now)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, now: Now) {
+        if now.mono_ms - self.last_status_ms < STATUS_MS {
+            return;
+        }
+        self.last_status_ms = now.mono_ms;
+        let (frames, bytes) = self.agent.backlog();
+        self.metrics.backlog_frames.set(i64::try_from(frames).unwrap_or(i64::MAX));
+        self.metrics.backlog_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let redelivered: u64 = self.inputs.iter().map(|input| input.source.redelivered()).sum();
+        self.metrics.redelivered.set(i64::try_from(redelivered).unwrap_or(i64::MAX));
+        let mut counts = self.agent.task.counts();
+        counts.extend(self.agent.counters().clone());
+        report::show_counts(&self.registry, &counts);
+        let link = match (&self.link, self.agent.link_state()) {
+            (None, _) => "none",
+            (_, LinkState::Down) => "down",
+            (_, LinkState::Waiting(_)) => "waiting",
+            (_, LinkState::Granted) => "granted",
+            (_, LinkState::Fenced(_)) => "fenced",
+            (_, LinkState::Refused(_)) => "refused",
+        };
+        let watermarks: Vec<_> = (0..self.agent.task.scans().len())
+            .map(|scan| self.agent.task.watermark(scan))
+            .collect();
+        let status = serde_json::json!({
+            "node": self.setup.node,
+            "link": link,
+            "term": self.agent.term(),
+            "epoch": self.agent.epoch(),
+            "backlog_frames": frames,
+            "backlog_bytes": bytes,
+            "redelivered": redelivered,
+            "rows_in": self.agent.task.rows_in(),
+            "records": self.metrics.records.get(),
+            "watermarks": watermarks,
+            "counters": counts,
+            "ended": self.is_ended,
+        });
+        self.registry.set_status(status.to_string());
+    }
+}
+
+/// A wall clock before 2024 was never set.
+const CLOCK_PLAUSIBLE_MS: i64 = 1_704_067_200_000;

@@ -1,0 +1,151 @@
+//! Reading the sources of a node.
+
+use headwater_engine::pipeline::SplitId;
+
+use super::{Node, UNDELIVERED_BYTES_MAX};
+use crate::agent::Now;
+use crate::driver::RunError;
+use crate::source::{Source, SourceBatch, SourceEvent};
+use crate::task::Origin;
+
+/// One source table.
+pub(in crate::driver) struct Input {
+    pub(in crate::driver) scan: usize,
+    pub(in crate::driver) name: String,
+    pub(in crate::driver) source: Box<dyn Source>,
+    /// Splits by the source's number, with the time of the last record.
+    pub(in crate::driver) splits: Vec<Option<(SplitId, i64)>>,
+    /// All splits are one for the watermark: files that are read one after the other.
+    pub(in crate::driver) is_sequential: bool,
+    pub(in crate::driver) idle_timeout_ms: Option<i64>,
+    pub(in crate::driver) is_idle: bool,
+    pub(in crate::driver) is_ended: bool,
+}
+
+/// Events taken from one source before the others have their turn.
+const EVENTS_PER_TURN: usize = 8;
+
+impl Node {
+    /// Reads from all sources; false when there was nothing.
+    pub(super) fn read(&mut self, now: Now) -> Result<bool, RunError> {
+        if self.is_paused() {
+            self.registry.unwell("outbox", "the outbox is full: sources wait");
+            return Ok(false);
+        }
+        self.registry.well("outbox");
+        let mut is_busy = false;
+        for index in 0..self.inputs.len() {
+            for _ in 0..EVENTS_PER_TURN {
+                let Some(event) = self.inputs[index].source.poll() else { break };
+                is_busy = true;
+                self.take(index, event, now)?;
+                if self.agent.wants_checkpoint(now) || self.is_paused() {
+                    return Ok(true);
+                }
+            }
+            self.watch_idleness(index, now);
+        }
+        Ok(is_busy)
+    }
+
+    fn is_paused(&self) -> bool {
+        let undelivered: usize = self.undelivered.iter().map(|chunk| chunk.2.len()).sum();
+        self.agent.is_paused() || undelivered > UNDELIVERED_BYTES_MAX
+    }
+
+    fn take(&mut self, index: usize, event: SourceEvent, now: Now) -> Result<(), RunError> {
+        let component = format!("source {}", self.inputs[index].name);
+        match event {
+            SourceEvent::Batch(batch) => {
+                self.take_batch(index, &batch, now)?;
+                self.inputs[index].source.recycle(batch);
+            }
+            SourceEvent::Rejected { split, after, reason, sample, bytes_len } => {
+                let detail = format!("{reason} ({bytes_len} bytes)");
+                let scan = self.inputs[index].scan;
+                self.agent.task.reject(scan, detail, &sample, now.wall_ms);
+                self.inputs[index].source.consumed(split, after);
+                self.records += 1;
+            }
+            SourceEvent::Gap { reason, .. } => {
+                tracing::error!(source = self.inputs[index].name, reason, "Readings are missing.");
+                self.registry
+                    .counter("headwater_source_gaps_total", "Gaps in sources.", &[])
+                    .add(1);
+            }
+            SourceEvent::Connected { up: true, .. } => self.registry.well(&component),
+            SourceEvent::Connected { detail, .. } => self.registry.unwell(&component, &detail),
+            SourceEvent::SplitEnd { .. } => {}
+            SourceEvent::End => self.inputs[index].is_ended = true,
+            SourceEvent::Failed { reason } => {
+                return Err(RunError::Failed(format!("{component}: {reason}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_batch(&mut self, index: usize, batch: &SourceBatch, now: Now) -> Result<(), RunError> {
+        let split = self.split(index, batch.split, now);
+        let scan = self.inputs[index].scan;
+        self.last_record_ms = now.mono_ms;
+        for (number, record) in batch.records.iter().enumerate() {
+            let origin = Origin { scan, split, topic: batch.topic(number) };
+            self.agent.task.record(origin, batch.record(number), now.wall_ms);
+            self.records += 1;
+            if self.setup.checkpoint_every_rows.is_some_and(|every| self.records >= every) {
+                self.inputs[index].source.consumed(batch.split, record.after);
+                self.checkpoint()?;
+            }
+        }
+        self.metrics.records.add(batch.records.len() as u64);
+        if let Some(last) = batch.records.last() {
+            self.inputs[index].source.consumed(batch.split, last.after);
+        }
+        Ok(())
+    }
+
+    /// The engine's split of a source's split, live from now on.
+    fn split(&mut self, index: usize, number: u32, now: Now) -> SplitId {
+        let input = &mut self.inputs[index];
+        let number = if input.is_sequential { 0 } else { number as usize };
+        if input.splits.len() <= number {
+            input.splits.resize(number + 1, None);
+        }
+        let is_idle = std::mem::replace(&mut input.is_idle, false);
+        let split = match input.splits[number] {
+            Some((split, _)) => split,
+            None => self.agent.task.split(input.scan, &number.to_string()),
+        };
+        input.splits[number] = Some((split, now.mono_ms));
+        if is_idle || input.idle_timeout_ms.is_some() {
+            self.agent.task.set_idle(input.scan, split, false);
+            self.agent.set_idle(false);
+        }
+        split
+    }
+
+    /// Splits without records for the idle timeout do not hold the watermark back. An overloaded
+    /// source is not an idle one: this is called only when the source had nothing more.
+    fn watch_idleness(&mut self, index: usize, now: Now) {
+        let input = &mut self.inputs[index];
+        let Some(timeout) = input.idle_timeout_ms else { return };
+        let mut is_idle = true;
+        let mut silent = Vec::new();
+        for (split, last) in input.splits.iter().flatten() {
+            if now.mono_ms - last >= timeout {
+                silent.push((input.scan, *split));
+            } else {
+                is_idle = false;
+            }
+        }
+        if is_idle && input.is_idle {
+            return;
+        }
+        input.is_idle = is_idle && !silent.is_empty();
+        for (scan, split) in silent {
+            self.agent.task.set_idle(scan, split, true);
+        }
+        let all_idle = self.inputs.iter().all(|input| input.is_idle);
+        self.agent.set_idle(all_idle);
+    }
+}

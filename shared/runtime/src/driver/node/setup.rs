@@ -1,0 +1,345 @@
+//! Opening a node: store, task, sources, sinks, connection.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use headwater_engine::fragment::Fragment;
+use headwater_plan::Plan;
+use headwater_store::{Head, Identity, PlanRecord, Snapshot, Store};
+use headwater_wire::AgentId;
+use tokio::runtime::Handle;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::inputs::Input;
+use super::{Metrics, Node};
+use crate::agent::{self, Agent, Now, Policy};
+use crate::clock::{self, Clock};
+use crate::config::{AgentConfig, AgentUplink, OutboxPolicy, Secrets};
+use crate::driver::sinks::Outlet;
+use crate::driver::uplink::AgentLink;
+use crate::driver::wiring::{self, Environment, SinkSpec};
+use crate::driver::{RunError, RunOptions, StandaloneOptions, report};
+use crate::metrics::Registry;
+use crate::signal::{self, Stop};
+use crate::source::Wake;
+use crate::task::Task;
+
+/// Results that make a checkpoint of a whole pipeline earlier, in bytes.
+const STANDALONE_DIRTY_BYTES: usize = 8 << 20;
+/// Outbox of a whole pipeline alone: only its sinks use it.
+const STANDALONE_QUOTA_BYTES: u64 = 256 << 20;
+const STANDALONE_PAYLOAD_BYTES: usize = 1 << 20;
+const STANDALONE_CACHE_BYTES: u64 = 4 << 20;
+
+/// The network thread: sockets live here.
+pub(in crate::driver) struct Network {
+    handle: Handle,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Network {
+    pub(in crate::driver) fn start() -> Result<Self, RunError> {
+        let failed =
+            |error: std::io::Error| RunError::Failed(format!("no network thread: {error}"));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("network".into())
+            .stack_size(1 << 20)
+            .spawn(move || {
+                // Both a message and a dropped sender mean the end.
+                let _ = runtime.block_on(stopped);
+                runtime.shutdown_background();
+            })
+            .map_err(failed)?;
+        Ok(Network { handle, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub(in crate::driver) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the network thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Everything a node needs to be opened.
+pub(in crate::driver) struct Setup {
+    plan: Plan,
+    pub(super) node: String,
+    fleet: String,
+    uplink: Option<AgentUplink>,
+    state_dir: Option<PathBuf>,
+    cache_bytes: u64,
+    checkpoint_interval_ms: i64,
+    pub(super) checkpoint_every_rows: Option<u64>,
+    dirty_bytes_max: usize,
+    quota_bytes: u64,
+    policy: Policy,
+    pub(super) drain_after_idle_ms: Option<i64>,
+    http: Option<SocketAddr>,
+    secrets: Secrets,
+    payload_bytes_max: usize,
+    pub(super) clock: Clock,
+}
+
+fn ms(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Setup {
+    /// A whole pipeline.
+    pub(in crate::driver) fn standalone(plan: Plan, options: &StandaloneOptions) -> Self {
+        let interval = plan.settings.get("execution.checkpointing.interval");
+        let interval = interval.and_then(|text| headwater_plan::parse_duration_ms(text));
+        let interval =
+            options.checkpoint_interval.map(ms).or(interval.and_then(|ms| ms.try_into().ok()));
+        Setup {
+            plan,
+            node: "standalone".into(),
+            fleet: "default".into(),
+            uplink: None,
+            state_dir: options.state_dir.clone(),
+            cache_bytes: STANDALONE_CACHE_BYTES,
+            checkpoint_interval_ms: interval.unwrap_or(10_000),
+            checkpoint_every_rows: options.checkpoint_every_rows,
+            dirty_bytes_max: STANDALONE_DIRTY_BYTES,
+            quota_bytes: STANDALONE_QUOTA_BYTES,
+            policy: Policy::Pause,
+            drain_after_idle_ms: options.drain_after_idle.map(ms),
+            http: options.http,
+            secrets: Secrets::new(std::collections::BTreeMap::new()),
+            payload_bytes_max: STANDALONE_PAYLOAD_BYTES,
+            clock: Clock::new(),
+        }
+    }
+
+    /// The edge fragment on a gateway.
+    pub(in crate::driver) fn agent(
+        plan: Plan,
+        config: AgentConfig,
+        options: &RunOptions,
+    ) -> Result<Self, RunError> {
+        if config.uplink.is_none() && !plan.channels.is_empty() {
+            return Err(RunError::Config(
+                "the pipeline has an exchange to the core but the configuration has no [uplink]\n  \
+                 remedy: add [uplink] broker = \"mqtt://…\", or use run --standalone"
+                    .into(),
+            ));
+        }
+        Ok(Setup {
+            plan,
+            node: config.id.as_str().into(),
+            fleet: config.fleet.as_str().into(),
+            uplink: config.uplink,
+            state_dir: Some(config.state_dir),
+            cache_bytes: config.limits.state_cache.0,
+            checkpoint_interval_ms: config.checkpoint.interval.ms(),
+            checkpoint_every_rows: None,
+            dirty_bytes_max: usize::try_from(config.checkpoint.dirty_bytes.0).unwrap_or(usize::MAX),
+            quota_bytes: config.outbox.quota.0,
+            policy: match config.outbox.policy {
+                OutboxPolicy::Pause => Policy::Pause,
+                OutboxPolicy::DropOldest => Policy::DropOldest,
+                OutboxPolicy::DropNewest => Policy::DropNewest,
+            },
+            drain_after_idle_ms: options.drain_after_idle.map(ms),
+            http: config.http.enabled.then_some(config.http.listen),
+            secrets: Secrets::new(config.secrets),
+            payload_bytes_max: usize::try_from(config.limits.payload_bytes_max.0)
+                .unwrap_or(usize::MAX),
+            clock: Clock::new(),
+        })
+    }
+
+    fn fragment(&self) -> Result<Fragment, RunError> {
+        let fragment = self.plan.whole.as_ref().or(self.plan.edge.as_ref());
+        fragment.cloned().ok_or_else(|| {
+            RunError::Config("nothing of this pipeline runs at the edge: use the aggregator".into())
+        })
+    }
+
+    fn now(&self) -> Now {
+        Now { wall_ms: self.clock.wall_ms(), mono_ms: self.clock.boot_ms() }
+    }
+
+    /// Opens everything; nothing is read yet.
+    pub(super) fn open(self) -> Result<Node, RunError> {
+        let fragment = self.fragment()?;
+        let network = Network::start()?;
+        let (registry, stop, wake) = (Registry::new(), Stop::new(), Wake::new());
+        signal::watch(stop.clone(), wake.clone(), network.handle())
+            .map_err(|error| RunError::Failed(format!("no signals: {error}")))?;
+        let record = wiring::plan_record(&self.plan, &fragment);
+        let store = open_store(self.state_dir.as_deref(), self.cache_bytes, &record)?;
+        let snapshot = store.as_ref().map(Store::snapshot).transpose()?;
+        if let Some(listen) = self.http {
+            report::serve(listen, &registry, network.handle(), self.state_dir.as_deref())?;
+        }
+        let scans = wiring::scan_ports(&self.plan, &fragment, &self.node)?;
+        let (outputs, sinks) = wiring::output_ports(&self.plan, &fragment)?;
+        let limits = &self.plan.limits;
+        let task = Task::new(&fragment, limits, scans, outputs)
+            .map_err(|error| RunError::Config(error.to_string()))?;
+        let mut agent = self.agent_machine(task, record, store.as_ref(), &sinks)?;
+        let env = Environment {
+            secrets: &self.secrets,
+            wake: &wake,
+            handle: network.handle(),
+            node: &self.node,
+            payload_bytes_max: self.payload_bytes_max,
+        };
+        let outlets = open_sinks(&sinks, &mut agent, snapshot.as_ref(), &env)?;
+        let inputs = self.open_inputs(&fragment, snapshot.as_ref(), &env)?;
+        drop(snapshot);
+        let link = match &self.uplink {
+            Some(uplink) if !self.plan.channels.is_empty() => Some(AgentLink::open(
+                uplink,
+                &self.fleet,
+                &agent,
+                &self.secrets,
+                &registry,
+                (&wake, network.handle()),
+            )?),
+            _ => None,
+        };
+        let last_record_ms = self.clock.boot_ms();
+        Ok(Node {
+            agent,
+            store,
+            inputs,
+            outlets,
+            undelivered: std::collections::VecDeque::new(),
+            link,
+            metrics: Metrics::new(&registry),
+            registry,
+            stop,
+            wake,
+            records: 0,
+            last_record_ms,
+            last_status_ms: 0,
+            is_ended: false,
+            setup: self,
+            _network: network,
+        })
+    }
+
+    fn agent_machine(
+        &self,
+        mut task: Task,
+        plan: PlanRecord,
+        store: Option<&Store>,
+        sinks: &[SinkSpec<'_>],
+    ) -> Result<Agent, RunError> {
+        let id: AgentId =
+            self.node.parse().map_err(|error| RunError::Config(format!("id: {error}")))?;
+        let mut exchanges = Vec::new();
+        if self.plan.whole.is_none() {
+            for channel in &self.plan.channels {
+                exchanges.push(wiring::channel_number(&self.plan, &channel.name)?);
+            }
+        }
+        let machine = clock::machine_id().unwrap_or(0);
+        let settings = agent::Settings {
+            id,
+            plan,
+            exchanges,
+            sinks: sinks.iter().map(|sink| sink.channel).collect(),
+            checkpoint_interval_ms: self.checkpoint_interval_ms,
+            dirty_bytes_max: self.dirty_bytes_max,
+            quota_bytes: self.quota_bytes,
+            policy: self.policy,
+            resend_after_ms: self.uplink.as_ref().map_or(30_000, |uplink| uplink.resend_after.ms()),
+            machine_hash: xxh3_64(&machine.to_le_bytes()),
+            boot_id: xxh3_64(&clock::boot_id().unwrap_or(0).to_le_bytes()),
+        };
+        let Some(store) = store else {
+            let identity =
+                Identity { incarnation: [0; 16], machine_id: String::new(), parent: None };
+            return Ok(Agent::new(settings, task, identity, &Head::default(), None, self.now()));
+        };
+        let snapshot = store.snapshot()?;
+        task.restore(&snapshot.load_state()?)
+            .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
+        let record = snapshot.record(agent::RECORD)?;
+        let identity = store.identity().clone();
+        let now = self.now();
+        let mut agent = Agent::new(settings, task, identity, store.head(), record.as_deref(), now);
+        agent.restore_counters(store.counters());
+        Ok(agent)
+    }
+
+    fn open_inputs(
+        &self,
+        fragment: &Fragment,
+        snapshot: Option<&Snapshot>,
+        env: &Environment<'_>,
+    ) -> Result<Vec<Input>, RunError> {
+        let positions = snapshot.map(Snapshot::positions).transpose()?.unwrap_or_default();
+        let mut inputs = Vec::new();
+        for (scan, spec) in fragment.scans.iter().enumerate() {
+            let Some(table) = self.plan.table(&spec.name) else { continue };
+            let position = positions.get(&(spec.name.clone(), String::new()));
+            let source = wiring::open_source(table, position.map(Vec::as_slice), env)?;
+            inputs.push(Input {
+                scan,
+                name: spec.name.clone(),
+                source,
+                splits: Vec::new(),
+                is_sequential: table.connector != "mqtt",
+                idle_timeout_ms: wiring::idle_timeout_ms(&self.plan, table),
+                is_idle: false,
+                is_ended: false,
+            });
+        }
+        Ok(inputs)
+    }
+}
+
+/// Opens the state directory and checks that it belongs to this plan.
+pub(in crate::driver) fn open_store(
+    dir: Option<&std::path::Path>,
+    cache_bytes: u64,
+    plan: &PlanRecord,
+) -> Result<Option<Store>, RunError> {
+    let Some(dir) = dir else { return Ok(None) };
+    let random = clock::random_id()
+        .map_err(|error| RunError::Failed(format!("no random numbers: {error}")))?;
+    let machine = format!("{:032x}", clock::machine_id().unwrap_or(0));
+    let mut options = headwater_store::Options::new(random.to_le_bytes(), &machine);
+    options.cache_bytes = usize::try_from(cache_bytes).unwrap_or(usize::MAX);
+    let store = Store::open(dir, &options)?;
+    store.check_plan(plan)?;
+    Ok(Some(store))
+}
+
+fn open_sinks(
+    sinks: &[SinkSpec<'_>],
+    agent: &mut Agent,
+    snapshot: Option<&Snapshot>,
+    env: &Environment<'_>,
+) -> Result<Vec<Outlet>, RunError> {
+    let mut outlets = Vec::new();
+    for spec in sinks {
+        let sink = wiring::open_sink(spec.table, env)?;
+        let mut outlet = Outlet::new(spec.table.name.clone(), spec.channel, sink);
+        let (range, offset) = (agent.sink_range(spec.channel), agent.sink_offset(spec.channel));
+        let start = outlet
+            .start(range, offset, snapshot)
+            .map_err(|error| RunError::Failed(format!("sink {}: {error}", spec.table.name)))?;
+        agent.set_sink_offset(spec.channel, start);
+        outlets.push(outlet);
+    }
+    Ok(outlets)
+}

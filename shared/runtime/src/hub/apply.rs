@@ -1,0 +1,269 @@
+//! Frames: checked against the ledger, applied in order, held or set aside.
+
+use headwater_engine::operator::RestoreError;
+use headwater_engine::row::Row;
+use headwater_engine::slot::Slot;
+use headwater_store::Quarantined;
+use headwater_wire::AgentId;
+use headwater_wire::ControlBody;
+use headwater_wire::{BatchDecoder, BatchItem};
+use headwater_wire::{Frame, FrameHeader, decode_frame, decode_header, frame_hash};
+
+use super::{Hub, REPORTS_PER_COMMIT_MAX};
+use crate::agent::Now;
+use crate::task::ColdReader;
+
+/// Bytes of a frame that quarantine keeps.
+const QUARANTINE_BYTES_MAX: usize = 64 << 10;
+
+/// What is to be done with a frame.
+enum Verdict {
+    Apply,
+    Repeat,
+    Hold,
+    Wait,
+    Refuse(&'static str),
+}
+
+impl Hub {
+    /// A message on an agent's frame topic. `token` comes back from
+    /// [`take_settled`](Hub::take_settled) or [`committed`](Hub::committed) when the broker may
+    /// forget it.
+    pub fn frame(
+        &mut self,
+        from: &AgentId,
+        bytes: &[u8],
+        token: u64,
+        now: Now,
+        cold: &mut ColdReader<'_>,
+    ) -> Result<(), RestoreError> {
+        let header = match decode_header(bytes) {
+            Ok((term, header)) if header.agent == *from => (term, header),
+            Ok(_) => return self.refuse(from, 0, 0, "sent by another agent", bytes, token, now),
+            Err(error) => {
+                let reason = error.to_string();
+                return self.refuse(from, 0, 0, &reason, bytes, token, now);
+            }
+        };
+        let (term, header) = header;
+        match self.judge(term, &header) {
+            Verdict::Apply => {
+                self.applied.push(token);
+                self.heard(from, now);
+                self.apply(&header, bytes, now, cold)?;
+                self.apply_held(from, header.channel, now, cold)?;
+            }
+            Verdict::Repeat => {
+                self.settled.push(token);
+                self.heard(from, now);
+                self.count("frames-repeated", 1);
+                self.ack_due.insert(from.clone());
+                self.acknowledge_again(from);
+            }
+            Verdict::Hold => {
+                self.settled.push(token);
+                self.heard(from, now);
+                self.hold(&header, bytes, now);
+            }
+            Verdict::Wait => {
+                self.settled.push(token);
+                self.count("frames-of-another-plan", 1);
+            }
+            Verdict::Refuse(reason) => {
+                self.refuse(from, header.channel, header.seq, reason, bytes, token, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A repeated frame is acknowledged again at once: its mark is committed already, or will be.
+    fn acknowledge_again(&mut self, agent: &AgentId) {
+        let is_committed = self.members.get(agent).is_some_and(|member| {
+            !member.is_changed && member.channels.values().all(|channel| !channel.is_changed)
+        });
+        if is_committed && let Some(ack) = self.ack(agent) {
+            self.ack_due.remove(agent);
+            self.replies.push(super::Reply::Ack(ack));
+        }
+    }
+
+    fn judge(&mut self, term: u32, header: &FrameHeader) -> Verdict {
+        if header.plan_fingerprint != self.settings.plan.fingerprint {
+            return Verdict::Wait;
+        }
+        let Some(member) = self.members.get(&header.agent) else {
+            self.fence(&header.agent, header.incarnation, term);
+            return Verdict::Hold;
+        };
+        if member.refused.is_some() {
+            return Verdict::Wait;
+        }
+        if member.record.incarnation != header.incarnation || member.record.term != term {
+            self.fence(&header.agent, header.incarnation, term);
+            return Verdict::Wait;
+        }
+        let Some(uplink) = member.channels.get(&header.channel) else {
+            return Verdict::Refuse("unknown channel");
+        };
+        let next = uplink.mark.seq + 1;
+        if header.seq < next {
+            return Verdict::Repeat;
+        }
+        let is_declared = || {
+            let ranges = &header.dropped_before;
+            (next..header.seq)
+                .all(|seq| ranges.iter().any(|range| range.from <= seq && seq <= range.to))
+        };
+        if header.seq > next && (header.seq - next > MISSING_MAX || !is_declared()) {
+            return Verdict::Hold;
+        }
+        let chain = uplink.mark.last_frame_hash;
+        if header.previous_hash != 0 && chain != 0 && header.previous_hash != chain {
+            return Verdict::Refuse("does not follow the frame before it");
+        }
+        Verdict::Apply
+    }
+
+    fn hold(&mut self, header: &FrameHeader, bytes: &[u8], now: Now) {
+        let Some(member) = self.members.get_mut(&header.agent) else { return };
+        let term = member.record.term;
+        let Some(uplink) = member.channels.get_mut(&header.channel) else { return };
+        uplink.hold(header.seq, bytes);
+        if let Some((from, to)) = uplink.missing(now.mono_ms) {
+            let body = ControlBody::Nack { term, channel: header.channel, from, to };
+            self.count("frames-asked-for-again", 1);
+            self.control(&header.agent, header.incarnation, body);
+        }
+    }
+
+    /// Applies one frame and moves the mark, also past a frame that cannot be read.
+    fn apply(
+        &mut self,
+        header: &FrameHeader,
+        bytes: &[u8],
+        now: Now,
+        cold: &mut ColdReader<'_>,
+    ) -> Result<(), RestoreError> {
+        for range in &header.dropped_before {
+            self.count("rows-dropped-by-agents", range.rows);
+            let (agent, channel) = (&header.agent, header.channel);
+            self.skip(agent, channel, range.from, range.to, "dropped at the outbox quota");
+        }
+        let hash = frame_hash(bytes).unwrap_or(0);
+        let Some(member) = self.members.get_mut(&header.agent) else { return Ok(()) };
+        let Some(uplink) = member.channels.get_mut(&header.channel) else { return Ok(()) };
+        uplink.mark.incarnation = header.incarnation;
+        uplink.mark.term = member.record.term;
+        uplink.mark.seq = header.seq;
+        uplink.mark.last_frame_hash = hash;
+        uplink.mark.last_event_time = uplink.mark.last_event_time.max(header.last_event_time);
+        uplink.mark.watermark = uplink.mark.watermark.max(header.watermark);
+        uplink.is_changed = true;
+        let (scan, split) = (uplink.scan, uplink.split);
+        let decoded = match decode_frame(bytes) {
+            Ok(frame) => self.apply_payload(&frame, scan, split, cold)?,
+            Err(error) => Err(error.to_string()),
+        };
+        self.count("frames-applied", 1);
+        if let Err(reason) = decoded {
+            let (channel, seq) = (header.channel, header.seq);
+            self.set_aside(&header.agent, channel, seq, &reason, bytes, now);
+            let body = ControlBody::Poison { channel, seq, reason: short(&reason) };
+            self.control(&header.agent, header.incarnation, body);
+        }
+        Ok(())
+    }
+
+    /// Rows and watermarks of a payload in their order; the inner error is a payload that cannot be
+    /// read to its end.
+    fn apply_payload(
+        &mut self,
+        frame: &Frame<'_>,
+        scan: usize,
+        split: headwater_engine::pipeline::SplitId,
+        cold: &mut ColdReader<'_>,
+    ) -> Result<Result<(), String>, RestoreError> {
+        let schema = &self.settings.exchanges[scan].1;
+        let mut decoder = match BatchDecoder::new(&frame.payload, schema) {
+            Ok(decoder) => decoder,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let mut slots = vec![Slot::ZERO; schema.len()];
+        loop {
+            match decoder.next(&mut slots, self.task.exchange_context()) {
+                Ok(Some(BatchItem::Row { nulls, change })) => {
+                    self.task.exchange_row(scan, Row { slots: &slots, nulls, change }, cold)?;
+                }
+                Ok(Some(BatchItem::Watermark(watermark))) => {
+                    self.task.raise(scan, split, watermark);
+                }
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
+    }
+
+    pub(super) fn apply_held(
+        &mut self,
+        agent: &AgentId,
+        channel: u32,
+        now: Now,
+        cold: &mut ColdReader<'_>,
+    ) -> Result<(), RestoreError> {
+        loop {
+            let Some(member) = self.members.get_mut(agent) else { return Ok(()) };
+            let Some(uplink) = member.channels.get_mut(&channel) else { return Ok(()) };
+            let Some(bytes) = uplink.take_next() else { return Ok(()) };
+            let Ok((term, header)) = decode_header(&bytes) else { return Ok(()) };
+            if matches!(self.judge(term, &header), Verdict::Apply) {
+                self.apply(&header, &bytes, now, cold)?;
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what quarantine stores of a frame")]
+    fn refuse(
+        &mut self,
+        agent: &AgentId,
+        channel: u32,
+        seq: u64,
+        reason: &str,
+        bytes: &[u8],
+        token: u64,
+        now: Now,
+    ) -> Result<(), RestoreError> {
+        self.settled.push(token);
+        self.set_aside(agent, channel, seq, reason, bytes, now);
+        Ok(())
+    }
+
+    fn set_aside(
+        &mut self,
+        agent: &AgentId,
+        channel: u32,
+        seq: u64,
+        reason: &str,
+        bytes: &[u8],
+        now: Now,
+    ) {
+        self.count("frames-quarantined", 1);
+        if self.quarantine.len() >= REPORTS_PER_COMMIT_MAX {
+            return;
+        }
+        self.quarantine.push(Quarantined {
+            at_ms: now.wall_ms,
+            agent: agent.as_str().into(),
+            channel,
+            seq,
+            reason: reason.into(),
+            bytes: bytes[..bytes.len().min(QUARANTINE_BYTES_MAX)].to_vec(),
+        });
+    }
+}
+
+/// Frames between the mark and a frame whose header declares all of them dropped.
+const MISSING_MAX: u64 = 1 << 20;
+
+fn short(reason: &str) -> String {
+    reason.chars().take(200).collect()
+}

@@ -1,0 +1,94 @@
+//! One channel of one agent: its mark and the frames that came too early.
+
+use std::collections::BTreeMap;
+
+use headwater_engine::pipeline::SplitId;
+use headwater_store::Mark;
+
+/// Frames that one channel holds while earlier ones are missing.
+const HELD_FRAMES_MAX: usize = 64;
+/// Their bytes.
+const HELD_BYTES_MAX: usize = 4 << 20;
+/// A missing range is asked for again after this time, in ms.
+const NACK_AGAIN_MS: i64 = 2000;
+
+/// The core's end of a channel.
+pub(super) struct Uplink {
+    pub(super) scan: usize,
+    pub(super) split: SplitId,
+    pub(super) mark: Mark,
+    pub(super) is_changed: bool,
+    held: BTreeMap<u64, Vec<u8>>,
+    held_bytes: usize,
+    nack_ms: Option<i64>,
+}
+
+impl Uplink {
+    pub(super) fn new(scan: usize, split: SplitId) -> Self {
+        Uplink {
+            scan,
+            split,
+            mark: Mark { watermark: i64::MIN, last_event_time: i64::MIN, ..Mark::default() },
+            is_changed: false,
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            nack_ms: None,
+        }
+    }
+
+    pub(super) fn restore(&mut self, mark: Mark) {
+        self.mark = mark;
+    }
+
+    /// Keeps a frame that came too early; what does not fit will be sent again.
+    pub(super) fn hold(&mut self, seq: u64, frame: &[u8]) {
+        let fits =
+            self.held.len() < HELD_FRAMES_MAX && self.held_bytes + frame.len() <= HELD_BYTES_MAX;
+        if fits && !self.held.contains_key(&seq) {
+            self.held_bytes += frame.len();
+            self.held.insert(seq, frame.to_vec());
+        }
+    }
+
+    /// The held frame that is next, if it is there.
+    pub(super) fn take_next(&mut self) -> Option<Vec<u8>> {
+        while let Some(entry) = self.held.first_entry() {
+            if *entry.key() > self.mark.seq + 1 {
+                return None;
+            }
+            let is_next = *entry.key() == self.mark.seq + 1;
+            let frame = entry.remove();
+            self.held_bytes -= frame.len();
+            if is_next {
+                return Some(frame);
+            }
+        }
+        self.nack_ms = None;
+        None
+    }
+
+    /// The range to ask for, unless that was done a moment ago.
+    pub(super) fn missing(&mut self, mono_ms: i64) -> Option<(u64, u64)> {
+        let first = *self.held.keys().next()?;
+        if self.nack_ms.is_some_and(|asked| mono_ms - asked < NACK_AGAIN_MS) {
+            return None;
+        }
+        self.nack_ms = Some(mono_ms);
+        Some((self.mark.seq + 1, first - 1))
+    }
+
+    /// A new life of the agent: marks of the old one and frames held do not count.
+    pub(super) fn start_life(&mut self, incarnation: [u8; 16]) {
+        self.mark.incarnation = incarnation;
+        self.mark.seq = 0;
+        self.mark.last_frame_hash = 0;
+        self.is_changed = true;
+        self.held.clear();
+        self.held_bytes = 0;
+        self.nack_ms = None;
+    }
+
+    pub(super) fn held_count(&self) -> usize {
+        self.held.len()
+    }
+}

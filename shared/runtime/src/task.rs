@@ -1,0 +1,328 @@
+//! A fragment with its formats: records in, chunks of lines and payloads of rows out.
+//!
+//! Guarantees: what a record caused (rows, drops, dead letters) is in the task's buffers and in the
+//! pipeline's state when the call returns; [`Task::checkpoint`] hands all of it over as one commit.
+//! Pure: takes no clock and does no input or output. It does not number frames and does not know
+//! acknowledgements: see `agent` and `hub`.
+
+mod outputs;
+
+use std::collections::BTreeMap;
+
+use crate::format::{Decoded, Decoder};
+use headwater_engine::context::Context;
+use headwater_engine::expr::CompileError;
+use headwater_engine::fragment::Fragment;
+use headwater_engine::limits::Limits;
+use headwater_engine::operator::{Progress, Reason, RestoreError, Timestamp};
+use headwater_engine::pipeline::{CheckpointWriter, Pipeline, SplitId};
+use headwater_engine::row::Row;
+use headwater_engine::slot::Slot;
+use headwater_store::{ColdWrite, Commit, DeadLetter, StateRead, StateWrite};
+
+pub use outputs::{Batch, OutputPort, Outputs, SinkMode};
+
+/// Columns that come with a record rather than in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// The topic of a message.
+    Topic,
+    /// The segment of the topic at this position, from 1.
+    TopicSegment(usize),
+    /// A text that is the same for all records, such as the agent's id.
+    Constant(String),
+}
+
+/// How the records of a scan become rows.
+pub struct ScanPort {
+    /// Name of the source table or of the exchange.
+    pub name: String,
+    /// The format; `None` for an exchange.
+    pub decoder: Option<Decoder>,
+    /// Metadata columns by position among the decoded columns.
+    pub metadata: Vec<(usize, Metadata)>,
+}
+
+/// Where a record comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Scan of the fragment.
+    pub scan: usize,
+    /// Split of the scan.
+    pub split: SplitId,
+    /// Topic, for sources that have topics.
+    pub topic: Option<&'a [u8]>,
+}
+
+/// Reads cold state: (step, time) to value.
+pub type ColdReader<'a> = dyn FnMut(usize, Timestamp) -> Option<Vec<u8>> + 'a;
+
+/// A running fragment.
+pub struct Task {
+    pipeline: Pipeline,
+    scans: Vec<ScanPort>,
+    out: Outputs,
+    /// Rows since the last checkpoint.
+    changes: u64,
+    /// Rows decoded in this life of the process.
+    rows_in: u64,
+    cold_horizon: Vec<(usize, i64)>,
+}
+
+impl Task {
+    /// A task for `fragment`.
+    pub fn new(
+        fragment: &Fragment,
+        limits: &Limits,
+        scans: Vec<ScanPort>,
+        outputs: Vec<OutputPort>,
+    ) -> Result<Self, CompileError> {
+        Ok(Task {
+            pipeline: Pipeline::build(fragment, limits)?,
+            scans,
+            out: Outputs::new(fragment, outputs),
+            changes: 0,
+            rows_in: 0,
+            cold_horizon: outputs::cold_horizons(fragment),
+        })
+    }
+
+    /// The split of this name, new if need be.
+    pub fn split(&mut self, scan: usize, name: &str) -> SplitId {
+        self.pipeline.split(scan, name)
+    }
+
+    /// Decodes and processes one record; `wall_ms` dates a dead letter.
+    pub fn record(&mut self, origin: Origin<'_>, record: &[u8], wall_ms: i64) {
+        self.changes += 1;
+        let port = &mut self.scans[origin.scan];
+        let (slots, nulls, context) = self.pipeline.row_buffer(origin.scan);
+        let decoder = port.decoder.as_mut().expect("exchanges do not take records");
+        match decoder.decode(record, slots, nulls, context) {
+            Ok(Decoded::Row) => {}
+            Ok(Decoded::Skipped) => return,
+            Err(error) => {
+                let (reason, detail) = (error.reason.as_str(), error.to_string());
+                self.out.dead_letter(&port.name, reason, detail, record, wall_ms);
+                return;
+            }
+        }
+        for (column, metadata) in &port.metadata {
+            put_metadata(*column, metadata, origin.topic, slots, nulls, context);
+        }
+        self.rows_in += 1;
+        self.out.begin(record, wall_ms);
+        let progress = self.pipeline.push(origin.scan, origin.split, &mut self.out);
+        self.finish(progress);
+    }
+
+    /// Sets a record aside that did not even reach a decoder.
+    pub fn reject(&mut self, scan: usize, detail: String, sample: &[u8], wall_ms: i64) {
+        self.changes += 1;
+        let name = self.scans[scan].name.clone();
+        self.out.dead_letter(&name, "too-large", detail, sample, wall_ms);
+    }
+
+    /// Processes a row of an exchange; `cold` reads what corrections need.
+    pub fn exchange_row(
+        &mut self,
+        scan: usize,
+        row: Row<'_>,
+        cold: &mut ColdReader<'_>,
+    ) -> Result<(), RestoreError> {
+        self.changes += 1;
+        self.rows_in += 1;
+        while let Some((step, time)) = self.pipeline.cold_wanted(scan, row) {
+            let value = cold(step, time);
+            self.pipeline.cold_load(step, time, value.as_deref())?;
+        }
+        self.out.begin(&[], 0);
+        let progress = self.pipeline.push_row(scan, row, &mut self.out);
+        self.finish(progress);
+        Ok(())
+    }
+
+    /// The context, for decoding a row of an exchange; its arena is emptied.
+    pub(crate) fn exchange_context(&mut self) -> &mut Context {
+        let context = self.pipeline.context();
+        context.arena.clear();
+        context
+    }
+
+    /// Raises the watermark of a split.
+    pub fn raise(&mut self, scan: usize, split: SplitId, watermark: Timestamp) {
+        let progress = self.pipeline.raise(scan, split, watermark, &mut self.out);
+        self.finish(progress);
+    }
+
+    /// Takes a split out of the minimum, or back in.
+    pub fn set_idle(&mut self, scan: usize, split: SplitId, is_idle: bool) {
+        let progress = self.pipeline.set_idle(scan, split, is_idle, &mut self.out);
+        self.finish(progress);
+    }
+
+    /// The end of a scan.
+    pub fn end(&mut self, scan: usize) {
+        self.changes += 1;
+        let progress = self.pipeline.end(scan, &mut self.out);
+        self.finish(progress);
+    }
+
+    /// The trusted wall clock, for the future guard.
+    pub fn set_clock(&mut self, wall_ms: Option<i64>) {
+        self.pipeline.set_clock(wall_ms);
+    }
+
+    fn finish(&mut self, mut progress: Progress) {
+        while progress == Progress::More {
+            progress = self.pipeline.advance(&mut self.out);
+        }
+    }
+
+    /// Watermark of a scan.
+    pub fn watermark(&self, scan: usize) -> Timestamp {
+        self.pipeline.watermark(scan)
+    }
+
+    /// Scans, in order.
+    pub fn scans(&self) -> &[ScanPort] {
+        &self.scans
+    }
+
+    /// Whether a checkpoint would have something to store.
+    pub fn is_dirty(&self) -> bool {
+        self.changes > 0 || self.out.bytes_pending() > 0
+    }
+
+    /// Rows processed since the last checkpoint.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Bytes of results that wait for the next checkpoint.
+    pub fn bytes_pending(&self) -> usize {
+        self.out.bytes_pending()
+    }
+
+    /// Rows decoded in this life of the process.
+    pub fn rows_in(&self) -> u64 {
+        self.rows_in
+    }
+
+    /// Buffers and counts.
+    pub fn outputs(&mut self) -> &mut Outputs {
+        &mut self.out
+    }
+
+    /// Totals by place and reason, since the state directory was made.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.out.counts()
+    }
+
+    /// Puts totals of earlier lives back.
+    pub fn restore_counts(&mut self, counters: &BTreeMap<String, u64>) {
+        self.out.restore_counts(counters);
+    }
+
+    /// Adds state, cold state, dead letters and totals to `commit`.
+    pub fn checkpoint(&mut self, full: bool, commit: &mut Commit) {
+        self.changes = 0;
+        let mut pages = Pages { commit, pages: Vec::new() };
+        self.pipeline.checkpoint(full, &mut pages);
+        let pages = pages.pages;
+        commit.state = Some(StateWrite { full, pages });
+        for &(step, correction_ms) in &self.cold_horizon {
+            let scan_watermark = (0..self.scans.len()).map(|s| self.pipeline.watermark(s)).min();
+            let horizon = scan_watermark.unwrap_or(i64::MIN).saturating_sub(correction_ms);
+            if horizon > headwater_engine::pipeline::TIME_MIN && horizon < i64::MAX - correction_ms
+            {
+                commit.cold_delete_before.push((operator_number(step), horizon));
+            }
+        }
+        commit.dead_letters.append(&mut self.out.take_dead_letters());
+        commit.counters.extend(self.out.counts());
+    }
+
+    /// Puts stored state back.
+    pub fn restore(&mut self, state: &StateRead) -> Result<(), RestoreError> {
+        for page in state.base.iter().chain(&state.deltas) {
+            self.pipeline.restore(page)?;
+        }
+        self.pipeline.restored();
+        Ok(())
+    }
+
+    /// Why and where a row was dropped, as a key of [`counts`](Task::counts).
+    pub fn count_name(&self, step: Option<usize>, reason: Reason) -> String {
+        self.out.count_name(step, reason)
+    }
+}
+
+/// Number of a step in the store.
+pub fn operator_number(step: usize) -> u32 {
+    u32::try_from(step).expect("a fragment has at most STEPS_MAX steps")
+}
+
+struct Pages<'a> {
+    commit: &'a mut Commit,
+    pages: Vec<Vec<u8>>,
+}
+
+impl CheckpointWriter for Pages<'_> {
+    fn page(&mut self, page: &[u8]) {
+        self.pages.push(page.to_vec());
+    }
+
+    fn cold(&mut self, step: usize, time: Timestamp, value: &[u8]) {
+        let operator = operator_number(step);
+        self.commit.cold_delete.push((operator, time));
+        let chunks = value.chunks(COLD_CHUNK_BYTES).zip(0u32..);
+        self.commit.cold.extend(chunks.map(|(bytes, chunk)| ColdWrite {
+            operator,
+            window_end: time,
+            chunk,
+            value: Some(bytes.to_vec()),
+        }));
+    }
+}
+
+/// Bytes of one row of cold state.
+const COLD_CHUNK_BYTES: usize = 32 << 10;
+
+fn put_metadata(
+    column: usize,
+    metadata: &Metadata,
+    topic: Option<&[u8]>,
+    slots: &mut [Slot],
+    nulls: &mut u64,
+    context: &mut Context,
+) {
+    let text = match metadata {
+        Metadata::Constant(text) => Some(text.as_bytes()),
+        Metadata::Topic => topic,
+        Metadata::TopicSegment(position) => topic
+            .and_then(|topic| topic.split(|byte| *byte == b'/').nth(position.saturating_sub(1))),
+    };
+    *nulls |= 1 << column;
+    slots[column] = Slot::ZERO;
+    if let Some(text) = text {
+        let value = context.put_bytes(text);
+        slots[column] = value.slot;
+        *nulls &= !(u64::from(!value.null) << column);
+    }
+}
+
+/// Cuts a record to what a dead letter keeps.
+pub(crate) fn dead_letter(
+    place: &str,
+    reason: &str,
+    detail: String,
+    record: &[u8],
+    at_ms: i64,
+) -> DeadLetter {
+    let bytes = record[..record.len().min(DEAD_LETTER_BYTES_MAX)].to_vec();
+    DeadLetter { at_ms, place: place.into(), reason: reason.into(), detail, bytes }
+}
+
+/// Bytes of a record that a dead letter keeps.
+const DEAD_LETTER_BYTES_MAX: usize = 4096;
