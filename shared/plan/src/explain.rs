@@ -157,7 +157,7 @@ impl Plan {
         let built = Pipeline::build(fragment, &self.limits);
         let (each, shared) = built.map_or_else(
             |_| (vec![0; fragment.steps.len()], 0),
-            |pipeline| pipeline.memory_bytes_max(&self.limits),
+            |pipeline| pipeline.memory_bytes_max(),
         );
         let total = shared + each.iter().sum::<usize>();
         let steps = fragment.steps.iter().zip(each);
