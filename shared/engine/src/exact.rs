@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use accumulator::Accumulator;
-use natural::Natural;
+use natural::{NARROW_DIGITS, Natural, WIDE_DIGITS};
 
 mod accumulator;
 mod encoding;
@@ -105,28 +105,31 @@ impl ExactSum {
     /// The sum, correctly rounded (half to even); beyond the range of a double ±Infinity.
     #[must_use]
     pub fn value(&self) -> f64 {
-        self.special_value().unwrap_or_else(|| {
-            let (magnitude, negative) = self.finite.magnitude();
-            natural::signed(natural::quotient(&magnitude, UNIT_EXPONENT, 1), negative)
-        })
+        self.divided(1)
     }
 
     /// The sum divided by `n`, rounded once; NaN when `n` is 0.
     #[must_use]
     pub fn mean(&self, n: u64) -> f64 {
-        if n == 0 {
-            return f64::NAN;
+        if n == 0 { f64::NAN } else { self.divided(n) }
+    }
+
+    fn divided(&self, n: u64) -> f64 {
+        if let Some(special) = self.special_value() {
+            return special;
         }
-        self.special_value().unwrap_or_else(|| {
-            let (magnitude, negative) = self.finite.magnitude();
-            natural::signed(natural::quotient(&magnitude, UNIT_EXPONENT, u128::from(n)), negative)
-        })
+        let narrow = self.finite.magnitude::<NARROW_DIGITS>();
+        if narrow.0.overflows() {
+            quotient(&self.finite.magnitude::<WIDE_DIGITS>(), n)
+        } else {
+            quotient(&narrow, n)
+        }
     }
 
     /// Whether the sum is the exact zero (also: nothing was added).
     #[must_use]
     pub fn is_zero(&self) -> bool {
-        self.counts() == Specials::default() && self.finite.magnitude().0.is_zero()
+        self.counts() == Specials::default() && self.magnitude().0.is_zero()
     }
 
     /// Bytes on the heap.
@@ -139,7 +142,7 @@ impl ExactSum {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let counts = self.counts();
         let special = counts != Specials::default();
-        encoding::write_integer(out, &self.finite.magnitude(), special);
+        encoding::write_accumulator(out, &self.finite, special);
         if special {
             for count in [counts.nan, counts.plus_infinity, counts.minus_infinity] {
                 encoding::write_varint(out, count);
@@ -180,14 +183,18 @@ impl ExactSum {
         }
     }
 
-    fn finite_magnitude(&self) -> Natural {
-        self.finite.magnitude().0
+    fn magnitude(&self) -> (Natural<WIDE_DIGITS>, bool) {
+        self.finite.magnitude()
     }
+}
+
+fn quotient<const N: usize>(value: &(Natural<N>, bool), n: u64) -> f64 {
+    natural::signed(natural::quotient(&value.0, UNIT_EXPONENT, u128::from(n)), value.1)
 }
 
 impl PartialEq for ExactSum {
     fn eq(&self, other: &Self) -> bool {
-        self.counts() == other.counts() && self.finite.magnitude() == other.finite.magnitude()
+        self.counts() == other.counts() && self.magnitude() == other.magnitude()
     }
 }
 

@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use crate::{
     context::{Context, Fault},
     hash::mix,
+    memory,
     row::Row,
     slot::{BytesRef, Slot},
     types::DataType,
@@ -194,8 +195,10 @@ impl KeyTable {
 
     /// Bytes at the limit.
     pub fn memory_bytes_max(&self) -> usize {
-        let per_key = self.types.len() * size_of::<Slot>() + size_of::<u64>() + 3 * 4 + 2;
-        self.keys_max * per_key * 8 / 7
+        memory::vec_bytes::<Slot>(self.keys_max * self.types.len())
+            + memory::vec_bytes::<u64>(self.keys_max)
+            + 2 * memory::vec_bytes::<u32>(self.keys_max)
+            + memory::table_bytes(self.keys_max)
     }
 }
 

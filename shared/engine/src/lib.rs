@@ -28,10 +28,13 @@ pub mod hash;
 pub mod java_double;
 pub mod keys;
 pub mod limits;
+mod memory;
 pub mod operator;
 pub mod operators;
 pub mod pipeline;
 pub mod row;
 pub mod slot;
 pub mod symbols;
+#[cfg(test)]
+mod testkit;
 pub mod types;

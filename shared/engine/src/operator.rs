@@ -106,6 +106,11 @@ pub trait Operator: Send {
         let _ = (full, context, write);
     }
 
+    /// Whether state fills up that leaves memory only with a checkpoint.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
+
     /// Takes back one entry of a checkpoint; later ones replace earlier ones.
     fn restore(
         &mut self,

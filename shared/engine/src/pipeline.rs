@@ -92,8 +92,10 @@ impl Pipeline {
     /// the NULL bitmap, and the context for texts. Starts empty: all NULL, arena cleared.
     pub fn row_buffer(&mut self, scan: usize) -> (&mut [Slot], &mut u64, &mut Context) {
         self.context.arena.clear();
+        self.context.fault = None;
         let stage = &mut self.scans[scan];
         let width = stage.decoded_count;
+        stage.slots[..width].fill(Slot::ZERO);
         stage.nulls = u64::MAX >> (64 - width.max(1));
         (&mut stage.slots[..width], &mut stage.nulls, &mut self.context)
     }
@@ -195,6 +197,7 @@ impl Pipeline {
     }
 
     fn start_advance(&mut self, out: &mut dyn Collector) -> Progress {
+        assert!(self.advancing.is_none(), "a watermark is on its way when another one rises");
         self.advancing = Some(0);
         self.advance(out)
     }
@@ -277,6 +280,12 @@ impl Pipeline {
         done
     }
 
+    /// Whether a checkpoint should come soon, because state waits for one to leave memory. A driver
+    /// that puts it off longer gets [`Fault::StateFull`](crate::context::Fault::StateFull).
+    pub fn wants_checkpoint(&self) -> bool {
+        self.stages.iter().any(|stage| stage.operator.wants_checkpoint())
+    }
+
     /// Watermark of a scan.
     pub fn watermark(&self, scan: usize) -> Timestamp {
         self.scans[scan].watermark
@@ -288,10 +297,10 @@ impl Pipeline {
     }
 
     /// The most memory that the state can come to hold, in bytes, by step; then what is shared.
-    pub fn memory_bytes_max(&self, limits: &Limits) -> (Vec<usize>, usize) {
+    pub fn memory_bytes_max(&self) -> (Vec<usize>, usize) {
         let steps = self.stages.iter().map(|stage| stage.operator.memory_bytes_max()).collect();
-        let shared = limits.arena_bytes_max + limits.symbol_bytes_max + limits.symbols_max * 48;
-        (steps, shared)
+        let context = &self.context;
+        (steps, context.arena.capacity() + context.symbols.memory_bytes_max())
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! A text becomes a symbol when it enters keyed state and leaves the table with its last
 //! reference. Capacity is bounded in symbols and in bytes. Ids survive a checkpoint, so state may
-//! name texts by id.
+//! name texts by id. A new text gets the smallest free id, so that ids are the same whether the
+//! table lived on or was restored.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, collections::BinaryHeap, vec::Vec};
+use core::cmp::Reverse;
 use hashbrown::HashTable;
 
-use crate::hash::hash_bytes;
+use crate::{hash::hash_bytes, memory};
 
 /// Number of a text in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +21,12 @@ struct Entry {
     hash: u64,
     references: u32,
     is_live: bool,
+    /// Its id is in `changed`.
+    is_changed: bool,
+}
+
+fn unused() -> Entry {
+    Entry { text: Box::default(), hash: 0, references: 0, is_live: false, is_changed: false }
 }
 
 /// Texts by id and ids by text.
@@ -26,11 +34,14 @@ struct Entry {
 pub struct Symbols {
     entries: Vec<Entry>,
     index: HashTable<u32>,
-    free: Vec<u32>,
+    free: BinaryHeap<Reverse<u32>>,
     symbols_max: usize,
     bytes_max: usize,
     bytes_count: usize,
     changed: Vec<u32>,
+    /// Between `restore` and `restored` texts without a reference stay: an entry that names them may
+    /// be about to be replaced.
+    is_restoring: bool,
 }
 
 impl Symbols {
@@ -39,11 +50,12 @@ impl Symbols {
         Symbols {
             entries: Vec::new(),
             index: HashTable::new(),
-            free: Vec::new(),
+            free: BinaryHeap::new(),
             symbols_max,
             bytes_max,
             bytes_count: 0,
             changed: Vec::new(),
+            is_restoring: false,
         }
     }
 
@@ -67,21 +79,27 @@ impl Symbols {
         {
             return None;
         }
-        let entry = Entry { text: text.into(), hash, references: 0, is_live: true };
         let id = match self.free.pop() {
-            Some(id) => {
-                self.entries[id as usize] = entry;
-                id
-            }
+            Some(Reverse(id)) => id,
             None => {
                 let id = u32::try_from(self.entries.len()).ok()?;
-                self.entries.push(entry);
+                self.entries.push(unused());
                 id
             }
         };
+        let entry = &mut self.entries[id as usize];
+        (entry.text, entry.hash, entry.is_live) = (text.into(), hash, true);
         self.insert_index(id, hash, text.len());
-        self.changed.push(id);
+        self.note_change(id);
         Some(SymbolId(id))
+    }
+
+    fn note_change(&mut self, id: u32) {
+        let entry = &mut self.entries[id as usize];
+        if !entry.is_changed {
+            entry.is_changed = true;
+            self.changed.push(id);
+        }
     }
 
     fn insert_index(&mut self, id: u32, hash: u64, len: usize) {
@@ -100,7 +118,9 @@ impl Symbols {
         let entry = &mut self.entries[id.0 as usize];
         assert!(entry.references > 0, "a symbol is released once for each retain");
         entry.references -= 1;
-        self.discard(id);
+        if !self.is_restoring {
+            self.discard(id);
+        }
     }
 
     /// Frees the text if nothing refers to it.
@@ -116,8 +136,8 @@ impl Symbols {
         if let Ok(found) = self.index.find_entry(hash, |&i| i == id.0) {
             found.remove();
         }
-        self.free.push(id.0);
-        self.changed.push(id.0);
+        self.free.push(Reverse(id.0));
+        self.note_change(id.0);
     }
 
     /// The text of a live symbol.
@@ -151,55 +171,69 @@ impl Symbols {
             }
         } else {
             self.changed.sort_unstable();
-            self.changed.dedup();
             for &id in &self.changed {
                 let entry = &self.entries[id as usize];
                 write(id, entry.is_live.then_some(&*entry.text));
             }
         }
-        self.changed.clear();
+        self.forget_changes();
     }
 
-    /// Puts one change of [`checkpoint`](Symbols::checkpoint) back; false when it breaks a limit.
+    fn forget_changes(&mut self) {
+        for id in self.changed.drain(..) {
+            self.entries[id as usize].is_changed = false;
+        }
+    }
+
+    /// From here to [`restored`](Symbols::restored) no text goes with its last reference.
+    pub fn begin_restore(&mut self) {
+        self.is_restoring = true;
+    }
+
+    /// Puts one change of [`checkpoint`](Symbols::checkpoint) back; false when it breaks a limit or
+    /// replaces a text that is still in use. [`restored`](Symbols::restored) must follow.
     #[must_use]
     pub fn restore(&mut self, id: u32, text: Option<&[u8]>) -> bool {
+        self.begin_restore();
         if id as usize >= self.symbols_max.saturating_mul(2) {
             return false;
         }
         while self.entries.len() <= id as usize {
-            let free = u32::try_from(self.entries.len()).expect("bounded by symbols_max");
-            self.free.push(free);
-            self.entries.push(Entry {
-                text: Box::default(),
-                hash: 0,
-                references: 0,
-                is_live: false,
-            });
+            self.entries.push(unused());
         }
-        self.remove_restored(id);
+        self.discard(SymbolId(id));
+        let entry = &mut self.entries[id as usize];
+        if entry.is_live {
+            return false;
+        }
         if let Some(text) = text {
             let hash = hash_bytes(text);
-            self.entries[id as usize] =
-                Entry { text: text.into(), hash, references: 0, is_live: true };
-            self.free.retain(|&f| f != id);
+            (entry.text, entry.hash, entry.is_live) = (text.into(), hash, true);
             self.insert_index(id, hash, text.len());
         }
         true
     }
 
-    fn remove_restored(&mut self, id: u32) {
-        if self.entries[id as usize].is_live {
+    /// After a restore: drops what nothing retained and finds the free ids.
+    pub fn restored(&mut self) {
+        self.is_restoring = false;
+        for id in (0..).take(self.entries.len()) {
             self.discard(SymbolId(id));
         }
+        let entries = (0..).zip(&self.entries);
+        self.free = entries.filter(|(_, e)| !e.is_live).map(|(id, _)| Reverse(id)).collect();
+        self.forget_changes();
     }
 
-    /// After a restore: drops what nothing retained and orders the free ids.
-    pub fn restored(&mut self) {
-        for id in 0..self.entries.len() {
-            self.discard(SymbolId(u32::try_from(id).expect("ids are u32")));
-        }
-        self.changed.clear();
-        self.free.sort_unstable_by(|a, b| b.cmp(a));
+    /// The largest memory it can come to hold, in bytes.
+    pub fn memory_bytes_max(&self) -> usize {
+        // A text is an allocation of its own, with what the allocator adds to it.
+        const ALLOCATION_BYTES: usize = 16;
+        memory::vec_bytes::<Entry>(self.symbols_max)
+            + 2 * memory::vec_bytes::<u32>(self.symbols_max)
+            + memory::table_bytes(self.symbols_max)
+            + self.symbols_max * ALLOCATION_BYTES
+            + self.bytes_max
     }
 }
 

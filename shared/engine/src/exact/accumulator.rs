@@ -10,6 +10,9 @@ use alloc::boxed::Box;
 use super::encoding::Integer;
 use super::natural::Natural;
 
+/// Inline limbs and one for their carry, whatever `SMALL` is.
+const INLINE_DIGITS: usize = 10;
+
 const DIGIT_BITS: usize = 32;
 const DIGIT_HALF: i64 = 1 << 31;
 const FRACTION_BITS: u32 = 52;
@@ -79,9 +82,13 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
     /// The `len` limbs from `index` on, after making room for them.
     #[inline]
     fn window(&mut self, index: usize, len: usize) -> &mut [i64] {
-        let offset = index.wrapping_sub(usize::from(self.base));
-        if self.wide.is_none() && !(self.placed && offset <= SMALL - len) {
-            self.make_room(index, len);
+        if self.wide.is_none() {
+            let offset = index.wrapping_sub(usize::from(self.base));
+            if !self.placed && len <= SMALL {
+                self.place(index, index + len);
+            } else if offset > SMALL - len {
+                self.make_room(index, len);
+            }
         }
         match &mut self.wide {
             Some(wide) => &mut wide[index..index + len],
@@ -105,15 +112,21 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
             self.wide = Some(Box::new(digits));
             self.limbs = [0; SMALL];
         } else {
-            // One limb of slack below, the rest above: sums grow.
-            let base = low - usize::from(high - low < SMALL && low > 0);
+            self.place(low, high);
+            let base = usize::from(self.base);
             self.limbs = [0; SMALL];
             let end = (base + SMALL).min(WIDE);
             self.limbs[..end - base].copy_from_slice(&digits[base..end]);
-            self.base = u8::try_from(base).expect("fewer than 256 limbs");
-            self.placed = true;
         }
         self.pending = 0;
+    }
+
+    /// Sets the window for digits in `low..high`: one limb of slack below, the rest above, as sums
+    /// grow.
+    fn place(&mut self, low: usize, high: usize) {
+        let base = low - usize::from(high - low < SMALL && low > 0);
+        self.base = u8::try_from(base).expect("fewer than 256 limbs");
+        self.placed = true;
     }
 
     fn settle(&mut self) {
@@ -159,41 +172,59 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
         (digits, range.0, range.1)
     }
 
+    /// The settled digits of the inline form, from `base` on, and the range that is in use.
+    fn inline(&self) -> ([i64; INLINE_DIGITS], usize, usize) {
+        let mut digits = [0_i64; INLINE_DIGITS];
+        let (mut carry, mut low, mut high) = (0_i64, 0, 0);
+        for (i, digit) in digits.iter_mut().enumerate().take(SMALL + 1) {
+            let sum = self.limbs.get(i).copied().unwrap_or(0) + carry;
+            carry = (sum + DIGIT_HALF) >> DIGIT_BITS;
+            *digit = sum - (carry << DIGIT_BITS);
+            if *digit != 0 {
+                low = if high == 0 { i } else { low };
+                high = i + 1;
+            }
+        }
+        (digits, low, high)
+    }
+
     /// Adds another accumulator.
     pub(super) fn merge(&mut self, other: &Self) {
-        let (digits, low, high) = other.settled();
-        if low == high {
+        if other.wide.is_some() {
+            let (digits, low, high) = other.settled();
+            self.merge_digits(&digits[low..high], low);
+        } else {
+            let (digits, low, high) = other.inline();
+            self.merge_digits(&digits[low..high], usize::from(other.base) + low);
+        }
+    }
+
+    fn merge_digits(&mut self, digits: &[i64], index: usize) {
+        if digits.is_empty() {
             return;
         }
         if self.pending == u16::MAX {
             self.settle();
         }
-        if self.wide.is_none() && high - low > SMALL {
-            self.make_room(low, high - low);
+        if self.wide.is_none() && digits.len() > SMALL {
+            self.make_room(index, digits.len());
         }
-        let window = self.window(low, high - low);
-        for (limb, digit) in window.iter_mut().zip(&digits[low..high]) {
+        let window = self.window(index, digits.len());
+        for (limb, digit) in window.iter_mut().zip(digits) {
             *limb += digit;
         }
         self.pending += 1;
     }
 
-    /// The absolute value, and whether the value is negative.
-    pub(super) fn magnitude(&self) -> (Natural, bool) {
-        let (digits, low, high) = self.settled();
-        if low == high {
-            return (Natural::zero(), false);
+    /// The absolute value, and whether the value is negative. Check that it fits `N` digits.
+    pub(super) fn magnitude<const N: usize>(&self) -> (Natural<N>, bool) {
+        if self.wide.is_some() {
+            let (digits, low, high) = self.settled();
+            magnitude_of(&digits[low..high], low)
+        } else {
+            let (digits, low, high) = self.inline();
+            magnitude_of(&digits[low..high], usize::from(self.base) + low)
         }
-        let negative = digits[high - 1] < 0;
-        let sign = -i64::from(negative);
-        let mut magnitude = Natural::zero();
-        let mut borrow = 0_i64;
-        for (i, digit) in digits.iter().enumerate().take(high).skip(low) {
-            let sum = ((digit ^ sign) - sign) + borrow;
-            borrow = sum >> DIGIT_BITS;
-            magnitude.set(i, u32::try_from(sum - (borrow << DIGIT_BITS)).expect("one digit"));
-        }
-        (magnitude, negative)
     }
 
     /// The accumulator that holds a decoded integer; None when it is too wide.
@@ -203,9 +234,16 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
         if integer.bytes.len() + integer.position > bytes_max {
             return None;
         }
-        for (i, byte) in integer.bytes.iter().enumerate() {
-            let at = integer.position + i;
-            let digit = i64::from(*byte) << (8 * (at % 4));
+        let (mut digit, mut at) = (0, integer.position);
+        for byte in integer.bytes {
+            digit |= i64::from(*byte) << (8 * (at % 4));
+            at += 1;
+            if at % 4 == 0 {
+                this.add_digits([digit], at / 4 - 1, integer.negative);
+                digit = 0;
+            }
+        }
+        if digit != 0 {
             this.add_digits([digit], at / 4, integer.negative);
         }
         Some(this)
@@ -220,6 +258,20 @@ impl<const SMALL: usize, const WIDE: usize> Default for Accumulator<SMALL, WIDE>
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Settled digits, of which the last is not 0, as a magnitude and a sign.
+fn magnitude_of<const N: usize>(digits: &[i64], index: usize) -> (Natural<N>, bool) {
+    let mut magnitude = Natural::zero(index);
+    let negative = digits.last().is_some_and(|digit| *digit < 0);
+    let sign = -i64::from(negative);
+    let mut borrow = 0_i64;
+    for (i, digit) in (index..).zip(digits) {
+        let sum = ((digit ^ sign) - sign) + borrow;
+        borrow = sum >> DIGIT_BITS;
+        magnitude.set(i, u32::try_from(sum - (borrow << DIGIT_BITS)).expect("one digit"));
+    }
+    (magnitude, negative)
 }
 
 /// |x| as mantissa · 2^(position − 1074); None when `x` is not finite.

@@ -6,7 +6,8 @@
 
 use alloc::vec::Vec;
 
-use super::natural::Natural;
+use super::accumulator::Accumulator;
+use super::natural::{NARROW_DIGITS, Natural, WIDE_DIGITS};
 
 const LENGTH_ESCAPE: usize = 15;
 const POSITION_BITS: u32 = 10;
@@ -19,7 +20,21 @@ pub(super) struct Integer<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-pub(super) fn write_integer(out: &mut Vec<u8>, value: &(Natural, bool), special: bool) {
+/// Appends an accumulator's value.
+pub(super) fn write_accumulator<const SMALL: usize, const WIDE: usize>(
+    out: &mut Vec<u8>,
+    value: &Accumulator<SMALL, WIDE>,
+    special: bool,
+) {
+    let narrow = value.magnitude::<NARROW_DIGITS>();
+    if narrow.0.overflows() {
+        write_integer(out, &value.magnitude::<WIDE_DIGITS>(), special);
+    } else {
+        write_integer(out, &narrow, special);
+    }
+}
+
+fn write_integer<const N: usize>(out: &mut Vec<u8>, value: &(Natural<N>, bool), special: bool) {
     let (position, bytes, len) = value.0.bytes();
     let header = usize::from(special)
         | usize::from(value.1) << 1

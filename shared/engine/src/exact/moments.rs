@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::accumulator::Accumulator;
-use super::natural::{Natural, quotient, quotient_root};
+use super::natural::{NARROW_DIGITS, Natural, WIDE_DIGITS, quotient, quotient_root};
 use super::{ExactSum, UNIT_EXPONENT, encoding};
 
 /// n, Σx and Σx², all exact.
@@ -75,25 +75,25 @@ impl ExactMoments {
     /// Population variance; None without values.
     #[must_use]
     pub fn var_pop(&self) -> Option<f64> {
-        self.finish(0, quotient)
+        self.finish(0, quotient, quotient)
     }
 
     /// Sample variance; None with fewer than two values.
     #[must_use]
     pub fn var_samp(&self) -> Option<f64> {
-        self.finish(1, quotient)
+        self.finish(1, quotient, quotient)
     }
 
     /// Population standard deviation; None without values.
     #[must_use]
     pub fn stddev_pop(&self) -> Option<f64> {
-        self.finish(0, quotient_root)
+        self.finish(0, quotient_root, quotient_root)
     }
 
     /// Sample standard deviation; None with fewer than two values.
     #[must_use]
     pub fn stddev_samp(&self) -> Option<f64> {
-        self.finish(1, quotient_root)
+        self.finish(1, quotient_root, quotient_root)
     }
 
     /// Bytes on the heap.
@@ -106,7 +106,7 @@ impl ExactMoments {
     pub fn encode(&self, out: &mut Vec<u8>) {
         encoding::write_varint(out, self.n);
         self.sum.encode(out);
-        encoding::write_integer(out, &self.squares.magnitude(), false);
+        encoding::write_accumulator(out, &self.squares, false);
     }
 
     /// Reads what `encode` wrote: the moments and how many bytes they took.
@@ -126,16 +126,33 @@ impl ExactMoments {
         Some((Self { n, sum, squares }, start + sum_len + input.used()))
     }
 
-    fn finish(&self, fewer: u64, divide: fn(&Natural, i32, u128) -> f64) -> Option<f64> {
+    /// Divides n·Σx² − (Σx)², in few digits where that is enough.
+    fn finish(
+        &self,
+        fewer: u64,
+        narrow: Divide<NARROW_DIGITS>,
+        wide: Divide<WIDE_DIGITS>,
+    ) -> Option<f64> {
         if self.n <= fewer {
             return None;
         }
         if self.sum.special_value().is_some() {
             return Some(f64::NAN);
         }
-        let spread = self.squares.magnitude().0.times(self.n);
-        let spread = spread.minus(&self.sum.finite_magnitude().square());
         let divisor = u128::from(self.n) * u128::from(self.n - fewer);
-        Some(divide(&spread, 2 * UNIT_EXPONENT, divisor))
+        let spread = self.spread();
+        Some(if spread.overflows() {
+            wide(&self.spread(), 2 * UNIT_EXPONENT, divisor)
+        } else {
+            narrow(&spread, 2 * UNIT_EXPONENT, divisor)
+        })
+    }
+
+    /// n·Σx² − (Σx)²
+    fn spread<const N: usize>(&self) -> Natural<N> {
+        let squares = self.squares.magnitude::<N>().0.times(self.n);
+        squares.minus(&self.sum.finite.magnitude::<N>().0.square())
     }
 }
+
+type Divide<const N: usize> = fn(&Natural<N>, i32, u128) -> f64;

@@ -1,102 +1,137 @@
-//! Natural numbers of up to 4,608 bits on the stack, and correctly rounded quotients and roots.
+//! Natural numbers of bounded length on the stack, and correctly rounded quotients and roots.
 //!
 //! Just what finishing a sum needs: times, minus, and the top bits divided. Rounding is done once,
 //! half to even, from 64 leading bits and a sticky bit that says whether anything follows.
 
-/// Digits of 32 bits; enough for the square of a sum and for n times a sum of squares.
-const DIGITS_COUNT: usize = 144;
+/// Digits that are enough for the square of a sum and for n times a sum of squares.
+pub(super) const WIDE_DIGITS: usize = 144;
+/// Digits that are enough for inline sums of readings of one kind.
+pub(super) const NARROW_DIGITS: usize = 24;
 
-/// A natural number; the digits outside `low..high` are 0.
+/// A natural number in digits of 32 bits. Digit `i` of the number is `digits[i - offset]`; those
+/// outside `low..high` are 0.
 #[derive(Clone, Debug)]
-pub(super) struct Natural {
-    digits: [u32; DIGITS_COUNT],
+pub(super) struct Natural<const N: usize> {
+    digits: [u32; N],
+    offset: usize,
     low: usize,
     high: usize,
+    /// Whether a digit did not fit: the number is not to be used.
+    overflows: bool,
 }
 
-impl Natural {
-    pub(super) const fn zero() -> Self {
-        Self { digits: [0; DIGITS_COUNT], low: 0, high: 0 }
+impl<const N: usize> Natural<N> {
+    /// Zero, with room for digits from `offset` on.
+    pub(super) const fn zero(offset: usize) -> Self {
+        Self { digits: [0; N], offset, low: 0, high: 0, overflows: false }
+    }
+
+    /// Whether it is not to be used, because it needs more digits.
+    pub(super) const fn overflows(&self) -> bool {
+        self.overflows
     }
 
     /// Sets a digit that is still 0.
     pub(super) fn set(&mut self, i: usize, digit: u32) {
-        self.digits[i] = digit;
-        if digit != 0 {
-            self.low = if self.high == 0 { i } else { self.low.min(i) };
-            self.high = self.high.max(i + 1);
+        if digit == 0 {
+            return;
         }
+        match i.checked_sub(self.offset).and_then(|at| self.digits.get_mut(at)) {
+            Some(place) => *place = digit,
+            None => self.overflows = true,
+        }
+        self.low = if self.high == 0 { i } else { self.low.min(i) };
+        self.high = self.high.max(i + 1);
     }
 
-    pub(super) fn is_zero(&self) -> bool {
+    fn digit(&self, i: usize) -> u32 {
+        let at = i.wrapping_sub(self.offset);
+        self.digits.get(at).copied().unwrap_or(0)
+    }
+
+    pub(super) const fn is_zero(&self) -> bool {
         self.high == 0
     }
 
-    /// The bytes in use, least significant first, without zeros at either end, and where they
-    /// begin.
+    /// Where the bytes in use begin (least significant first, no zeros at either end), the bytes,
+    /// and how many.
     pub(super) fn bytes(&self) -> (usize, impl Iterator<Item = u8> + '_, usize) {
-        if self.is_zero() {
-            return (0, self.bytes_in(0, 0), 0);
-        }
-        let start = self.low * 4 + self.digits[self.low].trailing_zeros() as usize / 8;
-        let end = self.high * 4 - self.digits[self.high - 1].leading_zeros() as usize / 8;
-        (start, self.bytes_in(start, end), end - start)
-    }
-
-    fn bytes_in(&self, start: usize, end: usize) -> impl Iterator<Item = u8> + '_ {
-        (start..end).map(|at| self.digits[at / 4].to_le_bytes()[at % 4])
+        let (start, end) = if self.is_zero() {
+            (0, 0)
+        } else {
+            let zeros = self.digit(self.low).trailing_zeros() as usize / 8;
+            let leading = self.digit(self.high - 1).leading_zeros() as usize / 8;
+            (self.low * 4 + zeros, self.high * 4 - leading)
+        };
+        let bytes = (start..end).map(|at| self.digit(at / 4).to_le_bytes()[at % 4]);
+        (start, bytes, end - start)
     }
 
     /// self · n
     pub(super) fn times(&self, n: u64) -> Self {
-        let mut product = Self::zero();
+        let mut product = Self::zero(self.low);
         let mut carry = 0_u128;
         let mut i = self.low;
         while i < self.high || carry != 0 {
-            let sum = u128::from(self.digits[i]) * u128::from(n) + carry;
+            let sum = u128::from(self.digit(i)) * u128::from(n) + carry;
             product.set(i, low_u32(sum));
             carry = sum >> 32;
             i += 1;
         }
+        product.overflows |= self.overflows;
         product
     }
 
     /// self²
     pub(super) fn square(&self) -> Self {
-        let mut product = Self::zero();
-        for i in self.low..self.high {
+        let len = self.high - self.low;
+        let mut product = Self::zero(2 * self.low);
+        product.overflows = self.overflows || 2 * len > N;
+        if product.overflows {
+            return product;
+        }
+        for i in 0..len {
             let mut carry = 0_u64;
-            for j in self.low..self.high {
-                let sum = u64::from(self.digits[i]) * u64::from(self.digits[j])
-                    + u64::from(product.digits[i + j])
-                    + carry;
-                product.set(i + j, low_u32(u128::from(sum)));
+            for j in 0..len {
+                let factors =
+                    u64::from(self.digit(self.low + i)) * u64::from(self.digit(self.low + j));
+                let sum = factors + u64::from(product.digits[i + j]) + carry;
+                product.digits[i + j] = low_u32(u128::from(sum));
                 carry = sum >> 32;
             }
-            product.set(i + self.high, low_u32(u128::from(carry)));
+            product.digits[i + len] = low_u32(u128::from(carry));
         }
-        product
+        product.found_bounds()
     }
 
     /// self − other, or 0 where other is larger.
     pub(super) fn minus(&self, other: &Self) -> Self {
-        let mut difference = Self::zero();
+        let mut difference = Self::zero(self.low.min(other.low));
+        difference.overflows = self.overflows || other.overflows;
+        if difference.overflows || other.is_zero() {
+            return if difference.overflows { difference } else { self.clone() };
+        }
         let mut borrow = 0_i64;
         for i in self.low.min(other.low)..self.high.max(other.high) {
-            let sum = i64::from(self.digits[i]) - i64::from(other.digits[i]) + borrow;
+            let sum = i64::from(self.digit(i)) - i64::from(other.digit(i)) + borrow;
             borrow = sum >> 32;
             difference.set(i, u32::try_from(sum - (borrow << 32)).expect("one digit"));
         }
-        if borrow == 0 { difference } else { Self::zero() }
+        if borrow == 0 || difference.overflows { difference } else { Self::zero(0) }
+    }
+
+    fn found_bounds(mut self) -> Self {
+        self.low = self.digits.iter().position(|d| *d != 0).map_or(0, |at| self.offset + at);
+        self.high = self.digits.iter().rposition(|d| *d != 0).map_or(0, |at| self.offset + at + 1);
+        self
     }
 
     /// The leading 256 bits (most significant word first, top bit set), the weight of their last
     /// bit as a power of two, and whether anything follows. The number is not 0.
     fn leading(&self) -> ([u64; 4], i32, bool) {
-        let top = &self.digits[..self.high];
-        let shift = top[self.high - 1].leading_zeros();
+        let shift = self.digit(self.high - 1).leading_zeros();
         let mut words = [0_u64; 4];
-        let digit = |k: usize| self.high.checked_sub(k + 1).map_or(0, |i| self.digits[i]);
+        let digit = |k: usize| self.high.checked_sub(k + 1).map_or(0, |i| self.digit(i));
         for (w, word) in words.iter_mut().enumerate() {
             let high = u128::from(digit(2 * w)) << 64;
             let mid = u128::from(digit(2 * w + 1)) << 32;
@@ -111,14 +146,15 @@ impl Natural {
     }
 }
 
-impl PartialEq for Natural {
+impl<const N: usize> PartialEq for Natural<N> {
     fn eq(&self, other: &Self) -> bool {
-        self.digits == other.digits
+        let bounds = (self.low, self.high) == (other.low, other.high);
+        bounds && (self.low..self.high).all(|i| self.digit(i) == other.digit(i))
     }
 }
 
 /// number · 2^exponent ÷ divisor, correctly rounded.
-pub(super) fn quotient(number: &Natural, exponent: i32, divisor: u128) -> f64 {
+pub(super) fn quotient<const N: usize>(number: &Natural<N>, exponent: i32, divisor: u128) -> f64 {
     if number.is_zero() {
         return 0.0;
     }
@@ -128,7 +164,11 @@ pub(super) fn quotient(number: &Natural, exponent: i32, divisor: u128) -> f64 {
 }
 
 /// The square root of number · 2^exponent ÷ divisor, correctly rounded.
-pub(super) fn quotient_root(number: &Natural, exponent: i32, divisor: u128) -> f64 {
+pub(super) fn quotient_root<const N: usize>(
+    number: &Natural<N>,
+    exponent: i32,
+    divisor: u128,
+) -> f64 {
     if number.is_zero() {
         return 0.0;
     }
@@ -149,7 +189,7 @@ pub(super) fn signed(x: f64, negative: bool) -> f64 {
 }
 
 /// The leading 128 bits of number ÷ divisor (top bit set), the weight of the last one, sticky.
-fn leading_quotient(number: &Natural, divisor: u128) -> (u128, i32, bool) {
+fn leading_quotient<const N: usize>(number: &Natural<N>, divisor: u128) -> (u128, i32, bool) {
     let (words, weight, sticky) = number.leading();
     let (quotient, remainder) = match u64::try_from(divisor) {
         Ok(1) => (words, 0),

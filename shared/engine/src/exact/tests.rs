@@ -217,7 +217,7 @@ fn model_sum(values: &[f64]) -> String {
 }
 
 fn text_of(sum: &ExactSum) -> String {
-    let (magnitude, negative) = sum.finite.magnitude();
+    let (magnitude, negative) = sum.magnitude();
     let (position, bytes, _) = magnitude.bytes();
     let mut all: Vec<String> = bytes.map(|b| alloc::format!("{b:08b}")).collect();
     all.reverse();
@@ -262,6 +262,36 @@ proptest! {
         prop_assert_eq!(encoded(&left), encoded(&whole));
         prop_assert_eq!(encoded(&right), encoded(&whole));
         prop_assert_eq!(left.stddev_pop().map(f64::to_bits), whole.stddev_pop().map(f64::to_bits));
+    }
+
+    #[test]
+    fn variance_is_the_same_in_few_and_in_many_digits(
+        values in prop::collection::vec(any_finite(), 2..8),
+        offset in -1000_i32..900,
+    ) {
+        // A far smaller value, added and taken away again, widens every accumulator.
+        let mut wide = moments_of(&values);
+        let far = libm::scalbn(1.0, offset);
+        wide.add(far);
+        wide.sub(far);
+        let plain = moments_of(&values);
+        for (a, b) in [
+            (plain.var_samp(), wide.var_samp()),
+            (plain.stddev_pop(), wide.stddev_pop()),
+            (plain.mean(), wide.mean()),
+        ] {
+            prop_assert_eq!(a.map(f64::to_bits), b.map(f64::to_bits));
+        }
+        let exact = values.iter().all(|x| x.abs() < 1e3 && (x * 1024.0) % 1.0 == 0.0);
+        let n = 1024.0 * 1024.0;
+        if exact {
+            let power = |x: f64, p| libm::pow(x * 1024.0, f64::from(p));
+            let naive = |p: i32| values.iter().map(|x| power(*x, p)).sum::<f64>();
+            #[expect(clippy::cast_precision_loss, reason = "few values")]
+            let count = values.len() as f64;
+            let spread = (count * naive(2) - naive(1) * naive(1)) / n;
+            prop_assert_eq!(plain.var_pop().unwrap(), spread / (count * count));
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@
 //!
 //! Memory is bounded by `dedup_entries_max`: when it is reached the oldest emitted key is forgotten
 //! and counted as evicted; when all keys are still waiting, the new row is set aside.
+//!
+//! In a checkpoint an entry is a row by arrival number. That it has been emitted or forgotten since
+//! is not written: the watermark of each later page tells.
 
 use alloc::{
     collections::{BTreeMap, BinaryHeap, VecDeque},
@@ -18,35 +21,50 @@ use crate::{
     codec,
     context::{Context, Fault},
     fragment::DedupSpec,
-    keys::{self, KeyId, KeyTable},
+    keys::{KeyId, KeyTable},
     limits::Limits,
+    memory,
     operator::{
         Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp,
-        WATERMARK_MAX,
+        WATERMARK_MAX, WATERMARK_MIN,
     },
     row::Row,
-    slot::{BytesRef, Slot},
+    slot::Slot,
     types::{DataType, Schema},
 };
 
+mod waiting;
+
+use waiting::Waiting;
+
+/// Arrival number of an entry that is not in use.
+const NO_SEQ: u64 = u64::MAX;
 const NO_ROW: u32 = u32::MAX;
 
 /// What is known of a key besides its values.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Entry {
     time: Timestamp,
     /// Arrival number: orders rows of equal time and names the entry in checkpoints.
     seq: u64,
     /// Where the waiting row is, or `NO_ROW` once it was emitted.
     row: u32,
+    /// Not in the last checkpoint.
     is_dirty: bool,
+    /// Its number is in `dirty`, for this entry or for one before in the same place.
+    is_listed: bool,
 }
+
+const UNUSED: Entry =
+    Entry { time: 0, seq: NO_SEQ, row: NO_ROW, is_dirty: false, is_listed: false };
 
 /// The operator.
 pub struct DedupFirst {
     spec: DedupSpec,
     types: Vec<DataType>,
     entries_max: usize,
+    /// How far behind the watermark emitted keys are remembered; `None` for ever.
+    kept_ms: Option<i64>,
     keys: KeyTable,
     entries: Vec<Entry>,
     waiting: Waiting,
@@ -60,26 +78,32 @@ pub struct DedupFirst {
     deleted: Vec<u64>,
     /// Keys by arrival number while a checkpoint is being restored.
     restoring: BTreeMap<u64, KeyId>,
+    /// Watermark of the page restored last.
+    restored_watermark: Timestamp,
 }
 
 impl DedupFirst {
     /// Deduplicates rows of schema `input`.
     pub fn new(spec: &DedupSpec, input: &Schema, limits: &Limits) -> Self {
-        let key_types = spec.key.iter().map(|&c| input.data_type(c).clone()).collect();
+        let key_types: Vec<_> = spec.key.iter().map(|&c| input.data_type(c).clone()).collect();
         let types: Vec<_> = input.fields.iter().map(|f| f.data_type.clone()).collect();
         DedupFirst {
-            spec: spec.clone(),
             entries_max: limits.dedup_entries_max,
-            keys: KeyTable::new(key_types, limits.dedup_entries_max),
+            // A repeat of the watermark's own time is not late, so its key is still needed then.
+            kept_ms: if spec.key_holds_time { Some(0) } else { spec.ttl_ms },
+            // A new key goes in before the oldest one goes out.
+            keys: KeyTable::new(key_types, limits.dedup_entries_max + 1),
             entries: Vec::new(),
-            waiting: Waiting::new(types.len()),
+            waiting: Waiting::new(&types, &spec.key),
             types,
+            spec: spec.clone(),
             due: BinaryHeap::new(),
             emitted: VecDeque::new(),
             next_seq: 0,
             dirty: Vec::new(),
             deleted: Vec::new(),
             restoring: BTreeMap::new(),
+            restored_watermark: WATERMARK_MIN,
         }
     }
 
@@ -95,23 +119,24 @@ impl DedupFirst {
             return;
         }
         // An earlier row of a waiting key takes its place; the one that waited is the repeat.
+        let Some(place) = self.waiting.store(row, self.keys.key(key), out.context) else {
+            out.drop_row(Reason::Fault(Fault::StateFull), row);
+            return;
+        };
         if !entry.is_dirty {
             self.deleted.push(entry.seq);
         }
-        self.waiting.release(entry.row, &self.types, out.context);
-        self.wait(key, row, entry.is_dirty, out);
-        out.drop_row(Reason::Repeat, row);
+        let (slots, nulls) = self.waiting.get(entry.row);
+        out.drop_row(Reason::Repeat, Row::insert(slots, nulls));
+        self.waiting.release(entry.row, out.context);
+        self.wait(key, time, place);
     }
 
     fn push_new(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
-        if self.time(row) < out.watermark {
+        let time = self.time(row);
+        if time < out.watermark {
             self.keys.discard_probe(out.context);
             out.late(row);
-            return;
-        }
-        if self.keys.len() >= self.entries_max && !self.evict(out) {
-            self.keys.discard_probe(out.context);
-            out.drop_row(Reason::Fault(Fault::StateFull), row);
             return;
         }
         let Some(key) = self.keys.insert(out.context) else {
@@ -120,20 +145,30 @@ impl DedupFirst {
         };
         self.keys.retain(key);
         if self.entries.len() <= key as usize {
-            self.entries.resize(key as usize + 1, Entry::default());
+            self.entries.resize(key as usize + 1, UNUSED);
         }
-        self.wait(key, row, false, out);
+        let has_room = self.keys.len() <= self.entries_max || self.evict(row, out);
+        let place = match has_room {
+            true => self.waiting.store(row, self.keys.key(key), out.context),
+            false => None,
+        };
+        let Some(place) = place else {
+            self.keys.release(key, out.context);
+            out.drop_row(Reason::Fault(Fault::StateFull), row);
+            return;
+        };
+        self.wait(key, time, place);
     }
 
-    /// Forgets the key that was emitted longest ago.
-    fn evict(&mut self, out: &mut Emitter<'_>) -> bool {
+    /// Forgets the key that was emitted longest ago, to make room for `row`.
+    fn evict(&mut self, row: Row<'_>, out: &mut Emitter<'_>) -> bool {
         while let Some((key, seq)) = self.emitted.pop_front() {
-            if self.entries[key as usize].seq == seq {
-                if !self.entries[key as usize].is_dirty {
+            let entry = self.entries[key as usize];
+            if entry.seq == seq {
+                if !entry.is_dirty {
                     self.deleted.push(seq);
                 }
-                let (slots, nulls) = (self.keys.key(key), self.keys.nulls(key));
-                out.drop_row(Reason::Evicted, Row::insert(slots, nulls));
+                out.drop_row(Reason::Evicted, row);
                 self.forget(key, out.context);
                 return true;
             }
@@ -141,55 +176,60 @@ impl DedupFirst {
         false
     }
 
-    fn wait(&mut self, key: KeyId, row: Row<'_>, is_dirty: bool, out: &mut Emitter<'_>) {
-        let Some(place) = self.waiting.store(row, &self.types, out.context) else {
-            self.forget(key, out.context);
-            out.drop_row(Reason::Fault(Fault::StateFull), row);
-            return;
-        };
-        let time = self.time(row);
+    /// Lets the row stored at `place` wait for the watermark.
+    fn wait(&mut self, key: KeyId, time: Timestamp, place: u32) {
         let seq = self.next_seq;
         self.next_seq += 1;
-        self.entries[key as usize] = Entry { time, seq, row: place, is_dirty: true };
-        self.due.push(Reverse((time, seq, key)));
-        if !is_dirty {
+        let entry = &mut self.entries[key as usize];
+        if !entry.is_listed {
             self.dirty.push(key);
         }
+        *entry = Entry { time, seq, row: place, is_dirty: true, is_listed: true };
+        // Rows of one key that come in falling order of time would leave any number of these behind.
+        if self.due.len() >= self.due_max() {
+            let entries = &self.entries;
+            self.due.retain(|&Reverse((_, seq, key))| entries[key as usize].seq == seq);
+        }
+        self.due.push(Reverse((time, seq, key)));
+    }
+
+    /// Numbers in `due` at which those of replaced rows are cleared out.
+    fn due_max(&self) -> usize {
+        2 * (self.entries_max + 1)
     }
 
     fn forget(&mut self, key: KeyId, context: &mut Context) {
-        self.entries[key as usize].seq = u64::MAX;
-        self.entries[key as usize].is_dirty = false;
-        self.entries[key as usize].row = NO_ROW;
+        let is_listed = self.entries[key as usize].is_listed;
+        self.entries[key as usize] = Entry { is_listed, ..UNUSED };
         self.keys.release(key, context);
     }
 
     /// Called when the row of `key` has been emitted, or was before the checkpoint.
     fn settle(&mut self, key: KeyId, context: &mut Context) {
         let entry = &mut self.entries[key as usize];
-        let (row, seq) = (entry.row, entry.seq);
+        self.waiting.release(entry.row, context);
         entry.row = NO_ROW;
-        self.waiting.release(row, &self.types, context);
-        if self.spec.key_holds_time {
-            self.forget(key, context);
-        } else {
-            self.emitted.push_back((key, seq));
+        self.emitted.push_back((key, entry.seq));
+    }
+
+    /// The watermark at which the oldest emitted key is forgotten.
+    fn expiry(&self) -> Timestamp {
+        match (self.kept_ms, self.emitted.front()) {
+            (Some(kept_ms), Some(&(key, _))) => {
+                self.entries[key as usize].time.saturating_add(kept_ms).saturating_add(1)
+            }
+            _ => WATERMARK_MAX,
         }
     }
 
     fn expire(&mut self, watermark: Timestamp, context: &mut Context) {
-        let Some(ttl) = self.spec.ttl_ms else {
-            return;
-        };
-        while let Some(&(key, seq)) = self.emitted.front() {
-            let entry = self.entries[key as usize];
-            if entry.seq == seq {
-                if entry.time.saturating_add(ttl) >= watermark {
-                    return;
-                }
+        while self.kept_ms.is_some() && self.expiry() <= watermark {
+            let Some((key, seq)) = self.emitted.pop_front() else {
+                return;
+            };
+            if self.entries[key as usize].seq == seq {
                 self.forget(key, context);
             }
-            self.emitted.pop_front();
         }
     }
 
@@ -226,26 +266,37 @@ impl Operator for DedupFirst {
     }
 
     fn due(&self) -> Timestamp {
-        self.due.peek().map_or(WATERMARK_MAX, |&Reverse((time, ..))| time)
+        let waiting = self.due.peek().map_or(WATERMARK_MAX, |&Reverse((time, ..))| time);
+        waiting.min(self.expiry())
     }
 
     fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
         self.restoring.clear();
-        let mut key_bytes = Vec::new();
-        let mut value = Vec::new();
+        let (mut key_bytes, mut value) = (Vec::new(), Vec::new());
+        codec::put_u64(&mut value, self.next_seq);
+        write.entry(&[], Some(&value));
         for seq in self.deleted.drain(..).filter(|_| !full) {
             key_bytes.clear();
             codec::put_u64(&mut key_bytes, seq);
             write.entry(&key_bytes, None);
         }
-        let dirty = core::mem::take(&mut self.dirty);
-        let live = 0..if full { self.entries.len() } else { 0 };
-        let all = live.map(|k| KeyId::try_from(k).expect("keys fit 32 bits"));
-        for key in all.chain(dirty.iter().copied().filter(|_| !full)) {
+        let mut keys = core::mem::take(&mut self.dirty);
+        for &key in &keys {
+            self.entries[key as usize].is_listed = false;
+        }
+        if full {
+            keys.clear();
+            keys.extend((0..).take(self.entries.len()));
+        }
+        let entries = &self.entries;
+        keys.retain(|&key| {
+            let entry = entries[key as usize];
+            entry.seq != NO_SEQ && (full || entry.is_dirty)
+        });
+        // By arrival, so that the bytes do not depend on which numbers keys were given.
+        keys.sort_unstable_by_key(|&key| entries[key as usize].seq);
+        for &key in &keys {
             let entry = self.entries[key as usize];
-            if entry.seq == u64::MAX || (!full && !entry.is_dirty) {
-                continue;
-            }
             key_bytes.clear();
             codec::put_u64(&mut key_bytes, entry.seq);
             value.clear();
@@ -253,8 +304,8 @@ impl Operator for DedupFirst {
             write.entry(&key_bytes, Some(&value));
             self.entries[key as usize].is_dirty = false;
         }
-        self.dirty = dirty;
-        self.dirty.clear();
+        keys.clear();
+        self.dirty = keys;
     }
 
     fn restore(
@@ -265,8 +316,13 @@ impl Operator for DedupFirst {
     ) -> Result<(), RestoreError> {
         let broken = || RestoreError("a deduplication entry is unreadable".into());
         let mut key = key;
+        if key.is_empty() {
+            if let Some(mut value) = value {
+                self.next_seq = codec::take_u64(&mut value).ok_or_else(broken)?;
+            }
+            return Ok(());
+        }
         let seq = codec::take_u64(&mut key).ok_or_else(broken)?;
-        self.next_seq = self.next_seq.max(seq + 1);
         match value {
             Some(mut value) => {
                 let mark = context.arena.mark();
@@ -282,16 +338,21 @@ impl Operator for DedupFirst {
     }
 
     fn restored(&mut self, watermark: Timestamp, context: &mut Context) {
-        let mut order: Vec<_> = self.due.drain().map(|Reverse(due)| due).collect();
-        order.sort_unstable();
-        for (time, seq, key) in order {
-            if self.entries[key as usize].seq != seq {
-                continue;
-            }
-            if time <= watermark {
-                self.settle(key, context);
-            } else {
-                self.due.push(Reverse((time, seq, key)));
+        // What was here before the watermark rose to its present value has been emitted. A row of
+        // just this time that came afterwards still waits for the next rise.
+        if watermark > self.restored_watermark {
+            self.restored_watermark = watermark;
+            let mut order: Vec<_> = self.due.drain().map(|Reverse(due)| due).collect();
+            order.sort_unstable();
+            for (time, seq, key) in order {
+                if self.entries[key as usize].seq != seq {
+                    continue;
+                }
+                if time <= watermark {
+                    self.settle(key, context);
+                } else {
+                    self.due.push(Reverse((time, seq, key)));
+                }
             }
         }
         let entries = &self.entries;
@@ -303,10 +364,16 @@ impl Operator for DedupFirst {
     }
 
     fn memory_bytes_max(&self) -> usize {
-        let due = size_of::<Reverse<(Timestamp, u64, KeyId)>>();
-        let per_entry = size_of::<Entry>() + 2 * due + size_of::<(KeyId, u64)>();
-        let per_row = self.types.len() * size_of::<Slot>() + size_of::<u64>();
-        self.keys.memory_bytes_max() + self.entries_max * (per_entry + per_row)
+        let entries = self.entries_max + 1;
+        let due = memory::vec_bytes::<Reverse<(Timestamp, u64, KeyId)>>(self.due_max());
+        let emitted = memory::vec_bytes::<(KeyId, u64)>(entries);
+        let numbers = memory::vec_bytes::<KeyId>(entries) + memory::vec_bytes::<u64>(entries);
+        self.keys.memory_bytes_max()
+            + self.waiting.memory_bytes_max(entries)
+            + memory::vec_bytes::<Entry>(entries)
+            + due
+            + emitted
+            + numbers
     }
 }
 
@@ -330,19 +397,19 @@ impl DedupFirst {
         let key = self.keys.restore(&slots[..width], nulls, context)?;
         self.keys.retain(key);
         if self.entries.len() <= key as usize {
-            self.entries.resize(key as usize + 1, Entry::default());
+            self.entries.resize(key as usize + 1, UNUSED);
         }
         let mut row = NO_ROW;
         if !value.is_empty() {
             let width = self.types.len();
             let nulls = codec::take_row(value, &mut slots[..width], &self.types, context)?;
             let stored = Row::insert(&slots[..width], nulls);
-            row = self.waiting.store(stored, &self.types, context)?;
+            row = self.waiting.store(stored, self.keys.key(key), context)?;
             self.due.push(Reverse((time, seq, key)));
         } else {
             self.emitted.push_back((key, seq));
         }
-        self.entries[key as usize] = Entry { time, seq, row, is_dirty: false };
+        self.entries[key as usize] = Entry { time, seq, row, ..UNUSED };
         self.restoring.insert(seq, key);
         Some(())
     }
@@ -354,69 +421,12 @@ impl DedupFirst {
         let entry = self.entries[key as usize];
         if entry.seq == seq {
             if entry.row != NO_ROW {
-                self.waiting.release(entry.row, &self.types, context);
+                self.waiting.release(entry.row, context);
             }
             self.forget(key, context);
         }
     }
 }
 
-/// Rows that wait for the watermark, in places that are used again.
-struct Waiting {
-    width: usize,
-    slots: Vec<Slot>,
-    nulls: Vec<u64>,
-    free: Vec<u32>,
-}
-
-impl Waiting {
-    fn new(width: usize) -> Self {
-        Waiting { width, slots: Vec::new(), nulls: Vec::new(), free: Vec::new() }
-    }
-
-    fn get(&self, place: u32) -> (&[Slot], u64) {
-        let at = place as usize * self.width;
-        (&self.slots[at..at + self.width], self.nulls[place as usize])
-    }
-
-    /// Keeps a row, its texts as symbols; `None` when the symbol table is full.
-    fn store(&mut self, row: Row<'_>, types: &[DataType], cx: &mut Context) -> Option<u32> {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.slots.resize(self.slots.len() + self.width, Slot::ZERO);
-            self.nulls.push(0);
-            u32::try_from(self.nulls.len() - 1).expect("waiting rows fit 32 bits")
-        });
-        let at = place as usize * self.width;
-        self.nulls[place as usize] = row.nulls;
-        for (index, data_type) in types.iter().enumerate() {
-            let mut slot = row.slots[index];
-            if data_type.is_referring() && !row.is_null(index) {
-                let id = match slot.bytes_ref() {
-                    BytesRef::Symbol(id) => Some(id),
-                    BytesRef::Arena(offset, len) => cx.symbols.intern(cx.arena.get(offset, len)),
-                };
-                let Some(id) = id else {
-                    self.give_back(place, index, types, cx);
-                    return None;
-                };
-                cx.symbols.retain(id);
-                slot = Slot::symbol(id);
-            }
-            self.slots[at + index] = slot;
-        }
-        Some(place)
-    }
-
-    fn release(&mut self, place: u32, types: &[DataType], cx: &mut Context) {
-        self.give_back(place, types.len(), types, cx);
-    }
-
-    /// Frees a place of which the first `stored` columns are filled.
-    fn give_back(&mut self, place: u32, stored: usize, types: &[DataType], cx: &mut Context) {
-        let (slots, nulls) = self.get(place);
-        for symbol in keys::symbols(&types[..stored], &slots[..stored], nulls) {
-            cx.symbols.release(symbol);
-        }
-        self.free.push(place);
-    }
-}
+#[cfg(test)]
+mod tests;

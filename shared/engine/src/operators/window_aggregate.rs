@@ -69,6 +69,8 @@ pub struct WindowAggregate {
     due: Timestamp,
     firing: Option<Firing>,
     slots: Box<[Slot]>,
+    /// By key, while a hopping window is put together: its scratch pane, else the largest number.
+    scratch_of_key: Vec<PaneId>,
     restoring: state::Restoring,
 }
 
@@ -171,6 +173,7 @@ impl WindowAggregate {
             due: WATERMARK_MAX,
             firing: None,
             slots: vec![Slot::ZERO; width].into(),
+            scratch_of_key: Vec::new(),
             restoring: state::Restoring::new(),
         })
     }
@@ -284,6 +287,10 @@ impl Operator for WindowAggregate {
         self.due
     }
 
+    fn wants_checkpoint(&self) -> bool {
+        matches!(self.spec.phase, Phase::Merge { .. }) && self.panes.is_full_of_closed()
+    }
+
     fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
         self.write_state(full, context, write);
     }
@@ -323,3 +330,6 @@ impl Operator for WindowAggregate {
         size_of::<Self>() + self.panes.memory_bytes_max()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,8 +83,8 @@ impl Pipeline {
     pub fn checkpoint(&mut self, is_full: bool, out: &mut dyn CheckpointWriter) {
         assert!(self.advancing.is_none(), "no checkpoint while a watermark is on its way");
         self.context.arena.clear();
-        // The first page of a whole state holds the symbols that later pages refer to. Writing the
-        // entries may free symbols, so entries come first and are kept until the symbols are known.
+        // The first page of a whole state holds the symbols that later pages refer to. Among changes
+        // entries come first and are kept until it is known which symbols writing them has freed.
         let mut symbols = Vec::new();
         if is_full {
             self.write_symbols(true, &mut symbols);
@@ -98,13 +98,13 @@ impl Pipeline {
             stage.operator.checkpoint(is_full, &mut self.context, &mut entries);
         }
         let bytes = core::mem::take(&mut entries.bytes);
-        // What writing cold state freed is a change of the next page.
+        self.write_symbols(false, &mut symbols);
         if !is_full {
-            self.write_symbols(false, &mut symbols);
             let page = assemble(&self.marks(), &bytes, &symbols);
             out.page(&page);
-        } else if !bytes.is_empty() {
-            out.page(&assemble(&[], &bytes, &[]));
+        } else if !bytes.is_empty() || !symbols.is_empty() {
+            // Writing cold state may have freed some of the symbols of the first page.
+            out.page(&assemble(&[], &bytes, &symbols));
         }
     }
 
@@ -143,6 +143,7 @@ impl Pipeline {
     /// Takes back one page; pages come in the order in which they were written.
     pub fn restore(&mut self, page: &[u8]) -> Result<(), RestoreError> {
         self.context.arena.clear();
+        self.context.symbols.begin_restore();
         let Some((&VERSION, mut rest)) = page.split_first() else {
             return Err(broken("unknown version of a page"));
         };
@@ -180,11 +181,14 @@ impl Pipeline {
         }
         for scan in &mut self.scans {
             scan.watermark = codec::take_i64(bytes)?;
-            for _ in 0..codec::take_u64(bytes)?.min(crate::limits::SPLITS_MAX as u64) {
+            for _ in 0..codec::take_u64(bytes)? {
                 let name = String::from_utf8(codec::take_bytes(bytes)?.into()).ok()?;
                 let watermark = codec::take_i64(bytes)?;
                 let (&is_idle, rest) = bytes.split_first()?;
                 *bytes = rest;
+                if scan.splits.len() >= crate::limits::SPLITS_MAX && !scan.has_split(&name) {
+                    return None;
+                }
                 let split = scan.split(&name);
                 scan.splits[split.0].watermark = watermark;
                 scan.splits[split.0].is_idle = is_idle == 1;

@@ -80,8 +80,10 @@ impl ScanStage {
             let value = program.eval(row, out.context);
             (!value.null).then(|| value.slot.as_i64())
         });
+        if out.take_fault(row) {
+            return None;
+        }
         out.emit(row);
-        out.take_fault(row);
         watermark
     }
 
@@ -104,6 +106,10 @@ impl ScanStage {
         (!(TIME_MIN..=latest).contains(&time)).then_some(Fault::EventTimeOutOfRange)
     }
 
+    pub(super) fn has_split(&self, name: &str) -> bool {
+        self.splits.iter().any(|split| split.name == name)
+    }
+
     pub(super) fn split(&mut self, name: &str) -> SplitId {
         let found = self.splits.iter().position(|split| split.name == name);
         SplitId(found.unwrap_or_else(|| {
@@ -116,6 +122,9 @@ impl ScanStage {
     /// Raises one split; gives the scan's watermark if that rose.
     pub(super) fn raise(&mut self, split: SplitId, watermark: Timestamp) -> Option<Timestamp> {
         let split = &mut self.splits[split.0];
+        // Beyond the latest event time there is only the end; this keeps window arithmetic in range.
+        let is_end = watermark == WATERMARK_MAX;
+        let watermark = if is_end { watermark } else { watermark.min(TIME_MAX) };
         if watermark <= split.watermark {
             return None;
         }

@@ -119,9 +119,29 @@ fn predicate_or_form(from: sql::Expr, span: Span) -> Result<Expr> {
             let parts = [Some(arg), Some(overlay_what), Some(overlay_from), overlay_for];
             call::plain("OVERLAY", span, parts.into_iter().flatten().map(|e| *e).collect())?
         }
+        sql::Expr::IsJson { expr: arg, kind, unique_keys, negated } => {
+            if unique_keys.is_some() {
+                return Err(Issue::unsupported(span, "IS JSON … UNIQUE KEYS"));
+            }
+            let test = call::plain(json_test(kind), span, vec![*arg])?;
+            if !negated {
+                return Ok(Expr { kind: test, span });
+            }
+            ExprKind::Unary(UnaryOp::Not, Box::new(Expr { kind: test, span }))
+        }
         other => return Err(refuse(&other, span)),
     };
     Ok(Expr { kind, span })
+}
+
+fn json_test(kind: Option<sql::JsonPredicateType>) -> &'static str {
+    match kind {
+        None => "IS JSON",
+        Some(sql::JsonPredicateType::Value) => "IS JSON VALUE",
+        Some(sql::JsonPredicateType::Scalar) => "IS JSON SCALAR",
+        Some(sql::JsonPredicateType::Array) => "IS JSON ARRAY",
+        Some(sql::JsonPredicateType::Object) => "IS JSON OBJECT",
+    }
 }
 
 /// Names what is not let through.
@@ -134,7 +154,6 @@ fn refuse(from: &sql::Expr, span: Span) -> Issue {
         sql::Expr::Cube(_) => Issue::unsupported(span, "CUBE"),
         sql::Expr::Rollup(_) => Issue::unsupported(span, "ROLLUP"),
         sql::Expr::SimilarTo { .. } => Issue::unsupported(span, "SIMILAR TO"),
-        sql::Expr::IsJson { .. } => Issue::unsupported(span, "IS JSON"),
         sql::Expr::AnyOp { .. } => Issue::unsupported(span, "a comparison with ANY or SOME"),
         sql::Expr::AllOp { .. } => Issue::unsupported(span, "a comparison with ALL"),
         sql::Expr::Tuple(_) => Issue::unsupported(span, "a row value"),

@@ -75,45 +75,54 @@ impl WindowAggregate {
     /// Merges the slices of a hopping window into one scratch pane for each key, in order of the
     /// keys' first panes.
     fn assemble(&mut self, start: Timestamp, end: Timestamp, cx: &mut Context) -> Vec<PaneId> {
-        let in_window = |slice: &&super::panes::Slice| slice.start >= start && slice.start < end;
-        let slices = self.panes.slices.iter().filter(in_window);
-        let sources: Vec<PaneId> = slices.flat_map(|s| s.panes.iter().copied()).collect();
-        let mut of_key: Vec<Option<PaneId>> = Vec::new();
-        let mut result = Vec::new();
-        for source in sources {
-            let pane = self.panes.get(source);
-            if pane.from > end {
-                continue;
+        let panes = &mut self.panes;
+        let mut result = core::mem::take(&mut panes.spare_list);
+        result.clear();
+        let mut of_key = core::mem::take(&mut self.scratch_of_key);
+        let first = panes.slices.partition_point(|slice| slice.start < start);
+        for at in first..panes.slices.len() {
+            if panes.slices[at].start >= end {
+                break;
             }
-            let key = pane.key as usize;
-            if of_key.len() <= key {
-                of_key.resize(key + 1, None);
-            }
-            let scratch = match of_key[key] {
-                Some(scratch) => scratch,
-                None => {
-                    let scratch = self.panes.scratch(pane.key);
-                    result.push(scratch);
-                    of_key[key] = Some(scratch);
-                    scratch
+            for index in 0..panes.slices[at].panes.len() {
+                let source = panes.slices[at].panes[index];
+                let pane = panes.get(source);
+                if pane.from > end {
+                    continue;
                 }
-            };
-            self.panes.merge(scratch, source, cx);
-            self.panes.get_mut(scratch).corrections += pane.corrections;
+                let key = pane.key as usize;
+                if of_key.len() <= key {
+                    of_key.resize(key + 1, PaneId::MAX);
+                }
+                if of_key[key] == PaneId::MAX {
+                    of_key[key] = panes.scratch(pane.key);
+                    result.push(of_key[key]);
+                }
+                panes.merge(of_key[key], source, cx);
+                panes.get_mut(of_key[key]).corrections += pane.corrections;
+            }
         }
+        for &pane in &result {
+            of_key[panes.get(pane).key as usize] = PaneId::MAX;
+        }
+        self.scratch_of_key = of_key;
         result
     }
 
     /// The slice that no later window needs is dropped, or kept for corrections.
     fn after_firing(&mut self, firing: Firing, context: &mut Context) {
-        self.fired = firing.end;
-        let Some(at) = self.panes.slice_at(firing.end - self.spec.window.size_ms) else {
+        let Firing { end, panes, is_scratch, .. } = firing;
+        self.fired = end;
+        let at = self.panes.slice_at(end - self.spec.window.size_ms);
+        match at {
+            _ if is_scratch => self.panes.spare_list = panes,
+            Some(at) => self.panes.slices[at].panes = panes,
+            None => {}
+        }
+        let Some(at) = at else {
             return;
         };
         let slice = &mut self.panes.slices[at];
-        if !firing.is_scratch {
-            slice.panes = firing.panes;
-        }
         if matches!(self.spec.phase, Phase::Merge { .. }) {
             slice.is_closed = true;
             slice.is_dirty = true;

@@ -1,10 +1,15 @@
 //! The core half: partials are added up; one that comes late corrects what has fired.
 
-use super::{WindowAggregate, panes::PaneId};
+use super::{
+    WindowAggregate,
+    panes::{PaneId, Panes},
+};
 use crate::{
     context::{Context, Fault},
     keys::KeyId,
     operator::{Emitter, Reason, Timestamp},
+    operators::window_assign::window_start,
+    pipeline::{TIME_MAX, TIME_MIN},
     row::{Change, Row},
 };
 
@@ -22,6 +27,17 @@ impl WindowAggregate {
         Place { slice: row.slots[keys].as_i64(), from: row.slots[keys + 1].as_i64() }
     }
 
+    /// Whether an agent that runs the same plan can have sent this.
+    fn is_valid(&self, place: Place) -> bool {
+        let Place { slice, from } = place;
+        let window = &self.spec.window;
+        let earliest = TIME_MIN - window.slide_ms;
+        (earliest..=TIME_MAX).contains(&slice)
+            && window_start(slice, window) == slice
+            && (slice + window.slide_ms..=slice + window.size_ms).contains(&from)
+            && window_start(from, window) == from
+    }
+
     /// Whether results of this slice can no longer be corrected.
     fn is_beyond(&self, slice: Timestamp, correction_ms: i64, watermark: Timestamp) -> bool {
         let end = slice.saturating_add(self.spec.window.size_ms);
@@ -30,6 +46,10 @@ impl WindowAggregate {
 
     pub(super) fn push_partial(&mut self, row: Row<'_>, correction_ms: i64, out: &mut Emitter<'_>) {
         let place = self.place(row);
+        if !self.is_valid(place) {
+            out.drop_row(Reason::Fault(Fault::EventTimeOutOfRange), row);
+            return;
+        }
         if self.is_beyond(place.slice, correction_ms, out.watermark) {
             out.drop_row(Reason::BeyondCorrection, row);
             return;
@@ -62,6 +82,10 @@ impl WindowAggregate {
     }
 
     /// Emits the results that the partial changes: windows ending in `place.from ..= upto`.
+    ///
+    /// The revision of a result is the sum of what its panes count as corrections. So it rises with
+    /// each correction and a retraction carries the revision that it retracts. For a hopping window
+    /// the number may start above 0: its slices were corrected for windows before.
     fn correct(
         &mut self,
         pane: PaneId,
@@ -70,68 +94,84 @@ impl WindowAggregate {
         row: Row<'_>,
         out: &mut Emitter<'_>,
     ) {
+        let slide = usize::try_from(self.spec.window.slide_ms).expect("slides are positive");
         let key = self.panes.get(pane).key;
-        let mut end = place.from;
-        let mut was_fired = false;
-        while end <= upto {
-            was_fired |= self.correct_window(key, pane, end, row, out);
-            end += self.spec.window.slide_ms;
+        let mut has_result = false;
+        for end in (place.from..=upto).step_by(slide) {
+            has_result |= self.gather(key, pane, end, |_, _| {});
         }
-        if was_fired {
-            self.panes.get_mut(pane).corrections += 1;
+        for end in (place.from..=upto).step_by(slide) {
+            self.correct_window(key, pane, end, u32::from(has_result), row, out);
         }
+        self.panes.get_mut(pane).corrections += u32::from(has_result);
     }
 
-    /// One window: `-U` and `+U`, or `+I` where the key had no result. Tells which.
+    /// One window: `-U` and `+U`, or `+I` where the key had no result.
     fn correct_window(
         &mut self,
         key: KeyId,
         own: PaneId,
         end: Timestamp,
+        step: u32,
         row: Row<'_>,
         out: &mut Emitter<'_>,
-    ) -> bool {
+    ) {
         let scratch = self.panes.scratch(key);
-        let has_result = self.assemble_key(scratch, key, own, end, out.context);
+        let has_result = self.gather(key, own, end, |panes, source| {
+            panes.merge(scratch, source, out.context);
+            let corrections = panes.get(source).corrections;
+            panes.get_mut(scratch).corrections += corrections;
+        });
         let revision = self.panes.get(scratch).corrections;
         if has_result {
             self.emit_result(scratch, end, revision, Change::UpdateBefore, out);
         }
         self.add_partial(scratch, row, out.context);
-        let (change, revision) = match has_result {
-            true => (Change::UpdateAfter, revision + 1),
-            false => (Change::Insert, 0),
-        };
-        self.emit_result(scratch, end, revision, change, out);
+        let change = if has_result { Change::UpdateAfter } else { Change::Insert };
+        self.emit_result(scratch, end, revision + step, change, out);
         self.panes.release_scratch(scratch, out.context);
-        has_result
     }
 
-    /// Puts one key's window together in `scratch`; false when the key has nothing in it. `own` is
-    /// the pane of the partial being added: new and still empty, it is no result.
-    fn assemble_key(
+    /// Calls `take` for the panes of one key in the window that ends at `end`; tells whether there is
+    /// one. `own` is the pane of the partial being added: new and still empty, it is no result.
+    fn gather(
         &mut self,
-        scratch: PaneId,
         key: KeyId,
         own: PaneId,
         end: Timestamp,
-        context: &mut Context,
+        mut take: impl FnMut(&mut Panes, PaneId),
     ) -> bool {
-        let start = end - self.spec.window.size_ms;
+        let (start, slide) = (end - self.spec.window.size_ms, self.spec.window.slide_ms);
+        let panes = &mut self.panes;
         let mut found = false;
-        for at in 0..self.panes.slices.len() {
-            let slice = &self.panes.slices[at];
-            if slice.start < start || slice.start >= end {
-                continue;
+        let first = panes.slices.partition_point(|slice| slice.start < start);
+        for at in first..panes.slices.len() {
+            let slice = panes.slices[at].start;
+            if slice >= end {
+                break;
             }
-            for index in 0..slice.panes.len() {
-                let source = self.panes.slices[at].panes[index];
-                let pane = self.panes.get(source);
+            // The key has at most one pane for each window in which the slice may begin to count.
+            let count = panes.slices[at].panes.len();
+            let is_few = (end - slice) / slide <= i64::try_from(count).unwrap_or(i64::MAX);
+            let mut visit = |panes: &mut Panes, source: PaneId| {
+                let pane = panes.get(source);
                 let is_new = source == own && pane.is_empty;
                 if pane.key == key && pane.from <= end && !is_new {
-                    self.panes.merge(scratch, source, context);
-                    self.panes.get_mut(scratch).corrections += pane.corrections;
+                    take(panes, source);
                     found = true;
+                }
+            };
+            if is_few {
+                let mut from = slice + slide;
+                while from <= end {
+                    if let Some(source) = panes.find(slice, from, key) {
+                        visit(panes, source);
+                    }
+                    from += slide;
+                }
+            } else {
+                for index in 0..count {
+                    visit(panes, panes.slices[at].panes[index]);
                 }
             }
         }
@@ -147,7 +187,10 @@ impl WindowAggregate {
     ) -> Option<Timestamp> {
         let place = self.place(row);
         let closed = self.closed_end(watermark);
-        if self.is_beyond(place.slice, correction_ms, watermark) || place.from > closed {
+        if !self.is_valid(place)
+            || self.is_beyond(place.slice, correction_ms, watermark)
+            || place.from > closed
+        {
             return None;
         }
         let window = &self.spec.window;

@@ -10,6 +10,7 @@ use crate::{
     hash::mix,
     keys::{KeyId, KeyTable},
     limits::FIELDS_MAX,
+    memory,
     operator::Timestamp,
     row::Row,
     types::DataType,
@@ -30,6 +31,8 @@ pub(super) struct Pane {
     /// Partials that came after the slice's windows had fired.
     pub(super) corrections: u32,
     pub(super) is_dirty: bool,
+    /// Its number is in `dirty`, for this pane or for one before in the same place.
+    is_listed: bool,
     pub(super) is_used: bool,
     /// Made for a partial that is not yet added.
     pub(super) is_empty: bool,
@@ -63,7 +66,9 @@ pub(super) struct Panes {
     /// Panes beyond the limit in which hopping windows are put together.
     scratch_max: usize,
     pub(super) next_seq: u64,
-    pub(super) dirty: Vec<PaneId>,
+    dirty: Vec<PaneId>,
+    /// For use by one call at a time.
+    pub(super) spare_list: Vec<PaneId>,
 }
 
 #[expect(clippy::cast_sign_loss, reason = "bit patterns are hashed")]
@@ -94,6 +99,7 @@ impl Panes {
             scratch_max: if slices_per_window > 1 { panes_max } else { 1 },
             next_seq: 0,
             dirty: Vec::new(),
+            spare_list: Vec::new(),
         }
     }
 
@@ -161,10 +167,29 @@ impl Panes {
     /// Marks a pane for the next checkpoint.
     pub(super) fn touch(&mut self, pane: PaneId) {
         let entry = &mut self.panes[pane as usize];
-        if !entry.is_dirty {
-            entry.is_dirty = true;
+        entry.is_dirty = true;
+        if !entry.is_listed {
+            entry.is_listed = true;
             self.dirty.push(pane);
         }
+    }
+
+    /// Moves the numbers of panes that changed since the last call, or of all, into `into`, in order
+    /// of creation: so that the bytes of a checkpoint do not depend on which places panes got.
+    pub(super) fn take_changed(&mut self, all: bool, into: &mut Vec<PaneId>) {
+        into.clear();
+        let panes = &mut self.panes;
+        for pane in self.dirty.drain(..) {
+            let entry = &mut panes[pane as usize];
+            entry.is_listed = false;
+            if core::mem::take(&mut entry.is_dirty) && entry.is_used && !all {
+                into.push(pane);
+            }
+        }
+        if all {
+            into.extend(self.slices.iter().flat_map(|slice| &slice.panes));
+        }
+        into.sort_unstable_by_key(|&pane| panes[pane as usize].seq);
     }
 
     fn allocate(&mut self) -> PaneId {
@@ -183,8 +208,17 @@ impl Panes {
         let pane = self.allocate();
         let seq = self.next_seq;
         self.next_seq += 1;
-        self.panes[pane as usize] =
-            Pane { slice, from, key, seq, is_used: true, is_empty: true, ..Pane::default() };
+        let is_listed = self.panes[pane as usize].is_listed;
+        self.panes[pane as usize] = Pane {
+            slice,
+            from,
+            key,
+            seq,
+            is_used: true,
+            is_empty: true,
+            is_listed,
+            ..Pane::default()
+        };
         self.keys.retain(key);
         let panes = &self.panes;
         self.index.insert_unique(hash_pane(slice, from, key), pane, |&p| {
@@ -248,7 +282,8 @@ impl Panes {
     pub(super) fn scratch(&mut self, key: KeyId) -> PaneId {
         let pane = self.allocate();
         self.keys.retain(key);
-        self.panes[pane as usize] = Pane { key, ..Pane::default() };
+        let is_listed = self.panes[pane as usize].is_listed;
+        self.panes[pane as usize] = Pane { key, is_listed, ..Pane::default() };
         pane
     }
 
@@ -300,9 +335,25 @@ impl Panes {
     }
 
     pub(super) fn memory_bytes_max(&self) -> usize {
+        let places = self.panes_max + self.scratch_max;
         let state: usize = self.accumulators.iter().map(|a| a.bytes_per_pane()).sum();
-        let per_pane = size_of::<Pane>() + 4 * size_of::<PaneId>() + state;
-        self.keys.memory_bytes_max() + (self.panes_max + self.scratch_max) * per_pane
+        // Growing by doubling leaves up to half as much unused or waiting to be copied.
+        let states = places.next_power_of_two() * state * 3 / 2;
+        // Free places, lists of slices, changed ones, one list at work; then the last of each key.
+        let lists = 4 * memory::vec_bytes::<PaneId>(places);
+        self.keys.memory_bytes_max()
+            + memory::vec_bytes::<Pane>(places)
+            + memory::table_bytes(self.panes_max)
+            + memory::vec_bytes::<PaneId>(self.panes_max)
+            + memory::vec_bytes::<Slice>(self.panes_max)
+            + lists
+            + states
+    }
+
+    /// Whether half of the panes belong to closed slices.
+    pub(super) fn is_full_of_closed(&self) -> bool {
+        let closed = self.slices.iter().take_while(|slice| slice.is_closed);
+        closed.map(|slice| slice.panes.len()).sum::<usize>() * 2 >= self.panes_max
     }
 }
 

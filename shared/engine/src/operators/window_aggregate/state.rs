@@ -41,24 +41,18 @@ impl WindowAggregate {
         self.write_cold(context, write);
         let types = self.part_types();
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        let mut dirty = core::mem::take(&mut self.panes.dirty);
-        if full {
-            dirty.clear();
-            dirty.extend(self.panes.slices.iter().flat_map(|slice| &slice.panes));
-        }
-        for pane in dirty.drain(..) {
-            let info = self.panes.get(pane);
-            if !info.is_used || !(full || info.is_dirty) {
-                continue;
-            }
-            self.panes.get_mut(pane).is_dirty = false;
+        codec::put_u64(&mut value, self.panes.next_seq);
+        write.entry(&[], Some(&value));
+        let mut changed = core::mem::take(&mut self.panes.spare_list);
+        self.panes.take_changed(full, &mut changed);
+        for &pane in &changed {
             key.clear();
-            codec::put_u64(&mut key, info.seq);
+            codec::put_u64(&mut key, self.panes.get(pane).seq);
             value.clear();
             self.encode(pane, &types, true, context, &mut value);
             write.entry(&key, Some(&value));
         }
-        self.panes.dirty = dirty;
+        self.panes.spare_list = changed;
     }
 
     /// Writes a pane. In entries texts are symbols; cold state outlives the symbol table, so there
@@ -137,6 +131,12 @@ impl WindowAggregate {
         context: &mut Context,
     ) -> Result<(), RestoreError> {
         let mut key = key;
+        if key.is_empty() {
+            if let Some(mut value) = value {
+                self.panes.next_seq = codec::take_u64(&mut value).ok_or_else(broken)?;
+            }
+            return Ok(());
+        }
         let seq = codec::take_u64(&mut key).ok_or_else(broken)?;
         let Some(mut value) = value else {
             if let Some(pane) = self.restoring.remove(&seq)
@@ -169,7 +169,9 @@ impl WindowAggregate {
             }
             self.panes.sort_slice(at);
         }
-        self.panes.dirty.clear();
+        let mut changed = core::mem::take(&mut self.panes.spare_list);
+        self.panes.take_changed(false, &mut changed);
+        self.panes.spare_list = changed;
     }
 
     fn drop_flushed(&mut self, at: usize, watermark: Timestamp, context: &mut Context) {
