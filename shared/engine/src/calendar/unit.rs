@@ -250,6 +250,11 @@ impl TimeUnit {
     pub fn between(self, from: Moment, to: Moment) -> Option<i64> {
         match (self.months(), self.ms()) {
             (Some(months), _) => Some(months_between(to, from) / months),
+            // Flink counts whole seconds and multiplies.
+            (None, Some(ms)) if ms < MS_PER_SECOND => {
+                let seconds = to.ms.saturating_sub(from.ms) / MS_PER_SECOND;
+                Some(seconds * (MS_PER_SECOND / ms))
+            }
             (None, Some(ms)) => Some(to.ms.saturating_sub(from.ms) / ms),
             (None, None) => None,
         }

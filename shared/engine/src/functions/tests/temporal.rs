@@ -36,6 +36,7 @@ fn differences() {
     assert_eq!(diff("SECOND", "2022-01-01", "2022-01-01 00:01:05.5"), "65");
     assert_eq!(diff("MINUTE", "2022-01-01 00:01:05.5", "2022-01-01"), "-1");
     assert_eq!(diff("MILLISECOND", "1970-01-01 00:00:12", "1970-01-01 00:00:10"), "-2000");
+    assert_eq!(diff("MILLISECOND", "1970-01-01 00:00:02.5", "1970-01-01 00:00:10"), "7000");
     assert_eq!(diff("MONTH", "2022-01-31", "2022-02-28"), "1");
     assert_eq!(diff("DAY", "2022-01-31", "2022-03-01"), "29");
     assert!(refused("TIMESTAMPDIFF", &[txt("DAY"), ts("2022-01-01"), ltz(0)]).contains("cast"));
