@@ -103,7 +103,6 @@ const SPECS: &[Spec] = &[
     spec(JSON, "json.ignore-parse-errors", Flag, Source),
     spec(JSON, "json.fail-on-missing-field", Flag, Source),
     spec(JSON, "json.timestamp-format.standard", STANDARDS, Both),
-    spec(JSON, "json.encode.decimal-as-plain-number", Flag, Sink),
     spec(JSON, "json.encode.ignore-null-fields", Flag, Sink),
     spec(CHANGELOG, "changelog-json.timestamp-format.standard", STANDARDS, Sink),
     spec(CSV, "csv.field-delimiter", Char, Both),
