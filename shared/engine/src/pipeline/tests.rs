@@ -10,6 +10,8 @@ use crate::{
     types::{DataType, Field, Schema},
 };
 
+mod restart;
+
 fn count_and_sum() -> Vec<AggregateSpec> {
     vec![call("COUNT", None), call("SUM", Some(VALUE))]
 }

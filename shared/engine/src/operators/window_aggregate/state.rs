@@ -109,14 +109,14 @@ impl WindowAggregate {
         let nulls = codec::take_row(bytes, &mut slots[..all.len()], &all, context)?;
         let row = Row::insert(&slots[..all.len()], nulls);
         let leading = super::panes::leading(keys);
+        let next_seq = self.panes.next_seq.max(seq + 1);
         let (pane, _) = self.panes.find_or_insert(row, leading, slice, from, context)?;
+        self.panes.next_seq = next_seq;
         for (index, accumulator) in self.panes.accumulators.iter_mut().enumerate() {
             let value = row.datum(keys + index);
             let value = if value.null { Datum::NULL } else { value };
             accumulator.merge(pane as usize, value, context);
         }
-        let next_seq = self.panes.next_seq.max(seq + 1);
-        self.panes.next_seq = next_seq;
         let info = self.panes.get_mut(pane);
         (info.seq, info.corrections) = (seq, corrections);
         (info.is_dirty, info.is_empty) = (false, false);
