@@ -157,7 +157,8 @@ fn check_table(table: &Table, secrets: &Secrets, report: &mut dyn FnMut(&str, St
         let path = Path::new(&path);
         // A followed file may come later.
         let may_be_absent = value("source.monitor-interval").is_some() && !path.exists();
-        if table.source.is_some() && !may_be_absent
+        if table.source.is_some()
+            && !may_be_absent
             && let Err(error) = readable(path)
         {
             let message = format!("the source {} cannot be read: {error}", path.display());
@@ -203,12 +204,7 @@ fn can_hold_files(path: &Path) -> Result<(), String> {
     }
 }
 
-fn check_node(
-    subject: &Subject<'_>,
-    plan: &Plan,
-    secrets: &Secrets,
-    faults: &mut Vec<String>,
-) {
+fn check_node(subject: &Subject<'_>, plan: &Plan, secrets: &Secrets, faults: &mut Vec<String>) {
     let mut report = |message: String, remedy: &str| {
         faults.push(Failure::new(Exit::Config, message, remedy).text);
     };
@@ -218,7 +214,8 @@ fn check_node(
             Some(uplink) => (&uplink.password, &uplink.tls),
             None if plan.channels.is_empty() => return,
             None => {
-                let message = "the pipeline sends to the core but the configuration has no [uplink]";
+                let message =
+                    "the pipeline sends to the core but the configuration has no [uplink]";
                 let remedy = "add [uplink] with a broker, or run the pipeline with --standalone";
                 return report(message.into(), remedy);
             }
