@@ -256,10 +256,12 @@ fn check_memory(subject: &Subject<'_>, plan: &Plan, faults: &mut Vec<String>) {
     }
 }
 
-/// The engine's own ceiling; a fragment that was compiled can be built.
+/// The engine's own ceiling: its steps and what they share. What was compiled can be built.
 fn memory_bytes_max(fragment: &Fragment, limits: &EngineLimits) -> u64 {
-    Pipeline::build(fragment, limits)
-        .map_or(0, |pipeline| pipeline.memory_bytes_max(limits).1 as u64)
+    Pipeline::build(fragment, limits).map_or(0, |pipeline| {
+        let (steps, shared) = pipeline.memory_bytes_max();
+        (steps.into_iter().sum::<usize>() + shared) as u64
+    })
 }
 
 #[cfg(test)]
