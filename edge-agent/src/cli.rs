@@ -6,6 +6,7 @@ mod explain;
 mod init;
 mod inspect;
 mod reset;
+mod run;
 mod status;
 
 use headwater_runtime::admin::Failure;
@@ -21,6 +22,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Run a pipeline
+    Run(run::Run),
     /// Find everything that is wrong with a pipeline and its configuration
     Check(check::Check),
     /// Show what a pipeline does, where, and its ceilings
@@ -38,6 +41,7 @@ enum Command {
 impl Cli {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self.command {
+            Command::Run(run) => run.run()?,
             Command::Check(check) => check.run()?,
             Command::Explain(explain) => explain.run()?,
             Command::Status(status) => return status.run(),
