@@ -88,7 +88,8 @@ impl Key {
     fn is_at(&self, bytes: &[u8]) -> bool {
         match bytes.first_chunk() {
             Some(chunk) => self.length != 0 && u128::from_le_bytes(*chunk) & self.mask == self.word,
-            None => false,
+            // The last key of a record has fewer bytes behind it than a word has.
+            None => self.length != 0 && bytes.starts_with(&self.word.to_le_bytes()[..self.length]),
         }
     }
 }
