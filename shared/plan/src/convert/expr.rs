@@ -12,6 +12,7 @@ use crate::types::{self, SqlType};
 
 /// Converts an expression, or names what in it is not let through.
 pub(crate) fn expr(from: sql::Expr) -> Result<Expr> {
+    refuse_depth(&from)?;
     let span = from.span();
     let kind = match from {
         sql::Expr::Identifier(ident) => ExprKind::Column(vec![name(ident)?]),
@@ -48,13 +49,50 @@ pub(crate) fn expr(from: sql::Expr) -> Result<Expr> {
         sql::Expr::Function(function) => call::function(function, span)?,
         sql::Expr::Array(sql::Array { elem, named }) if named => call::plain("ARRAY", span, elem)?,
         sql::Expr::CompoundFieldAccess { root, access_chain } => access(*root, access_chain)?,
-        other => return predicate_or_form(other, span),
+        other => return predicate(other, span),
     };
     Ok(Expr { kind, span })
 }
 
-/// Predicates and the functions with a grammar of their own.
-fn predicate_or_form(from: sql::Expr, span: Span) -> Result<Expr> {
+/// Longest chain of operators without brackets: the parser makes a tree of it that is as deep.
+const CHAIN_MAX: usize = 250;
+
+/// Follows the left side, the only one that the parser's own bound on nesting does not hold.
+fn refuse_depth(from: &sql::Expr) -> Result<()> {
+    let mut at = from;
+    for _ in 0..CHAIN_MAX {
+        at = match at {
+            sql::Expr::BinaryOp { left, .. } => left,
+            sql::Expr::IsNull(arg)
+            | sql::Expr::IsNotNull(arg)
+            | sql::Expr::IsTrue(arg)
+            | sql::Expr::IsNotTrue(arg)
+            | sql::Expr::IsFalse(arg)
+            | sql::Expr::IsNotFalse(arg)
+            | sql::Expr::IsUnknown(arg)
+            | sql::Expr::IsNotUnknown(arg)
+            | sql::Expr::InList { expr: arg, .. }
+            | sql::Expr::Between { expr: arg, .. }
+            | sql::Expr::Like { expr: arg, .. }
+            | sql::Expr::CompoundFieldAccess { root: arg, .. } => arg,
+            _ => return Ok(()),
+        };
+    }
+    let message = format!("an expression chains more than {CHAIN_MAX} operators");
+    Err(Issue::new(leftmost(at), message, "split it by a view, or write IN (…)"))
+}
+
+/// The place of the innermost operand, found without recursion.
+fn leftmost(from: &sql::Expr) -> Span {
+    let mut at = from;
+    while let sql::Expr::BinaryOp { left, .. } = at {
+        at = left;
+    }
+    at.span()
+}
+
+/// Predicates.
+fn predicate(from: sql::Expr, span: Span) -> Result<Expr> {
     let is = |arg: Box<sql::Expr>, what, negated| -> Result<ExprKind> {
         Ok(ExprKind::Is { arg: Box::new(expr(*arg)?), what, negated })
     };
@@ -91,6 +129,14 @@ fn predicate_or_form(from: sql::Expr, span: Span) -> Result<Expr> {
                 negated,
             }
         }
+        other => return form(other, span),
+    };
+    Ok(Expr { kind, span })
+}
+
+/// The functions with a grammar of their own.
+fn form(from: sql::Expr, span: Span) -> Result<Expr> {
+    let kind = match from {
         sql::Expr::Extract { field, syntax, expr: arg } => {
             call::extract(field, syntax, *arg, span)?
         }
