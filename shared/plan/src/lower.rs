@@ -8,7 +8,7 @@
 mod need;
 mod scan;
 
-use headwater_engine::expr::Expr;
+use headwater_engine::expr::{Expr, ExprKind};
 use headwater_engine::fragment::{
     DedupSpec, Fragment, Input, OperatorSpec, Output, OutputKind, Phase, Step, WindowAggregateSpec,
     WindowSpec,
@@ -20,7 +20,7 @@ use sqlparser::tokenizer::Span;
 use crate::catalog::TableDef;
 use crate::compile::as_column;
 use crate::diagnostic::Issue;
-use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, conjunction, rewrite};
+use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, conjunction, each_column, rewrite};
 use crate::plan::SourceColumn;
 
 use need::{Late, Needs};
@@ -118,7 +118,7 @@ impl Lowering<'_> {
         let spec = DedupSpec {
             key: key.iter().map(|c| at(*c)).collect(),
             rowtime: at(rowtime),
-            key_holds_time: key.contains(&rowtime),
+            key_holds_time: self.determines(&folded, key, rowtime),
             ttl_ms: None,
         };
         let mut columns = vec![None; names.len()];
@@ -129,6 +129,34 @@ impl Lowering<'_> {
         let step = self.step("dedup", from, OperatorSpec::DedupFirst(spec), schema);
         self.late_output(step, late, &positions[wanted.len()..]);
         Lowered { input: Input::Step(step), columns }
+    }
+
+    /// Whether rows with equal keys have equal event times: the key holds the event time, or all
+    /// columns that it is computed from (functions give the same result for the same arguments).
+    fn determines(&self, folded: &Folded, key: &[usize], rowtime: usize) -> bool {
+        let base_column = |column: usize| match folded.exprs[column].kind {
+            ExprKind::Column(base) => Some(base),
+            _ => None,
+        };
+        let held: Vec<usize> = key.iter().filter_map(|column| base_column(*column)).collect();
+        let mut open: Vec<usize> = base_column(rowtime).into_iter().collect();
+        if open.is_empty() {
+            return key.contains(&rowtime);
+        }
+        let table = match self.graph.nodes[folded.base].kind {
+            NodeKind::Scan(table) => Some(&self.tables[table]),
+            _ => None,
+        };
+        while let Some(column) = open.pop() {
+            if held.contains(&column) {
+                continue;
+            }
+            let computed = table
+                .and_then(|table| table.computed.get(column.checked_sub(table.decoded.len())?));
+            let Some((_, expr)) = computed else { return false };
+            each_column(expr, &mut |column| open.push(column));
+        }
+        true
     }
 
     fn windows(&mut self, node: NodeId, input: NodeId, window: &WindowSpec) -> Lowered {
