@@ -11,7 +11,7 @@ mod node;
 mod report;
 mod sinks;
 mod uplink;
-mod wiring;
+pub mod wiring;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -36,9 +36,11 @@ pub(super) struct Environment<'a> {
 }
 
 /// A sink to open: its channel in the outbox and its table.
-pub(super) struct SinkSpec<'a> {
-    pub(super) channel: u32,
-    pub(super) table: &'a Table,
+pub struct SinkSpec<'a> {
+    /// Number of its channel.
+    pub channel: u32,
+    /// Its table.
+    pub table: &'a Table,
 }
 
 fn config(table: &Table, problem: impl std::fmt::Display) -> RunError {
@@ -50,7 +52,7 @@ fn table<'a>(plan: &'a Plan, name: &str) -> Result<&'a Table, RunError> {
 }
 
 /// The plan as the store remembers it: state belongs to steps with the same name and parameters.
-pub(super) fn plan_record(plan: &Plan, fragment: &Fragment) -> PlanRecord {
+pub fn plan_record(plan: &Plan, fragment: &Fragment) -> PlanRecord {
     let operators = fragment.steps.iter().map(|step| {
         let signature = format!("{:?} {:?}", step.operator, step.inputs);
         (step.name.clone(), xxh3_64(signature.as_bytes()))
@@ -59,7 +61,7 @@ pub(super) fn plan_record(plan: &Plan, fragment: &Fragment) -> PlanRecord {
 }
 
 /// Formats of all scans of a fragment.
-pub(super) fn scan_ports(
+pub fn scan_ports(
     plan: &Plan,
     fragment: &Fragment,
     node: &str,
@@ -171,7 +173,7 @@ fn csv_options(table: &Table) -> Result<CsvOptions, RunError> {
 }
 
 /// Formats and channels of all outputs of a fragment, and the sinks among them.
-pub(super) fn output_ports<'a>(
+pub fn output_ports<'a>(
     plan: &'a Plan,
     fragment: &Fragment,
 ) -> Result<(Vec<OutputPort>, Vec<SinkSpec<'a>>), RunError> {
@@ -201,7 +203,7 @@ pub(super) fn output_ports<'a>(
 }
 
 /// Number of an exchange: its position in the plan.
-pub(super) fn channel_number(plan: &Plan, name: &str) -> Result<u32, RunError> {
+pub fn channel_number(plan: &Plan, name: &str) -> Result<u32, RunError> {
     let found = (0u32..).zip(&plan.channels).find(|(_, channel)| channel.name == name);
     found
         .map(|(number, _)| number)
