@@ -4,6 +4,7 @@
 
 pub mod case;
 pub mod compare;
+pub mod inprocess;
 pub mod report;
 pub mod run;
 pub mod value;

@@ -12,4 +12,5 @@ pub mod process;
 pub mod proxy;
 pub mod rig;
 pub mod scratch;
+pub mod sim;
 pub mod w1;

@@ -16,13 +16,16 @@ use headwater_tests::scratch::target_dir;
 use regex::Regex;
 
 const USAGE: &str = "\
-usage: headwater-conformance [--cases DIR] [--only REGEX] [--mode straight|kill] [--seed N]
+usage: headwater-conformance [--cases DIR] [--only REGEX] [--mode MODE] [--seed N]
                              [--refused FILE] [--keep DIR] [--timeout SECONDS] [--jobs N]
                              [--program FILE]
 
 Runs each case of DIR (default: HEADWATER_CASES, else the project's own) through
 `headwater-aggregator run --standalone`, or through the program given, such as an agent's.
-HEADWATER_BIN_DIR names another folder with the aggregator.";
+HEADWATER_BIN_DIR names another folder with the aggregator.
+MODE is one of: straight, kill (SIGKILL at random moments); in this process: restart (power cuts
+around the checkpoint of every row), cut-1 and cut-3 (edge and core over that many gateways),
+shuffled (within the out-of-order bound).";
 
 struct Arguments {
     cases: PathBuf,
@@ -60,7 +63,7 @@ fn parse(mut from: impl Iterator<Item = String>) -> Result<Arguments, String> {
         timeout: Duration::from_secs(30),
         jobs: 2,
     };
-    let (mut kill, mut seed) = (false, 1);
+    let (mut mode, mut seed) = ("straight".to_owned(), 1);
     while let Some(name) = from.next() {
         let value = from.next().ok_or_else(|| format!("{name} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|e| format!("{name} {value}: {e}"));
@@ -73,17 +76,11 @@ fn parse(mut from: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--timeout" => options.timeout = Duration::from_secs(number()?),
             "--jobs" => options.jobs = usize::try_from(number()?).unwrap_or(usize::MAX),
             "--seed" => seed = number()?,
-            "--mode" => match value.as_str() {
-                "straight" => kill = false,
-                "kill" => kill = true,
-                _ => return Err(format!("no mode {value}")),
-            },
+            "--mode" => mode = value,
             _ => return Err(format!("no option {name}")),
         }
     }
-    if kill {
-        options.mode = Mode::Kill { seed };
-    }
+    options.mode = Mode::named(&mode, seed).ok_or_else(|| format!("no mode {mode}"))?;
     Ok(Arguments { cases, only, refused, options })
 }
 
@@ -97,7 +94,9 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
     let out = out.canonicalize().map_err(|e| format!("{}: {e}", out.display()))?;
     let given = &arguments.options;
-    let program = if given.program.as_os_str().is_empty() {
+    let program = if matches!(given.mode, Mode::Simulated { .. }) {
+        PathBuf::new()
+    } else if given.program.as_os_str().is_empty() {
         binary("headwater-aggregator")
     } else {
         given.program.canonicalize().map_err(|e| format!("{}: {e}", given.program.display()))?

@@ -84,6 +84,13 @@ impl Case {
             .fold(sql, |sql, (name, path)| sql.replace(name, &path.to_string_lossy())))
     }
 
+    /// Whether it reads one of the large inputs that cases share.
+    #[must_use]
+    pub fn reads_data(&self) -> bool {
+        let sql = fs::read_to_string(self.dir.join("pipeline.sql"));
+        sql.is_ok_and(|sql| sql.contains("${DATA}"))
+    }
+
     /// Where the expected rows are.
     #[must_use]
     pub fn expected(&self) -> PathBuf {

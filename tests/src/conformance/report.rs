@@ -75,7 +75,7 @@ impl Report {
     #[must_use]
     pub fn faults(&self, refusals: &Refusals) -> Vec<String> {
         let fault = |(name, verdict): (&String, &Verdict)| match (verdict, refusals.lacks(name)) {
-            (Verdict::Pass, None) | (Verdict::Refused(_), Some(_)) => None,
+            (Verdict::Pass | Verdict::OrderMatters, None) | (Verdict::Refused(_), Some(_)) => None,
             (Verdict::Pass, Some(construct)) => {
                 Some(format!("{name}: passes: take it off the list of {construct:?}"))
             }
@@ -92,7 +92,7 @@ impl Report {
         for (name, verdict) in &self.verdicts {
             let area = name.split('/').next().expect("split gives at least one part");
             *areas.entry(area).or_default().entry(verdict.name()).or_default() += 1;
-            if *verdict != Verdict::Pass {
+            if !matches!(verdict, Verdict::Pass | Verdict::OrderMatters) {
                 let lacks = refusals.lacks(name).map(|c| format!(" [lacks {c}]"));
                 let _ = writeln!(text, "{name}: {verdict}{}", lacks.unwrap_or_default());
             }

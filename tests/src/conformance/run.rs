@@ -1,5 +1,5 @@
-//! Runs one case through the product's binary and judges its answer. Modes: straight, and with
-//! SIGKILL at random moments and restarts until it ends by itself.
+//! Runs one case and judges its answer: through the product's binary, straight or with SIGKILL at
+//! random moments and restarts until it ends by itself, or simulated in this process.
 
 use std::fmt;
 use std::fs;
@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::compare::{compare, materialise, read};
+use super::inprocess::{Simulated, simulate};
 use crate::process::{Process, run};
+use crate::sim::Chance;
 
 /// Exit status of the product for "this I do not accept".
 const EXIT_CONFIG: i32 = 78;
@@ -22,11 +24,36 @@ const KILLS_COUNT: u64 = 5;
 pub enum Mode {
     /// Once, from start to end.
     Straight,
-    /// With a checkpoint after every row and SIGKILL at five random moments, then to its end.
+    /// With a checkpoint after every row (every 97th of a large input) and SIGKILL at five random
+    /// moments, then to its end.
     Kill {
         /// Seed of the moments.
         seed: u64,
     },
+    /// In this process.
+    Simulated {
+        /// How.
+        how: Simulated,
+        /// Seed of everything that is left to chance.
+        seed: u64,
+    },
+}
+
+impl Mode {
+    /// The modes by name.
+    #[must_use]
+    pub fn named(name: &str, seed: u64) -> Option<Mode> {
+        let how = match name {
+            "straight" => return Some(Mode::Straight),
+            "kill" => return Some(Mode::Kill { seed }),
+            "restart" => Simulated::Restart,
+            "cut-1" => Simulated::Cut(1),
+            "cut-3" => Simulated::Cut(3),
+            "shuffled" => Simulated::Shuffled,
+            _ => return None,
+        };
+        Some(Mode::Simulated { how, seed })
+    }
 }
 
 /// What became of a case.
@@ -44,12 +71,14 @@ pub enum Verdict {
     BadOutput(String),
     /// The product did not end.
     Timeout,
+    /// The mode changes the order of rows, and this case's answer depends on it.
+    OrderMatters,
 }
 
 impl Verdict {
     /// The names of all verdicts, in the order of the report's columns.
-    pub const NAMES: [&str; 6] =
-        ["pass", "different", "refused", "failed", "bad output", "timeout"];
+    pub const NAMES: [&str; 7] =
+        ["pass", "different", "refused", "failed", "bad output", "timeout", "ordered"];
 
     /// Its name.
     #[must_use]
@@ -61,6 +90,7 @@ impl Verdict {
             Verdict::Failed(_) => 3,
             Verdict::BadOutput(_) => 4,
             Verdict::Timeout => 5,
+            Verdict::OrderMatters => 6,
         }]
     }
 
@@ -68,7 +98,7 @@ impl Verdict {
     #[must_use]
     pub fn why(&self) -> &str {
         match self {
-            Verdict::Pass => "",
+            Verdict::Pass | Verdict::OrderMatters => "",
             Verdict::Timeout => "did not end in time",
             Verdict::Different(why)
             | Verdict::Refused(why)
@@ -93,6 +123,9 @@ impl fmt::Display for Verdict {
 /// When `out` cannot be written to: no verdict can be given then.
 #[must_use]
 pub fn run_case(case: &Case, program: &Path, out: &Path, mode: Mode, timeout: Duration) -> Verdict {
+    if let Mode::Simulated { how, seed } = mode {
+        return simulate(case, out, how, seed);
+    }
     let pipeline = match case.pipeline(out) {
         Ok(pipeline) => pipeline,
         Err(why) => return Verdict::Failed(why),
@@ -102,9 +135,11 @@ pub fn run_case(case: &Case, program: &Path, out: &Path, mode: Mode, timeout: Du
     let mut command = Command::new(program);
     command.args(["run", "--standalone"]).current_dir(out);
     if let Mode::Kill { seed } = mode {
-        command.arg("--state-dir").arg(out.join("state")).args(["--checkpoint-every-rows", "1"]);
+        let is_large = case.reads_data();
+        let rows = if is_large { "97" } else { "1" };
+        command.arg("--state-dir").arg(out.join("state")).args(["--checkpoint-every-rows", rows]);
         command.arg(&path);
-        if let Err(why) = kill_some(&mut command, seed, timeout) {
+        if let Err(why) = kill_some(&mut command, seed, is_large) {
             return Verdict::Failed(why);
         }
     } else {
@@ -123,19 +158,15 @@ pub fn run_case(case: &Case, program: &Path, out: &Path, mode: Mode, timeout: Du
     }
 }
 
-/// Starts the command and kills it after a random time, several times over. Ends early when the
-/// command ends by itself, as it does when it refuses the pipeline or when the last kill came
-/// late; then the run that judges starts from the state of a finished one.
-fn kill_some(command: &mut Command, seed: u64, timeout: Duration) -> Result<(), String> {
-    let mut chance = seed | 1;
+/// Starts the command and kills it after a random time, several times over. A kill that comes
+/// late finds a finished run: then the next one starts from its state, which is a case too.
+fn kill_some(command: &mut Command, seed: u64, is_large: bool) -> Result<(), String> {
+    let mut chance = Chance::new(seed);
+    // Start-up takes some milliseconds, a small case ends within some tens.
+    let spread_us = if is_large { 600_000 } else { 40_000 };
     for _ in 0..KILLS_COUNT {
         let mut process = Process::start(command).map_err(|e| e.to_string())?;
-        // xorshift: any spread of moments will do.
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        // Start-up takes some milliseconds, a small case ends within some tens.
-        thread::sleep(Duration::from_micros(2_000 + chance % 40_000).min(timeout));
+        thread::sleep(Duration::from_micros(2_000 + chance.below(spread_us)));
         process.kill();
     }
     Ok(())

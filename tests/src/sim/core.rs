@@ -1,0 +1,137 @@
+//! The aggregator over a disk in memory: takes frames, commits, answers, loses power, goes on.
+
+use headwater_plan::Plan;
+use headwater_runtime::driver::wiring;
+use headwater_runtime::hub::{Hub, RECORD, Reply, Settings};
+use headwater_runtime::task::{Task, operator_number};
+use headwater_store::Store;
+use headwater_wire::AgentId;
+
+use super::{Medium, now};
+
+/// The aggregator.
+pub struct Core<'p> {
+    plan: &'p Plan,
+    expected: Vec<AgentId>,
+    medium: Medium,
+    hub: Hub,
+    sinks: Vec<u32>,
+    ticks: i64,
+}
+
+impl<'p> Core<'p> {
+    /// Opens the aggregator on the image of a disk; its watermark waits for all of `expected`.
+    ///
+    /// # Panics
+    /// When the state cannot be read: that is what a simulation looks for.
+    #[must_use]
+    pub fn open(plan: &'p Plan, expected: &[AgentId], image: Vec<u8>, ticks: i64) -> Core<'p> {
+        let fragment = plan.core.as_ref().expect("a cut plan has a core");
+        let medium = Medium::open(image, "core");
+        let record = wiring::plan_record(plan, fragment);
+        medium.store.check_plan(&record).expect("the state is of this plan");
+        let scans = wiring::scan_ports(plan, fragment, "core").expect("the plan was checked");
+        let (outputs, sinks) = wiring::output_ports(plan, fragment).expect("the plan was checked");
+        let sinks: Vec<u32> = sinks.iter().map(|sink| sink.channel).collect();
+        let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
+        let snapshot = medium.snapshot();
+        task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
+        let exchange = |scan: &headwater_engine::fragment::Scan| {
+            let number = wiring::channel_number(plan, &scan.name).expect("a scan of an exchange");
+            (number, scan.decoded.clone())
+        };
+        let settings = Settings {
+            plan: record,
+            exchanges: fragment.scans.iter().map(exchange).collect(),
+            sinks: sinks.clone(),
+            checkpoint_interval_ms: i64::MAX,
+            dirty_bytes_max: usize::MAX,
+            idle_timeout_ms: i64::MAX / 2,
+            expected: expected.to_vec(),
+        };
+        let stored = snapshot.record(RECORD).expect("a readable record");
+        let mut hub = Hub::new(settings, task, medium.store.head(), stored.as_deref(), now(ticks));
+        let ledger = snapshot.ledger().expect("a readable ledger");
+        let agents = snapshot.agents().expect("readable agents");
+        hub.restore(&ledger, &agents, medium.store.counters(), now(ticks));
+        drop(snapshot);
+        Core { plan, expected: expected.to_vec(), medium, hub, sinks, ticks }
+    }
+
+    /// The power goes and comes back.
+    #[must_use]
+    pub fn crash(self, seed: u64) -> Core<'p> {
+        let Core { plan, expected, medium, ticks, hub, .. } = self;
+        drop(hub);
+        Core::open(plan, &expected, medium.crash(seed), ticks)
+    }
+
+    /// A hello, heartbeat or declaration of an agent arrives.
+    ///
+    /// # Panics
+    /// When the state does not fit.
+    pub fn message(&mut self, from: &AgentId, bytes: &[u8]) {
+        let store = &self.medium.store;
+        let mut cold = |step, time| cold(store, step, time);
+        self.hub.message(from, bytes, 0, now(self.ticks), &mut cold).expect("fitting state");
+    }
+
+    /// A frame of an agent arrives.
+    ///
+    /// # Panics
+    /// When the state does not fit.
+    pub fn frame(&mut self, from: &AgentId, bytes: &[u8]) {
+        let store = &self.medium.store;
+        let mut cold = |step, time| cold(store, step, time);
+        self.hub.frame(from, bytes, 0, now(self.ticks), &mut cold).expect("fitting state");
+    }
+
+    /// One durable transaction with all that has happened.
+    ///
+    /// # Panics
+    /// When the store refuses it.
+    pub fn checkpoint(&mut self) {
+        self.ticks += 1;
+        let commit = self.hub.checkpoint(now(self.ticks));
+        let stats = self.medium.store.commit(&commit).expect("a healthy disk takes a commit");
+        self.hub.committed(&commit, stats.base_bytes, stats.delta_bytes);
+        self.hub.take_settled();
+    }
+
+    /// Acknowledgements and control messages to send.
+    pub fn replies(&mut self) -> Vec<Reply> {
+        self.hub.take_replies()
+    }
+
+    /// No frame will come any more: every window closes.
+    pub fn end(&mut self) {
+        self.hub.end();
+    }
+
+    /// All results.
+    #[must_use]
+    pub fn results(&self) -> Vec<u8> {
+        self.medium.results(&self.sinks)
+    }
+
+    /// Gaps that were declared.
+    ///
+    /// # Panics
+    /// When the list cannot be read.
+    #[must_use]
+    pub fn gaps_count(&self) -> usize {
+        self.medium.snapshot().gaps(0, usize::MAX).expect("a readable list").len()
+    }
+
+    /// Records that were set aside and are durable.
+    #[must_use]
+    pub fn dead_letters_count(&self) -> usize {
+        self.medium.dead_letters_count()
+    }
+}
+
+fn cold(store: &Store, step: usize, time: i64) -> Option<Vec<u8>> {
+    let snapshot = store.snapshot().expect("an open store can be read");
+    let chunks = snapshot.cold(operator_number(step), time).expect("readable cold state");
+    (!chunks.is_empty()).then(|| chunks.into_iter().flat_map(|(_, bytes)| bytes).collect())
+}

@@ -1,0 +1,207 @@
+//! An agent over a disk in memory: takes records, makes checkpoints, loses power, goes on.
+
+use headwater_engine::fragment::Fragment;
+use headwater_engine::pipeline::SplitId;
+use headwater_plan::Plan;
+use headwater_runtime::agent::{Agent, Policy, RECORD, Settings};
+use headwater_runtime::driver::wiring;
+use headwater_runtime::task::{Origin, Task};
+use headwater_store::PositionWrite;
+use headwater_wire::{
+    Ack, AgentId, Control, encode_ack, encode_control, encode_up, set_frame_term,
+};
+
+use super::{Medium, SINK_CHANNEL_FIRST, now};
+
+/// An agent, or a whole pipeline alone.
+pub struct Edge<'p> {
+    plan: &'p Plan,
+    fragment: &'p Fragment,
+    id: AgentId,
+    medium: Medium,
+    agent: Agent,
+    splits: Vec<SplitId>,
+    /// Records taken, per scan; what the store holds after a crash.
+    taken: Vec<u64>,
+    ticks: i64,
+}
+
+impl<'p> Edge<'p> {
+    /// Opens an agent on the image of a disk; an empty one is a new disk.
+    ///
+    /// # Panics
+    /// When the state cannot be read: that is what a simulation looks for.
+    #[must_use]
+    pub fn open(plan: &'p Plan, id: &str, image: Vec<u8>, ticks: i64) -> Edge<'p> {
+        let fragment = plan.whole.as_ref().or(plan.edge.as_ref()).expect("a plan has an edge");
+        let medium = Medium::open(image, id);
+        let record = wiring::plan_record(plan, fragment);
+        medium.store.check_plan(&record).expect("the state is of this plan");
+        let scans = wiring::scan_ports(plan, fragment, id).expect("the plan was checked");
+        let (outputs, sinks) = wiring::output_ports(plan, fragment).expect("the plan was checked");
+        let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
+        let snapshot = medium.snapshot();
+        task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
+        let exchanges = if plan.whole.is_some() { 0 } else { plan.channels.len() };
+        let exchanges = u32::try_from(exchanges).expect("a plan has few channels");
+        let id: AgentId = id.parse().expect("a valid name");
+        let settings = Settings {
+            id: id.clone(),
+            plan: record,
+            exchanges: (0..exchanges).collect(),
+            sinks: sinks.iter().map(|sink| sink.channel).collect(),
+            checkpoint_interval_ms: i64::MAX,
+            dirty_bytes_max: usize::MAX,
+            quota_bytes: 1 << 30,
+            policy: Policy::Pause,
+            resend_after_ms: 30_000,
+            machine_hash: 1,
+            boot_id: 1,
+        };
+        let stored = snapshot.record(RECORD).expect("a readable record");
+        let identity = medium.store.identity().clone();
+        let head = medium.store.head();
+        let mut agent = Agent::new(settings, task, identity, head, stored.as_deref(), now(ticks));
+        agent.restore_counters(medium.store.counters());
+        let positions = snapshot.positions().expect("readable positions");
+        let mut splits = Vec::new();
+        let mut taken = Vec::new();
+        for (scan, spec) in fragment.scans.iter().enumerate() {
+            splits.push(agent.task.split(scan, "0"));
+            let position = positions.get(&(spec.name.clone(), String::new()));
+            taken.push(position.map_or(0, |bytes| {
+                u64::from_le_bytes(bytes.as_slice().try_into().expect("eight bytes"))
+            }));
+        }
+        drop(snapshot);
+        Edge { plan, fragment, id, medium, agent, splits, taken, ticks }
+    }
+
+    /// The power goes and comes back: a new agent on what the disk still has.
+    #[must_use]
+    pub fn crash(self, seed: u64) -> Edge<'p> {
+        let Edge { plan, id, medium, ticks, agent, .. } = self;
+        drop(agent);
+        Edge::open(plan, id.as_str(), medium.crash(seed), ticks)
+    }
+
+    /// Name of the agent.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    /// The scan of a source table.
+    #[must_use]
+    pub fn scan(&self, table: &str) -> Option<usize> {
+        self.fragment.scans.iter().position(|scan| scan.name == table)
+    }
+
+    /// How many records of a scan are taken, after a crash: of those that are durable.
+    #[must_use]
+    pub fn taken(&self, scan: usize) -> u64 {
+        self.taken[scan]
+    }
+
+    /// Takes one record.
+    pub fn record(&mut self, scan: usize, record: &[u8]) {
+        let origin = Origin { scan, split: self.splits[scan], topic: None };
+        self.agent.task.record(origin, record, now(self.ticks).wall_ms);
+        self.taken[scan] += 1;
+    }
+
+    /// Every source is at its end.
+    pub fn end(&mut self) {
+        (0..self.splits.len()).for_each(|scan| self.agent.task.end(scan));
+    }
+
+    /// One durable transaction with all that has happened.
+    ///
+    /// # Panics
+    /// When the store refuses it.
+    pub fn checkpoint(&mut self) {
+        self.ticks += 1;
+        let position = |(scan, taken): (&headwater_engine::fragment::Scan, &u64)| PositionWrite {
+            source: scan.name.clone(),
+            split: String::new(),
+            value: Some(taken.to_le_bytes().to_vec()),
+        };
+        let positions = self.fragment.scans.iter().zip(&self.taken).map(position).collect();
+        let commit = self.agent.checkpoint(positions, now(self.ticks));
+        let stats = self.medium.store.commit(&commit).expect("a healthy disk takes a commit");
+        self.agent.committed(&commit, stats.base_bytes, stats.delta_bytes);
+    }
+
+    /// The link is up: a hello is due.
+    pub fn connected(&mut self) {
+        self.agent.connected(now(self.ticks));
+    }
+
+    /// Hellos, heartbeats and declarations that are due, encoded.
+    ///
+    /// # Panics
+    /// When one cannot be encoded.
+    pub fn messages(&mut self) -> Vec<Vec<u8>> {
+        let now = now(self.ticks);
+        let messages = std::iter::from_fn(|| self.agent.next_message(now));
+        messages.map(|message| encode_up(&message).expect("a message fits")).collect()
+    }
+
+    /// Frames that may be sent, from the store, under the present term.
+    ///
+    /// # Panics
+    /// When the outbox lacks one.
+    pub fn frames(&mut self) -> Vec<Vec<u8>> {
+        let now = now(self.ticks);
+        let snapshot = self.medium.snapshot();
+        let mut frames = Vec::new();
+        while let Some((channel, seq)) = self.agent.next_transmit(now) {
+            let rows = snapshot.outbox(channel, seq, 1).expect("a readable outbox");
+            let row = rows.into_iter().next().expect("what is to be sent is in the outbox");
+            assert_eq!(row.seq, seq);
+            let mut bytes = row.bytes;
+            set_frame_term(&mut bytes, self.agent.term()).expect("a frame of our own");
+            self.agent.transmitted(channel, seq, now);
+            frames.push(bytes);
+        }
+        frames
+    }
+
+    /// An acknowledgement arrives.
+    ///
+    /// # Panics
+    /// When it cannot be encoded.
+    pub fn acknowledged(&mut self, ack: &Ack) {
+        let bytes = encode_ack(ack).expect("an acknowledgement fits");
+        self.agent.ack_received(&bytes, now(self.ticks));
+    }
+
+    /// A grant or another control message arrives.
+    ///
+    /// # Panics
+    /// When it cannot be encoded.
+    pub fn controlled(&mut self, control: &Control) {
+        let bytes = encode_control(control).expect("a control message fits");
+        self.agent.control_received(&bytes, now(self.ticks));
+    }
+
+    /// Frames that the core has not acknowledged.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.agent.backlog().0
+    }
+
+    /// All results of the sinks here.
+    #[must_use]
+    pub fn results(&self) -> Vec<u8> {
+        let sinks: Vec<u32> = self.agent.settings().sinks.clone();
+        debug_assert!(sinks.iter().all(|channel| *channel >= SINK_CHANNEL_FIRST));
+        self.medium.results(&sinks)
+    }
+
+    /// Records that were set aside and are durable.
+    #[must_use]
+    pub fn dead_letters_count(&self) -> usize {
+        self.medium.dead_letters_count()
+    }
+}
