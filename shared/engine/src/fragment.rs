@@ -142,8 +142,8 @@ pub enum Phase {
 }
 
 /// Parameters of a window aggregation. In phase `Merge` the input is what phase `Partial` of the
-/// same aggregation emits ([`crate::operators::window_aggregate::partial_schema`]); `keys`, `rowtime`
-/// and the aggregates' columns still refer to the input of the partial phase.
+/// same aggregation emits ([`crate::operators::window_aggregate::partial_schema`]); `keys`,
+/// `rowtime` and the aggregates' columns still refer to the input of the partial phase.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowAggregateSpec {
     /// The windows.

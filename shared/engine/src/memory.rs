@@ -7,8 +7,8 @@ pub(crate) fn vec_bytes<T>(len_max: usize) -> usize {
     (capacity + capacity / 2) * size_of::<T>()
 }
 
-/// Bytes of a hash table of up to `len_max` numbers of 32 bits: at most 7 of 8 buckets are full, each
-/// has a control byte, and while it grows the old half is alive too.
+/// Bytes of a hash table of up to `len_max` numbers of 32 bits: at most 7 of 8 buckets are full,
+/// each has a control byte, and while it grows the old half is alive too.
 pub(crate) fn table_bytes(len_max: usize) -> usize {
     let buckets = (len_max * 8 / 7 + 1).next_power_of_two();
     (buckets + buckets / 2) * (size_of::<u32>() + 1)

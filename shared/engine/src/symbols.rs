@@ -39,8 +39,8 @@ pub struct Symbols {
     bytes_max: usize,
     bytes_count: usize,
     changed: Vec<u32>,
-    /// Between `restore` and `restored` texts without a reference stay: an entry that names them may
-    /// be about to be replaced.
+    /// Between `restore` and `restored` texts without a reference stay: an entry that names them
+    /// may be about to be replaced.
     is_restoring: bool,
 }
 

@@ -1,7 +1,8 @@
-//! The agent as a pure state machine: rows in, commits and frames out (PROTOCOL.md, rules 1–11, 17).
+//! The agent as a pure state machine: rows in, commits and frames out (PROTOCOL.md, rules 1–11,
+//! 17).
 //!
-//! Guarantees: a frame or a chunk of results exists only in a [`Commit`]; it may be transmitted once
-//! that commit is durable, and leaves the outbox only on the core's acknowledgement of its
+//! Guarantees: a frame or a chunk of results exists only in a [`Commit`]; it may be transmitted
+//! once that commit is durable, and leaves the outbox only on the core's acknowledgement of its
 //! incarnation and term. Time comes in as an argument; there is no input or output here: the driver
 //! stores commits, publishes what [`Agent::next_transmit`] names and feeds messages back. An agent
 //! without exchanges runs a whole pipeline alone.
@@ -368,4 +369,3 @@ impl Agent {
 const CLOCK_STEP_MS: i64 = 2000;
 /// A wall clock before 2024 was never set.
 const CLOCK_PLAUSIBLE_MS: i64 = 1_704_067_200_000;
-

@@ -2,8 +2,8 @@
 //! loop of one node on the calling thread.
 //!
 //! Guarantees: effects come in one order, commit → transmit → acknowledge; a commit that fails is
-//! tried again until it succeeds or a person stops the node; SIGTERM ends with a checkpoint. Sockets
-//! live on one network thread; between it and this one there are bounded queues only.
+//! tried again until it succeeds or a person stops the node; SIGTERM ends with a checkpoint.
+//! Sockets live on one network thread; between it and this one there are bounded queues only.
 
 mod commit;
 mod core;

@@ -483,4 +483,3 @@ impl Hub {
         self.members.iter().map(status).collect()
     }
 }
-

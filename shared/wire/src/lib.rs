@@ -5,7 +5,8 @@
 //! no more than the limits of `limits`; every frame and message carries a version and a
 //! checksum. Knows no socket, clock or disk, and needs no standard library.
 //!
-//! Map: `frame` the sequenced exchange; `batch` the rows in it; `message` everything beside it; `topic` where each goes;
+//! Map: `frame` the sequenced exchange; `batch` the rows in it; `message` everything beside it;
+//! `topic` where each goes;
 //! `ident` names; `limits` bounds; `error` what can be wrong.
 
 #![no_std]

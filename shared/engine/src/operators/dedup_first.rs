@@ -185,7 +185,8 @@ impl DedupFirst {
             self.dirty.push(key);
         }
         *entry = Entry { time, seq, row: place, is_dirty: true, is_listed: true };
-        // Rows of one key that come in falling order of time would leave any number of these behind.
+        // Rows of one key that come in falling order of time would leave any number of these
+        // behind.
         if self.due.len() >= self.due_max() {
             let entries = &self.entries;
             self.due.retain(|&Reverse((_, seq, key))| entries[key as usize].seq == seq);

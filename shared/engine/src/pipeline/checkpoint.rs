@@ -2,8 +2,9 @@
 //!
 //! A page is a version byte and three sections, each with its length: marks (watermarks of splits
 //! and steps), entries of the steps, symbols. When a page of changes is restored, what its
-//! watermarks have made obsolete goes first, then replaced and deleted entries, then symbols change,
-//! then new entries come: so an entry never refers to a text that took the place of its own.
+//! watermarks have made obsolete goes first, then replaced and deleted entries, then symbols
+//! change, then new entries come: so an entry never refers to a text that took the place of its
+//! own.
 
 use alloc::{string::String, vec::Vec};
 
@@ -83,8 +84,9 @@ impl Pipeline {
     pub fn checkpoint(&mut self, is_full: bool, out: &mut dyn CheckpointWriter) {
         assert!(self.advancing.is_none(), "no checkpoint while a watermark is on its way");
         self.context.arena.clear();
-        // The first page of a whole state holds the symbols that later pages refer to. Among changes
-        // entries come first and are kept until it is known which symbols writing them has freed.
+        // The first page of a whole state holds the symbols that later pages refer to. Among
+        // changes entries come first and are kept until it is known which symbols writing them has
+        // freed.
         let mut symbols = Vec::new();
         if is_full {
             self.write_symbols(true, &mut symbols);

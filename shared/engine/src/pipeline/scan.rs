@@ -122,7 +122,8 @@ impl ScanStage {
     /// Raises one split; gives the scan's watermark if that rose.
     pub(super) fn raise(&mut self, split: SplitId, watermark: Timestamp) -> Option<Timestamp> {
         let split = &mut self.splits[split.0];
-        // Beyond the latest event time there is only the end; this keeps window arithmetic in range.
+        // Beyond the latest event time there is only the end; this keeps window arithmetic in
+        // range.
         let is_end = watermark == WATERMARK_MAX;
         let watermark = if is_end { watermark } else { watermark.min(TIME_MAX) };
         if watermark <= split.watermark {

@@ -61,11 +61,7 @@ pub fn plan_record(plan: &Plan, fragment: &Fragment) -> PlanRecord {
 }
 
 /// Formats of all scans of a fragment.
-pub fn scan_ports(
-    plan: &Plan,
-    fragment: &Fragment,
-    node: &str,
-) -> Result<Vec<ScanPort>, RunError> {
+pub fn scan_ports(plan: &Plan, fragment: &Fragment, node: &str) -> Result<Vec<ScanPort>, RunError> {
     let port = |scan: &headwater_engine::fragment::Scan| {
         if plan.channels.iter().any(|channel| channel.name == scan.name) {
             return Ok(ScanPort { name: scan.name.clone(), decoder: None, metadata: Vec::new() });

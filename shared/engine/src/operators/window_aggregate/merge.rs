@@ -132,8 +132,8 @@ impl WindowAggregate {
         self.panes.release_scratch(scratch, out.context);
     }
 
-    /// Calls `take` for the panes of one key in the window that ends at `end`; tells whether there is
-    /// one. `own` is the pane of the partial being added: new and still empty, it is no result.
+    /// Calls `take` for the panes of one key in the window that ends at `end`; tells whether there
+    /// is one. `own` is the pane of the partial being added: new and still empty, it is no result.
     fn gather(
         &mut self,
         key: KeyId,

@@ -174,8 +174,9 @@ impl Panes {
         }
     }
 
-    /// Moves the numbers of panes that changed since the last call, or of all, into `into`, in order
-    /// of creation: so that the bytes of a checkpoint do not depend on which places panes got.
+    /// Moves the numbers of panes that changed since the last call, or of all, into `into`, in
+    /// order of creation: so that the bytes of a checkpoint do not depend on which places panes
+    /// got.
     pub(super) fn take_changed(&mut self, all: bool, into: &mut Vec<PaneId>) {
         into.clear();
         let panes = &mut self.panes;
