@@ -20,6 +20,12 @@ pub fn mix(hash: u64, word: u64) -> u64 {
     fold(hash ^ word ^ K0, K1)
 }
 
+/// Adds two words to a running hash in one multiplication; the second is small in most values.
+#[inline]
+pub fn mix_pair(hash: u64, first: u64, second: u64) -> u64 {
+    fold(hash ^ first ^ K0, second.rotate_left(32) ^ K1)
+}
+
 /// Hash of a byte string.
 #[inline]
 pub fn hash_bytes(bytes: &[u8]) -> u64 {

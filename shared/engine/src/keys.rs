@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use crate::{
     context::{Context, Fault},
-    hash::mix,
+    hash::mix_pair,
     memory,
     row::Row,
     slot::{BytesRef, Slot},
@@ -23,6 +23,8 @@ pub struct KeyTable {
     slots: Vec<Slot>,
     nulls: Vec<u64>,
     references: Vec<u32>,
+    /// Kept so that moving and removing an entry does not touch its values.
+    hashes: Vec<u64>,
     index: HashTable<KeyId>,
     free: Vec<KeyId>,
     keys_max: usize,
@@ -31,7 +33,7 @@ pub struct KeyTable {
 }
 
 fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
-    slots.iter().fold(nulls, |hash, slot| mix(mix(hash, slot.0[0]), slot.0[1]))
+    slots.iter().fold(nulls, |hash, slot| mix_pair(hash, slot.0[0], slot.0[1]))
 }
 
 impl KeyTable {
@@ -43,6 +45,7 @@ impl KeyTable {
             slots: Vec::new(),
             nulls: Vec::new(),
             references: Vec::new(),
+            hashes: Vec::new(),
             index: HashTable::new(),
             free: Vec::new(),
             keys_max,
@@ -117,6 +120,7 @@ impl KeyTable {
             self.slots.resize(self.slots.len() + self.types.len(), Slot::ZERO);
             self.nulls.push(0);
             self.references.push(0);
+            self.hashes.push(0);
             id
         });
         let stride = self.types.len();
@@ -125,11 +129,9 @@ impl KeyTable {
         self.nulls[id as usize] = self.probe_nulls;
         self.references[id as usize] = 0;
         let hash = hash_key(&self.probe, self.probe_nulls);
-        let (slots, nulls) = (&self.slots, &self.nulls);
-        self.index.insert_unique(hash, id, |&id| {
-            let at = id as usize * stride;
-            hash_key(&slots[at..at + stride], nulls[id as usize])
-        });
+        self.hashes[id as usize] = hash;
+        let hashes = &self.hashes;
+        self.index.insert_unique(hash, id, |&id| hashes[id as usize]);
         Some(id)
     }
 
@@ -157,7 +159,7 @@ impl KeyTable {
         let at = id as usize * stride;
         let key = &self.slots[at..at + stride];
         let nulls = self.nulls[id as usize];
-        if let Ok(found) = self.index.find_entry(hash_key(key, nulls), |&i| i == id) {
+        if let Ok(found) = self.index.find_entry(self.hashes[id as usize], |&i| i == id) {
             found.remove();
         }
         for symbol in symbols(&self.types, key, nulls) {
@@ -196,7 +198,7 @@ impl KeyTable {
     /// Bytes at the limit.
     pub fn memory_bytes_max(&self) -> usize {
         memory::vec_bytes::<Slot>(self.keys_max * self.types.len())
-            + memory::vec_bytes::<u64>(self.keys_max)
+            + 2 * memory::vec_bytes::<u64>(self.keys_max)
             + 2 * memory::vec_bytes::<u32>(self.keys_max)
             + memory::table_bytes(self.keys_max)
     }
