@@ -2,6 +2,7 @@
 
 mod check;
 mod common;
+mod demo;
 mod explain;
 mod init;
 mod inspect;
@@ -36,6 +37,8 @@ enum Command {
     Init(init::Init),
     /// Remove all state in a directory
     Reset(reset::Reset),
+    /// Show it all at work on this machine: three agents, real data, faults, and a judge
+    Demo(demo::Demo),
 }
 
 impl Cli {
@@ -48,6 +51,7 @@ impl Cli {
             Command::Inspect(inspect) => inspect.run()?,
             Command::Init(init) => init.run()?,
             Command::Reset(reset) => reset.run()?,
+            Command::Demo(demo) => return demo.run(),
         }
         Ok(Exit::Ok)
     }
