@@ -221,9 +221,17 @@ impl Demo {
     }
 
     fn judge(mut self) -> io::Result<bool> {
-        self.view.show_now(&self.picture);
         let text = fs::read_to_string(self.fleet.result())?;
         let outcome = judge::read(&text).map_err(io::Error::other)?;
+        // The nodes have ended since they were asked last.
+        self.picture.results = outcome.hours.len() as u64;
+        self.picture.core_state = "done".into();
+        for row in &mut self.picture.gateways {
+            row.state = "done".into();
+            row.backlog = 0;
+        }
+        self.view.show_now(&self.picture);
+        self.view.keep_table();
         let differences = judge::differences(&outcome, &self.expected);
         let sum = |of: fn(&view::GatewayRow) -> u64| self.picture.gateways.iter().map(of).sum();
         let (uplink, raw): (u64, u64) = (sum(|row| row.uplink_bytes), sum(|row| row.raw_bytes));

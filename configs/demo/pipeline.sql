@@ -1,6 +1,10 @@
 -- The pipeline of `headwater-aggregator demo`: one file for the three gateways and the aggregator.
 -- ${broker}, ${gateway} and ${out} come from each node's configuration.
 
+-- Capacities of a small gateway: `explain` shows the memory that follows from them.
+SET 'headwater.dedup-entries-max' = '32768';
+SET 'headwater.panes-max' = '8192';
+
 CREATE TABLE readings (
   seq BIGINT,
   ts BIGINT,                                      -- ms since 1970, UTC

@@ -55,6 +55,11 @@ impl View {
         self.write(&line);
     }
 
+    /// The table stays where it is; what follows is written below it.
+    pub(crate) fn keep_table(&mut self) {
+        self.drawn = 0;
+    }
+
     /// Shows the picture, unless it was shown a moment ago.
     pub(crate) fn show(&mut self, picture: &Picture) {
         let pause = if self.is_terminal { REDRAW } else { REPEAT };
