@@ -37,7 +37,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            dedup_entries_max: 262_144,
+            dedup_entries_max: 65_536,
             panes_max: 65_536,
             symbols_max: 131_072,
             symbol_bytes_max: 8 << 20,

@@ -264,7 +264,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             payload_bytes_max: Bytes(256 << 10),
-            memory: Bytes(64 << 20),
+            memory: Bytes(128 << 20),
             state_cache: Bytes(2 << 20),
         }
     }

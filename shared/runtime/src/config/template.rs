@@ -34,7 +34,7 @@ broker = "{broker}"               # mqtt://host:port, or mqtts:// with TLS
 
 [limits]
 # payload-bytes-max = "256KiB"    # a larger payload or line becomes a dead letter
-# memory = "64MiB"                # ceiling of the pipeline's state
+# memory = "128MiB"                # ceiling of the pipeline's state
 # state-cache = "2MiB"
 
 [http]                            # /metrics, /health and /status
@@ -85,7 +85,7 @@ broker = "{broker}"               # mqtt://host:port, or mqtts:// with TLS
 
 [limits]
 # payload-bytes-max = "256KiB"
-# memory = "64MiB"
+# memory = "128MiB"
 # state-cache = "2MiB"
 
 [http]                            # /metrics, /health and /status
