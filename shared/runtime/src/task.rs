@@ -66,6 +66,8 @@ pub struct Task {
     changes: u64,
     /// Rows decoded in this life of the process.
     rows_in: u64,
+    /// Rows decoded in earlier lives, as of the checkpoint that this one goes on from.
+    rows_in_before: u64,
     cold_horizon: Vec<(usize, i64)>,
 }
 
@@ -83,6 +85,7 @@ impl Task {
             out: Outputs::new(fragment, outputs),
             changes: 0,
             rows_in: 0,
+            rows_in_before: 0,
             cold_horizon: outputs::cold_horizons(fragment),
         })
     }
@@ -216,12 +219,15 @@ impl Task {
 
     /// Totals by place and reason, since the state directory was made.
     pub fn counts(&self) -> BTreeMap<String, u64> {
-        self.out.counts()
+        let mut counts = self.out.counts();
+        counts.insert(ROWS_IN.into(), self.rows_in_before + self.rows_in);
+        counts
     }
 
     /// Puts totals of earlier lives back.
     pub fn restore_counts(&mut self, counters: &BTreeMap<String, u64>) {
         self.out.restore_counts(counters);
+        self.rows_in_before = counters.get(ROWS_IN).copied().unwrap_or(0);
     }
 
     /// Adds state, cold state, dead letters and totals to `commit`.
@@ -240,7 +246,7 @@ impl Task {
             }
         }
         commit.dead_letters.append(&mut self.out.take_dead_letters());
-        commit.counters.extend(self.out.counts());
+        commit.counters.extend(self.counts());
     }
 
     /// Puts stored state back.
@@ -257,6 +263,9 @@ impl Task {
         self.out.count_name(step, reason)
     }
 }
+
+/// Name of the total of rows decoded.
+const ROWS_IN: &str = "rows-in";
 
 /// Number of a step in the store.
 pub fn operator_number(step: usize) -> u32 {
