@@ -16,6 +16,7 @@ use headwater_plan::{Diagnostic, Place, Plan, Table, Target, compile};
 
 use crate::admin::{Failure, locate};
 use crate::config::{AgentConfig, AggregatorConfig, Limits, Secrets, Tls};
+use crate::driver;
 use crate::exit::Exit;
 use crate::mqtt::MqttOptions;
 
@@ -105,6 +106,9 @@ pub fn check(subject: Subject<'_>) -> Result<Plan, Failure> {
     }
     check_node(&subject, &plan, &secrets, &mut faults);
     check_memory(&subject, &plan, &mut faults);
+    if faults.is_empty() {
+        check_wiring(&subject, &plan, &secrets, &mut faults);
+    }
     match faults.is_empty() {
         true => Ok(plan),
         false => Err(Failure { exit: Exit::Config, text: faults.join("\n\n") }),
@@ -233,6 +237,16 @@ fn check_node(subject: &Subject<'_>, plan: &Plan, secrets: &Secrets, faults: &mu
             let message = format!("[uplink.tls] {name}: {}: {error}", path.display());
             report(message, "check the path and its permissions");
         }
+    }
+}
+
+/// What only the driver knows of its tables; it has no place in the file.
+fn check_wiring(subject: &Subject<'_>, plan: &Plan, secrets: &Secrets, faults: &mut Vec<String>) {
+    let mut ours = plan.clone();
+    ours.tables.retain(|table| subject.is_ours(table.place));
+    if let Err(error) = driver::check(&ours, secrets) {
+        let remedy = "docs/reference/sql.md lists options and metadata columns";
+        faults.push(Failure::new(Exit::Config, error, remedy).text);
     }
 }
 

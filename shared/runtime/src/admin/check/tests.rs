@@ -35,13 +35,13 @@ fn a_source_that_cannot_be_read_is_located() {
     let folder = Folder::new("source");
     let failure = folder.checked(PIPELINE, NodeConfig::Standalone).unwrap_err();
     assert_eq!(failure.exit, Exit::Config);
-    assert!(failure.text.contains("p.sql:2:35"), "{failure}");
+    assert!(failure.text.contains("p.sql:2:36"), "{failure}");
     assert!(failure.text.contains("cannot be read"), "{failure}");
     fs::write(folder.0.join("in.ndjson"), "").unwrap();
     folder.checked(PIPELINE, NodeConfig::Standalone).unwrap();
     let under_a_file = PIPELINE.replace("out.ndjson", "in.ndjson/out");
     let failure = folder.checked(&under_a_file, NodeConfig::Standalone).unwrap_err();
-    assert!(failure.text.contains("p.sql:4:35"), "{failure}");
+    assert!(failure.text.contains("p.sql:4:36"), "{failure}");
 }
 
 #[test]
