@@ -27,8 +27,6 @@ pub(crate) struct Fleet {
     pub(crate) core: Node,
     pub(crate) broker: SocketAddr,
     dir: PathBuf,
-    /// Readings of each agent in earlier lives, and in this one.
-    read: Vec<(u64, u64)>,
 }
 
 impl Fleet {
@@ -50,8 +48,7 @@ impl Fleet {
             agents.push(node.with(&["--drain-after-idle", DRAIN_AFTER_IDLE]));
             uplinks.push(uplink);
         }
-        let read = vec![(0, 0); GATEWAYS_COUNT];
-        let mut fleet = Self { agents, uplinks, core, broker, dir, read };
+        let mut fleet = Self { agents, uplinks, core, broker, dir };
         fleet.core.start()?;
         for agent in &mut fleet.agents {
             agent.start()?;
@@ -91,7 +88,7 @@ impl Fleet {
                 row.state = if ended { "done" } else { "does not answer" }.into();
                 continue;
             };
-            self.look_at_agent(index, &status, row);
+            look_at_agent(&status, row);
         }
         let Some(status) = self.core.status() else {
             picture.core_state = "does not answer".into();
@@ -106,28 +103,21 @@ impl Fleet {
             }
         }
     }
+}
 
-    fn look_at_agent(&mut self, index: usize, status: &Value, row: &mut GatewayRow) {
-        let number = |name: &str| status[name].as_u64().unwrap_or(0);
-        let (before, now) = &mut self.read[index];
-        // Another life of the process counts from 0.
-        if number("rows_in") < *now {
-            *before += *now;
-        }
-        *now = number("rows_in");
-        row.readings = *before + *now;
-        row.backlog = number("backlog_frames");
-        row.state = match status["link"].as_str() {
-            Some("granted") => "runs".into(),
-            Some(link) => format!("runs, link {link}"),
-            None => "starts".into(),
-        };
-        let drops = |reason: &'static str| {
-            move |name: &str| name.starts_with("drop/") && name.ends_with(reason)
-        };
-        row.repeats = total(&status["counters"], drops("/repeat"));
-        row.late = total(&status["counters"], drops("/late"));
-    }
+fn look_at_agent(status: &Value, row: &mut GatewayRow) {
+    row.readings = total(&status["counters"], |name| name == "rows-in");
+    row.backlog = status["backlog_frames"].as_u64().unwrap_or(0);
+    row.state = match status["link"].as_str() {
+        Some("granted") => "runs".into(),
+        Some(link) => format!("runs, link {link}"),
+        None => "starts".into(),
+    };
+    let drops = |reason: &'static str| {
+        move |name: &str| name.starts_with("drop/") && name.ends_with(reason)
+    };
+    row.repeats = total(&status["counters"], drops("/repeat"));
+    row.late = total(&status["counters"], drops("/late"));
 }
 
 fn total(counters: &Value, wanted: impl Fn(&str) -> bool) -> u64 {
