@@ -266,6 +266,7 @@ impl Hub {
         let is_changed = self.is_dirty();
         self.applied.len() >= FRAMES_PER_COMMIT_MAX
             || self.task.bytes_pending() >= self.settings.dirty_bytes_max
+            || self.task.wants_checkpoint()
             || (is_over && is_changed)
             // A grant must be durable before the agent may use it.
             || self.members.values().any(|member| member.is_changed)

@@ -197,6 +197,11 @@ impl Task {
         self.changes > 0 || self.out.bytes_pending() > 0
     }
 
+    /// Whether state waits in memory for a checkpoint to take it to the disk.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.pipeline.wants_checkpoint()
+    }
+
     /// Rows processed since the last checkpoint.
     pub fn changes(&self) -> u64 {
         self.changes
