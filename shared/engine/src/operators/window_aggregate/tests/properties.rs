@@ -116,7 +116,9 @@ proptest! {
 
     /// Rows in any order and split, none late anywhere: bit for bit the same as in one place.
     #[test]
-    fn partial_and_merge_are_complete(window in windows(), all in readings(), gateways in 1..4_usize) {
+    fn partial_and_merge_are_complete(
+        window in windows(), all in readings(), gateways in 1..4_usize,
+    ) {
         let mut whole = complete(&window);
         let mut cut = Cut::new(&window, gateways);
         for &(gateway, key, time, value) in &all {
