@@ -40,7 +40,10 @@ pub(crate) fn start() -> io::Result<SocketAddr> {
         v4: Some(HashMap::from([("demo".to_owned(), server)])),
         ..Config::default()
     };
-    thread::Builder::new().name("broker".into()).spawn(move || Broker::new(config).start())?;
+    thread::Builder::new().name("broker".into()).spawn(move || {
+        // Boxed: the error is large, and nobody waits for it but the log.
+        Broker::new(config).start().map_err(Box::new)
+    })?;
     let until = Instant::now() + START_MAX;
     while Instant::now() < until {
         if TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
