@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::process::{Finished, Process, Signal, Usage, binary, http_get, wait_until};
+use crate::process::{Finished, Process, Signal, Usage, binary, http_get, run, wait_until};
 use crate::scratch::free_port;
 
 /// How long a node may take until it is ready.
@@ -67,17 +67,30 @@ impl Node {
         Ok(Node { kind, dir, http, process: None, past: Usage::default(), starts_count: 0 })
     }
 
+    /// Adds a line to the section `[uplink]` of the configuration, for the next start.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_uplink(&self, line: &str) -> io::Result<()> {
+        let path = self.dir.join("node.toml");
+        let text = fs::read_to_string(&path)?;
+        fs::write(path, text.replace("[uplink]\n", &format!("[uplink]\n{line}\n")))
+    }
+
     /// The program with a subcommand, the configuration and the pipeline.
     #[must_use]
     pub fn command(&self, subcommand: &str) -> Command {
-        let name = match self.kind {
-            Kind::Agent => "headwater-agent",
-            Kind::Aggregator => "headwater-aggregator",
-        };
-        let mut command = Command::new(binary(name));
+        let mut command = Command::new(self.program());
         command.current_dir(&self.dir).arg(subcommand);
         command.args(["--config", "node.toml", "pipeline.sql"]);
         command
+    }
+
+    fn program(&self) -> PathBuf {
+        binary(match self.kind {
+            Kind::Agent => "headwater-agent",
+            Kind::Aggregator => "headwater-aggregator",
+        })
     }
 
     /// Starts the node without waiting.
@@ -183,6 +196,21 @@ impl Node {
     pub fn status(&self) -> Value {
         let status = http_get(self.http, "/status").map(|(_, body)| body).unwrap_or_default();
         serde_json::from_str(&status).unwrap_or(Value::Null)
+    }
+
+    /// What `inspect` says about the state directory, also while the node runs.
+    ///
+    /// # Errors
+    /// When it fails; the text is what it said.
+    pub fn inspect(&self) -> io::Result<Value> {
+        let mut command = Command::new(self.program());
+        command.current_dir(&self.dir).args(["inspect", "--json", "state"]);
+        let finished = run(&mut command, READY_MAX)?.ok_or(io::ErrorKind::TimedOut)?;
+        if finished.code == Some(0) {
+            Ok(serde_json::from_str(&finished.stdout)?)
+        } else {
+            Err(io::Error::other(finished.stderr))
+        }
     }
 
     /// The node's folder; its state lies in `state` in it.

@@ -60,7 +60,7 @@ pub struct Rig {
 
 impl Rig {
     /// Sets up with Mosquitto, without starting the nodes. `source` are the connector options of
-    /// the readings (see [`mqtt_source`]); `extra` is added to the agents' configuration.
+    /// the readings (see [`mqtt_source`]); `extra` is added to every node's configuration.
     ///
     /// # Errors
     /// When Mosquitto is not installed or something cannot be written.
@@ -86,13 +86,12 @@ impl Rig {
         let proxy = Proxy::start(broker.address())?;
         let out = dir.to_string_lossy();
         let text = pipeline("gateway.sql", &[("source", source), ("out", &out)])?;
-        let vars = |n| format!("[vars]\nn = \"{n}\"\n");
-        let core = Node::new(Kind::Aggregator, dir, "core", broker.address(), &text, &vars(0))?;
+        let extra = |n| format!("{extra}\n[vars]\nn = \"{n}\"\n");
+        let core = Node::new(Kind::Aggregator, dir, "core", broker.address(), &text, &extra(0))?;
         let mut agents = Vec::new();
         for n in 0..agents_count {
-            let extra = format!("{extra}\n{}", vars(n));
             let id = format!("a{n}");
-            agents.push(Node::new(Kind::Agent, dir, &id, proxy.address(), &text, &extra)?);
+            agents.push(Node::new(Kind::Agent, dir, &id, proxy.address(), &text, &extra(n))?);
         }
         Ok(Rig { agents, core, proxy, broker, scratch })
     }
@@ -165,7 +164,15 @@ impl Rig {
             return Ok(());
         }
         let sums = self.sums().map_err(|e| e.to_string())?;
-        sums.compare(expected).map_err(|e| format!("{e}; before: {last}"))
+        sums.compare(expected)
+            .map_err(|e| format!("{e}\nbefore: {last}\n{}", self.statuses()))
+    }
+
+    /// What every node says of itself, for a failed test.
+    #[must_use]
+    pub fn statuses(&self) -> String {
+        let nodes = self.agents.iter().chain([&self.core]);
+        nodes.map(|node| format!("{}: {}\n", node.dir().display(), node.status())).collect()
     }
 }
 
