@@ -164,8 +164,7 @@ impl Rig {
             return Ok(());
         }
         let sums = self.sums().map_err(|e| e.to_string())?;
-        sums.compare(expected)
-            .map_err(|e| format!("{e}\nbefore: {last}\n{}", self.statuses()))
+        sums.compare(expected).map_err(|e| format!("{e}\nbefore: {last}\n{}", self.statuses()))
     }
 
     /// What every node says of itself, for a failed test.
