@@ -98,6 +98,8 @@ pub enum OperatorSpec {
         /// The array column.
         column: usize,
     },
+    /// The rows of all inputs, which have the same columns.
+    Union,
 }
 
 /// Parameters of the first-row deduplication.

@@ -33,6 +33,7 @@ pub mod operator;
 pub mod operators;
 pub mod pipeline;
 pub mod row;
+pub mod rows;
 pub mod slot;
 pub mod symbols;
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct Limits {
     pub dedup_entries_max: usize,
     /// Panes (window or slice, key) that one window step holds.
     pub panes_max: usize,
+    /// Rows that one side of a join, an OVER window, a ranking or a pattern holds.
+    pub rows_max: usize,
     /// Distinct texts in keyed state.
     pub symbols_max: usize,
     /// Bytes of all texts in keyed state.
@@ -39,6 +41,7 @@ impl Default for Limits {
         Limits {
             dedup_entries_max: 65_536,
             panes_max: 65_536,
+            rows_max: 65_536,
             symbols_max: 131_072,
             symbol_bytes_max: 8 << 20,
             arena_bytes_max: ARENA_BYTES_MAX,

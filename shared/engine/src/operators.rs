@@ -13,6 +13,7 @@ use crate::{
 pub mod dedup_first;
 pub mod filter;
 pub mod project;
+pub mod union;
 pub mod unnest;
 pub mod window_aggregate;
 pub mod window_assign;
@@ -35,6 +36,7 @@ pub fn build(
         OperatorSpec::WindowAggregate(spec) => {
             Box::new(window_aggregate::WindowAggregate::new(spec, limits)?)
         }
+        OperatorSpec::Union => Box::new(union::Union),
         OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),
     })
 }
