@@ -169,10 +169,68 @@ pub(crate) struct OrderBy {
     pub(crate) nulls_first: Option<bool>,
 }
 
-/// One SELECT.
+/// A query: what gives the rows, and the clauses behind it.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) span: Span,
+    pub(crate) body: Body,
+    pub(crate) order_by: Vec<OrderBy>,
+    /// LIMIT, or FETCH FIRST.
+    pub(crate) limit: Option<Limit>,
+}
+
+/// What gives the rows of a query.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Select(Box<Select>),
+    Set(Box<SetOperation>),
+    /// A query in brackets with clauses of its own.
+    Query(Box<Query>),
+}
+
+/// `left UNION | INTERSECT | EXCEPT [ALL] right`
+#[derive(Clone, Debug)]
+pub(crate) struct SetOperation {
+    pub(crate) op: SetOp,
+    pub(crate) all: bool,
+    pub(crate) left: Body,
+    pub(crate) right: Body,
+    /// Where the right side begins.
+    pub(crate) span: Span,
+}
+
+/// The set operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetOp {
+    Union,
+    Intersect,
+    Except,
+}
+
+impl SetOp {
+    /// As it is written.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            SetOp::Union => "UNION",
+            SetOp::Intersect => "INTERSECT",
+            SetOp::Except => "EXCEPT",
+        }
+    }
+}
+
+/// How many rows are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    #[expect(dead_code, reason = "the planner refuses LIMIT by its place")]
+    pub(crate) count: u64,
+    pub(crate) span: Span,
+}
+
+/// One SELECT.
+#[derive(Clone, Debug)]
+pub(crate) struct Select {
+    pub(crate) span: Span,
+    pub(crate) distinct: bool,
     pub(crate) items: Vec<Item>,
     pub(crate) from: From,
     pub(crate) filter: Option<Expr>,
@@ -195,12 +253,19 @@ pub(crate) enum Item {
     },
 }
 
-/// FROM: one relation and the arrays unnested beside it.
+/// FROM: one relation and what is joined to it, from left to right.
 #[derive(Clone, Debug)]
 pub(crate) struct From {
+    pub(crate) first: Factor,
+    pub(crate) joins: Vec<Join>,
+}
+
+/// A relation under its alias.
+#[derive(Clone, Debug)]
+pub(crate) struct Factor {
     pub(crate) relation: Relation,
     pub(crate) alias: Option<Alias>,
-    pub(crate) unnests: Vec<Unnest>,
+    pub(crate) span: Span,
 }
 
 /// What a query reads.
@@ -210,6 +275,59 @@ pub(crate) enum Relation {
     Query(Box<Query>),
     /// `TABLE(TUMBLE(…))`
     Window(Box<WindowFunction>),
+    /// `UNNEST(array)`, beside the relations before it.
+    Unnest(Box<Expr>),
+    /// `t FOR SYSTEM_TIME AS OF time`
+    #[expect(dead_code, reason = "the planner refuses it by its place")]
+    Versioned {
+        table: Name,
+        time: Box<Expr>,
+    },
+    /// Joins in brackets.
+    Joined(Box<From>),
+}
+
+/// `… JOIN right ON …`
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    pub(crate) kind: JoinKind,
+    pub(crate) right: Factor,
+    pub(crate) on: JoinOn,
+}
+
+/// Which rows without partner are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinKind {
+    /// `JOIN`, `INNER JOIN`
+    Inner,
+    Left,
+    Right,
+    Full,
+    /// `CROSS JOIN`, or a comma.
+    Cross,
+}
+
+impl JoinKind {
+    /// As it is written.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            JoinKind::Inner => "JOIN",
+            JoinKind::Left => "LEFT JOIN",
+            JoinKind::Right => "RIGHT JOIN",
+            JoinKind::Full => "FULL JOIN",
+            JoinKind::Cross => "CROSS JOIN",
+        }
+    }
+}
+
+/// What pairs the rows of a join.
+#[derive(Clone, Debug)]
+pub(crate) enum JoinOn {
+    Nothing,
+    #[expect(dead_code, reason = "the planner refuses joins by their place")]
+    Condition(Expr),
+    #[expect(dead_code, reason = "the planner refuses joins by their place")]
+    Using(Vec<Name>),
 }
 
 /// An alias of a relation with its column names, if given.
@@ -217,13 +335,6 @@ pub(crate) enum Relation {
 pub(crate) struct Alias {
     pub(crate) name: Name,
     pub(crate) columns: Vec<Name>,
-}
-
-/// `CROSS JOIN UNNEST(array) AS alias (columns)`
-#[derive(Clone, Debug)]
-pub(crate) struct Unnest {
-    pub(crate) array: Expr,
-    pub(crate) alias: Option<Alias>,
 }
 
 /// A window table function; arguments in the order of its positional form.
@@ -244,6 +355,20 @@ pub(crate) struct WindowFunction {
 pub(crate) enum WindowKind {
     Tumble,
     Hop,
+}
+
+impl Query {
+    /// The SELECT that names the columns: of a set operation the first one.
+    pub(crate) fn first_select(&self) -> &Select {
+        let mut body = &self.body;
+        loop {
+            match body {
+                Body::Select(select) => return select,
+                Body::Set(operation) => body = &operation.left,
+                Body::Query(query) => body = &query.body,
+            }
+        }
+    }
 }
 
 impl Expr {

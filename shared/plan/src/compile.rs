@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Span;
 use crate::ast::Name;
 use crate::bind::{coerce, typed_null};
 use crate::catalog::{self, TableDef};
+use crate::changes;
 use crate::cut;
 use crate::diagnostic::{Issue, Result, Source, suggest};
 use crate::fingerprint;
@@ -34,7 +35,11 @@ pub(crate) fn script(
     }
     let mut sinks = Vec::new();
     for insert in &script.inserts {
-        match self::insert(insert, &mut planner) {
+        let sink = self::insert(insert, &mut planner).and_then(|sink| {
+            changes::check(&planner.graph, &planner.tables, &sink)?;
+            Ok(sink)
+        });
+        match sink {
             Ok(sink) => sinks.push(sink),
             // What reads a broken table says nothing new.
             Err(issue) if broken.explains(&issue) => {}
@@ -171,7 +176,7 @@ fn insert(insert: &Insert, planner: &mut Planner) -> Result<Sink> {
 
 /// The place of an item of the SELECT list; the list's last for those that are missing.
 fn item_span(insert: &Insert, position: usize) -> Span {
-    let items = &insert.query.items;
+    let items = &insert.query.first_select().items;
     match items.get(position).or(items.last()) {
         Some(crate::ast::Item::Expr { expr, alias }) => {
             alias.as_ref().map_or(expr.span, |a| expr.span.union(&a.span))
@@ -270,8 +275,8 @@ fn check_ranks(graph: &Graph, sinks: &[Sink], issues: &mut Vec<Issue>) {
         if !reached[id] {
             continue;
         }
-        if let Some(input) = node.kind.input() {
-            reached[input] = true;
+        for input in node.kind.inputs() {
+            reached[*input] = true;
         }
         if let NodeKind::Rank { issue, .. } = &node.kind {
             issues.push((**issue).clone());

@@ -13,7 +13,7 @@ use headwater_engine::types::Schema;
 
 use crate::catalog::TableDef;
 use crate::diagnostic::Issue;
-use crate::local;
+use crate::local::{self, Placement};
 use crate::lower::Layout;
 use crate::plan::{Channel, Place, Plan, Table};
 use crate::settings::Settings;
@@ -52,6 +52,15 @@ fn place_of(table: &TableDef, read: bool) -> Place {
 enum At {
     Edge(Input),
     Core(Input),
+}
+
+impl At {
+    fn edge(self) -> Option<Input> {
+        match self {
+            At::Edge(input) => Some(input),
+            At::Core(_) => None,
+        }
+    }
 }
 
 struct Cut<'a> {
@@ -96,8 +105,8 @@ pub(crate) fn cut(
         cut.scans.push(at);
     }
     for index in 0..whole.steps.len() {
-        let stays = local::is_gateway_local(whole, index, &layout, tables);
-        cut.step(index, stays, settings.correction_ms);
+        let placement = local::placement(whole, index, &layout, tables);
+        cut.step(index, placement, settings.correction_ms);
     }
     let mut late_places = Vec::new();
     for (output, (table, span)) in whole.outputs.iter().zip(&layout.outputs) {
@@ -122,20 +131,27 @@ impl Cut<'_> {
         }
     }
 
-    fn step(&mut self, index: usize, stays: bool, correction_ms: i64) {
+    fn step(&mut self, index: usize, placement: Placement, correction_ms: i64) {
         let step = &self.whole.steps[index];
-        let at = match (self.at(step.inputs[0]), &step.operator) {
-            (At::Edge(input), OperatorSpec::WindowAggregate(_)) => {
-                self.split(step, input, correction_ms)
+        let inputs: Vec<At> = step.inputs.iter().map(|input| self.at(*input)).collect();
+        let edge: Option<Vec<Input>> = inputs.iter().map(|at| at.edge()).collect();
+        let at = match (edge, placement) {
+            (Some(inputs), Placement::Edge) => At::Edge(push(&mut self.edge, step, inputs)),
+            (Some(inputs), Placement::Split) => self.split(step, inputs[0], correction_ms),
+            _ => {
+                let inputs = inputs.into_iter().map(|at| self.core_input(at)).collect();
+                At::Core(push(&mut self.core, step, inputs))
             }
-            (At::Edge(input), OperatorSpec::DedupFirst(_)) if !stays => {
-                let scan = self.cross(input);
-                At::Core(push(&mut self.core, step, scan))
-            }
-            (At::Edge(input), _) => At::Edge(push(&mut self.edge, step, input)),
-            (At::Core(input), _) => At::Core(push(&mut self.core, step, input)),
         };
         self.steps.push(at);
+    }
+
+    /// Where the core reads a stream.
+    fn core_input(&mut self, at: At) -> Input {
+        match at {
+            At::Core(input) => input,
+            At::Edge(input) => self.cross(input),
+        }
     }
 
     /// Partials at the edge, their merge at the core.
@@ -153,7 +169,7 @@ impl Cut<'_> {
             schema: schema.clone(),
             ..step.clone()
         };
-        let from = push(&mut self.edge, &edge, input);
+        let from = push(&mut self.edge, &edge, vec![input]);
         let scan = self.exchange(from, schema, None, true);
         let mut merge = spec.clone();
         merge.phase = Phase::Merge { correction_ms };
@@ -162,7 +178,7 @@ impl Cut<'_> {
             late_output: None,
             ..step.clone()
         };
-        At::Core(push(&mut self.core, &core, scan))
+        At::Core(push(&mut self.core, &core, vec![scan]))
     }
 
     /// The core's scan of an edge stream, made on first use.
@@ -267,8 +283,8 @@ impl Cut<'_> {
     }
 }
 
-fn push(fragment: &mut Fragment, step: &Step, input: Input) -> Input {
-    fragment.steps.push(Step { inputs: vec![input], late_output: None, ..step.clone() });
+fn push(fragment: &mut Fragment, step: &Step, inputs: Vec<Input>) -> Input {
+    fragment.steps.push(Step { inputs, late_output: None, ..step.clone() });
     Input::Step(fragment.steps.len() - 1)
 }
 

@@ -182,7 +182,8 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)
-        | OperatorSpec::Unnest { .. } => None,
+        | OperatorSpec::Unnest { .. }
+        | OperatorSpec::Union => None,
     }
 }
 
@@ -220,6 +221,7 @@ fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
             format!("assign {}", window_text(window, name(window.rowtime)))
         }
         OperatorSpec::WindowAggregate(spec) => aggregate_text(spec, below),
+        OperatorSpec::Union => "union".to_owned(),
         OperatorSpec::Unnest { column } => format!("unnest {}", name(*column)),
     }
 }

@@ -12,6 +12,7 @@
 mod ast;
 mod bind;
 mod catalog;
+mod changes;
 mod compile;
 mod convert;
 mod cut;

@@ -1,4 +1,4 @@
-//! Which keys cannot occur at two gateways.
+//! Which steps may stay at the edge: those whose rows never meet rows of another gateway.
 
 use headwater_engine::fragment::{Fragment, Input, OperatorSpec};
 
@@ -7,51 +7,94 @@ use crate::compile::as_column;
 use crate::lower::Layout;
 use crate::plan::Origin;
 
-/// Whether the key of a deduplication holds the gateway, or every column that the source says to
-/// be gateway-local together.
-pub(crate) fn is_gateway_local(
+/// Where a step is at work when all its rows are at the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// At the edge.
+    Edge,
+    /// At the core: rows of several gateways meet in it.
+    Core,
+    /// One half at the edge, one at the core.
+    Split,
+}
+
+/// The place of a step of `fragment`.
+pub(crate) fn placement(
     fragment: &Fragment,
     step: usize,
     layout: &Layout,
     tables: &[TableDef],
-) -> bool {
-    let OperatorSpec::DedupFirst(spec) = &fragment.steps[step].operator else { return false };
-    let input = fragment.steps[step].inputs[0];
-    let origins: Vec<(usize, usize)> =
-        spec.key.iter().filter_map(|column| origin(fragment, input, *column)).collect();
-    let Some((scan, _)) = origins.first().copied() else { return false };
-    let (table, decoded) = &layout.scans[scan];
-    let is_gateway = |column: usize| {
-        decoded.get(column).is_some_and(|c| c.origin == Origin::Metadata("gateway".to_owned()))
+) -> Placement {
+    let step = &fragment.steps[step];
+    let keys: &[&[usize]] = match &step.operator {
+        OperatorSpec::Filter(_)
+        | OperatorSpec::Project(_)
+        | OperatorSpec::WindowAssign(_)
+        | OperatorSpec::Unnest { .. }
+        | OperatorSpec::Union => return Placement::Edge,
+        OperatorSpec::WindowAggregate(_) => return Placement::Split,
+        OperatorSpec::DedupFirst(spec) => &[&spec.key],
     };
-    if origins.iter().any(|(_, column)| is_gateway(*column)) {
-        return true;
-    }
-    let Some((names, _)) = tables[*table].options.get("gateway-local") else { return false };
-    let names: Vec<&str> = names.split(',').map(str::trim).collect();
-    let schema = fragment.scans[scan].schema();
-    let held: Vec<&str> =
-        origins.iter().map(|(_, column)| schema.fields[*column].name.as_str()).collect();
-    names.iter().all(|name| held.contains(name))
+    let origins = Origins { fragment, layout, tables };
+    let is_local = (step.inputs.iter().zip(keys)).all(|(input, key)| origins.is_local(*input, key));
+    if is_local { Placement::Edge } else { Placement::Core }
 }
 
-/// The scan and its column that a column merely passes on.
-fn origin(fragment: &Fragment, input: Input, column: usize) -> Option<(usize, usize)> {
-    let step = match input {
-        Input::Scan(scan) => return Some((scan, column)),
-        Input::Step(step) => &fragment.steps[step],
-    };
-    let below = step.inputs[0];
-    match &step.operator {
-        OperatorSpec::Filter(_) | OperatorSpec::DedupFirst(_) => origin(fragment, below, column),
-        OperatorSpec::Project(exprs) => origin(fragment, below, as_column(&exprs[column])?),
-        OperatorSpec::WindowAssign(_) | OperatorSpec::Unnest { .. } => {
-            let width = match below {
-                Input::Scan(scan) => fragment.scans[scan].schema().len(),
-                Input::Step(step) => fragment.steps[step].schema.len(),
-            };
-            (column < width).then(|| origin(fragment, below, column)).flatten()
+struct Origins<'a> {
+    fragment: &'a Fragment,
+    layout: &'a Layout,
+    tables: &'a [TableDef],
+}
+
+impl Origins<'_> {
+    /// Whether rows with equal values in these columns come from one gateway: the columns hold the
+    /// gateway, or together every column that the source says to be gateway-local.
+    fn is_local(&self, input: Input, columns: &[usize]) -> bool {
+        let step = match input {
+            Input::Scan(scan) => return self.is_local_scan(scan, columns),
+            Input::Step(step) => &self.fragment.steps[step],
+        };
+        let below = step.inputs[0];
+        match &step.operator {
+            OperatorSpec::Filter(_) | OperatorSpec::DedupFirst(_) => self.is_local(below, columns),
+            OperatorSpec::Project(exprs) => {
+                let passed: Vec<usize> =
+                    columns.iter().filter_map(|column| as_column(&exprs[*column])).collect();
+                self.is_local(below, &passed)
+            }
+            OperatorSpec::WindowAssign(_) | OperatorSpec::Unnest { .. } => {
+                let width = self.width(below);
+                let passed: Vec<usize> =
+                    columns.iter().copied().filter(|column| *column < width).collect();
+                self.is_local(below, &passed)
+            }
+            OperatorSpec::Union => step.inputs.iter().all(|input| self.is_local(*input, columns)),
+            OperatorSpec::WindowAggregate(_) => false,
         }
-        OperatorSpec::WindowAggregate(_) => None,
+    }
+
+    fn width(&self, input: Input) -> usize {
+        match input {
+            Input::Scan(scan) => self.fragment.scans[scan].schema().len(),
+            Input::Step(step) => self.fragment.steps[step].schema.len(),
+        }
+    }
+
+    fn is_local_scan(&self, scan: usize, columns: &[usize]) -> bool {
+        let (table, decoded) = &self.layout.scans[scan];
+        let is_gateway = |column: &usize| {
+            let gateway = Origin::Metadata("gateway".to_owned());
+            decoded.get(*column).is_some_and(|c| c.origin == gateway)
+        };
+        if columns.iter().any(is_gateway) {
+            return true;
+        }
+        let Some((names, _)) = self.tables[*table].options.get("gateway-local") else {
+            return false;
+        };
+        let schema = self.fragment.scans[scan].schema();
+        let held: Vec<&str> =
+            columns.iter().map(|column| schema.fields[*column].name.as_str()).collect();
+        names.split(',').all(|name| held.contains(&name.trim()))
     }
 }

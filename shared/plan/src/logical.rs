@@ -106,21 +106,29 @@ pub(crate) enum NodeKind {
     },
     /// One row per element of an array column, appended as the last column.
     Unnest(NodeId, usize),
+    /// The rows of all inputs, which have the same columns.
+    Union(Vec<NodeId>),
 }
 
 impl NodeKind {
-    /// The node it reads, except for a scan.
-    pub(crate) fn input(&self) -> Option<NodeId> {
+    /// The nodes it reads, in the order of its ports.
+    pub(crate) fn inputs(&self) -> &[NodeId] {
         match self {
-            Self::Scan(_) => None,
+            Self::Scan(_) => &[],
             Self::Filter(input, _)
             | Self::Project(input, _)
             | Self::Rank { input, .. }
             | Self::Dedup { input, .. }
             | Self::Windows(input, _)
             | Self::Aggregate { input, .. }
-            | Self::Unnest(input, _) => Some(*input),
+            | Self::Unnest(input, _) => core::slice::from_ref(input),
+            Self::Union(inputs) => inputs,
         }
+    }
+
+    /// Whether late rows can be set aside at it, for the late-row table of its source.
+    pub(crate) fn has_late_rows(&self) -> bool {
+        matches!(self, Self::Dedup { .. } | Self::Aggregate { .. })
     }
 }
 

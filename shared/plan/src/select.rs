@@ -6,12 +6,13 @@
 mod aggregate;
 mod rank;
 mod relation;
+mod set;
 
 use std::collections::BTreeMap;
 
 use headwater_engine::expr::Expr;
 
-use crate::ast::{self, ExprKind, Item, Query};
+use crate::ast::{self, Body, ExprKind, Item, Query, Select};
 use crate::bind::{Binder, Scope, has_aggregate};
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, Result};
@@ -37,8 +38,30 @@ pub(crate) struct Planner {
 impl Planner {
     /// Plans a query; its columns are those of the node.
     pub(crate) fn query(&mut self, query: &Query) -> Result<NodeId> {
-        let (mut node, scope) = self.from(&query.from)?;
-        if let Some(filter) = &query.filter {
+        let node = self.body(&query.body)?;
+        if let Some(term) = query.order_by.first() {
+            return Err(Issue::unsupported(term.expr.span, "ORDER BY"));
+        }
+        if let Some(limit) = &query.limit {
+            return Err(Issue::unsupported(limit.span, "LIMIT"));
+        }
+        Ok(node)
+    }
+
+    fn body(&mut self, body: &Body) -> Result<NodeId> {
+        match body {
+            Body::Select(select) => self.select(select),
+            Body::Query(query) => self.query(query),
+            Body::Set(operation) => self.set_operation(operation),
+        }
+    }
+
+    fn select(&mut self, select: &Select) -> Result<NodeId> {
+        if select.distinct {
+            return Err(Issue::unsupported(select.span, "SELECT DISTINCT"));
+        }
+        let (mut node, scope) = self.from(&select.from)?;
+        if let Some(filter) = &select.filter {
             if has_aggregate(filter) {
                 let message = "an aggregate stands in WHERE";
                 return Err(Issue::new(filter.span, message, "move the condition to HAVING"));
@@ -46,14 +69,14 @@ impl Planner {
             let predicate = Binder::new(&scope).predicate(filter, "WHERE")?;
             node = self.keep(node, predicate);
         }
-        if query.group_by.is_some() || is_aggregated(query) {
-            return self.aggregate(query, node, &scope);
+        if select.group_by.is_some() || is_aggregated(select) {
+            return self.aggregate(select, node, &scope);
         }
-        if let Some(over) = rank::find(query) {
-            return self.rank(query, node, &scope, over);
+        if let Some(over) = rank::find(select) {
+            return self.rank(select, node, &scope, over);
         }
         let mut items = Vec::new();
-        for item in &query.items {
+        for item in &select.items {
             self.item(item, &scope, &mut items)?;
         }
         Ok(self.graph.project(node, items))
@@ -93,7 +116,7 @@ fn item_name(expr: &ast::Expr, alias: Option<&ast::Name>, position: usize) -> St
 }
 
 /// Whether a query without GROUP BY aggregates all the same.
-fn is_aggregated(query: &Query) -> bool {
+fn is_aggregated(query: &Select) -> bool {
     let item = |item: &Item| match item {
         Item::Star { .. } => false,
         Item::Expr { expr, .. } => has_aggregate(expr),

@@ -187,7 +187,8 @@ fn convert_over(over: sql::WindowType) -> Result<Over> {
     })
 }
 
-fn order_term(from: sql::OrderByExpr) -> Result<OrderBy> {
+/// One term of ORDER BY.
+pub(crate) fn order_term(from: sql::OrderByExpr) -> Result<OrderBy> {
     let span = from.span();
     let sql::OrderByExpr { expr: term, options, with_fill } = from;
     let sql::OrderByOptions { sort, nulls_first } = options;

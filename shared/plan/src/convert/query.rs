@@ -3,7 +3,8 @@
 use sqlparser::ast::{self as sql, Spanned};
 use sqlparser::tokenizer::Span;
 
-use crate::ast::{Expr, Item, Query};
+use crate::ast::{Body, Expr, Item, Limit, OrderBy, Query, Select, SetOp, SetOperation};
+use crate::convert::call::order_term;
 use crate::convert::{expr, name, relation, simple_name};
 use crate::diagnostic::{Issue, Result};
 
@@ -37,19 +38,37 @@ pub(crate) fn query(from: sql::Query) -> Result<Query> {
     if foreign {
         return Err(Issue::not_flink(span, "the clause at the end of this query", "remove it"));
     }
-    if let Some(order_by) = order_by {
-        return Err(Issue::unsupported(order_by.span(), "ORDER BY"));
+    let order_by = convert_order_by(order_by, span)?;
+    let limit = convert_limit(limit_clause, fetch, span)?;
+    let body = convert_body(*body, span)?;
+    Ok(Query { span: body_span(&body, span), body, order_by, limit })
+}
+
+fn body_span(body: &Body, span: Span) -> Span {
+    match body {
+        Body::Select(select) if span == Span::empty() => select.span,
+        _ => span,
     }
-    if limit_clause.is_some() || fetch.is_some() {
-        let at = limit_clause.map_or(Span::empty(), |l| l.span());
-        let at = if at == Span::empty() { span } else { at };
-        return Err(Issue::unsupported(at, "LIMIT"));
-    }
-    match *body {
-        sql::SetExpr::Select(select) => convert_select(*select, span),
-        sql::SetExpr::Query(inner) => query(*inner),
-        sql::SetExpr::SetOperation { left: _, op, set_quantifier: _, right } => {
-            Err(Issue::unsupported(right.span(), &op.to_string()))
+}
+
+fn convert_body(from: sql::SetExpr, span: Span) -> Result<Body> {
+    match from {
+        sql::SetExpr::Select(select) => Ok(Body::Select(Box::new(convert_select(*select, span)?))),
+        sql::SetExpr::Query(inner) => {
+            let inner = query(*inner)?;
+            let is_plain = inner.order_by.is_empty() && inner.limit.is_none();
+            Ok(if is_plain { inner.body } else { Body::Query(Box::new(inner)) })
+        }
+        sql::SetExpr::SetOperation { left, op, set_quantifier, right } => {
+            let span = right.span();
+            let op = set_operator(op, span)?;
+            let all = match set_quantifier {
+                sql::SetQuantifier::All => true,
+                sql::SetQuantifier::None | sql::SetQuantifier::Distinct => false,
+                _ => return Err(Issue::not_flink(span, "BY NAME", "name the columns in order")),
+            };
+            let (left, right) = (convert_body(*left, span)?, convert_body(*right, span)?);
+            Ok(Body::Set(Box::new(SetOperation { op, all, left, right, span })))
         }
         sql::SetExpr::Values(_) => Err(Issue::unsupported(span, "VALUES")),
         sql::SetExpr::Table(_) => Err(Issue::not_flink(span, "this", "write SELECT * FROM …")),
@@ -60,7 +79,58 @@ pub(crate) fn query(from: sql::Query) -> Result<Query> {
     }
 }
 
-fn convert_select(from: sql::Select, span: Span) -> Result<Query> {
+fn set_operator(op: sql::SetOperator, span: Span) -> Result<SetOp> {
+    match op {
+        sql::SetOperator::Union => Ok(SetOp::Union),
+        sql::SetOperator::Intersect => Ok(SetOp::Intersect),
+        sql::SetOperator::Except => Ok(SetOp::Except),
+        sql::SetOperator::Minus => Err(Issue::not_flink(span, "MINUS", "write EXCEPT")),
+    }
+}
+
+fn convert_order_by(from: Option<sql::OrderBy>, span: Span) -> Result<Vec<OrderBy>> {
+    let Some(sql::OrderBy { kind, interpolate }) = from else { return Ok(Vec::new()) };
+    match (kind, interpolate) {
+        (sql::OrderByKind::Expressions(terms), None) => terms.into_iter().map(order_term).collect(),
+        _ => Err(Issue::not_flink(span, "this ORDER BY", "name the columns")),
+    }
+}
+
+/// `LIMIT n` and `FETCH FIRST n ROWS ONLY`.
+fn convert_limit(
+    limit: Option<sql::LimitClause>,
+    fetch: Option<sql::Fetch>,
+    span: Span,
+) -> Result<Option<Limit>> {
+    let count = match (limit, fetch) {
+        (None, None) => return Ok(None),
+        (Some(sql::LimitClause::LimitOffset { limit: Some(count), offset, limit_by }), None) => {
+            if !limit_by.is_empty() {
+                return Err(Issue::not_flink(span, "LIMIT BY", "number the rows by ROW_NUMBER"));
+            }
+            if let Some(offset) = offset {
+                return Err(Issue::unsupported(offset.value.span(), "OFFSET"));
+            }
+            count
+        }
+        (None, Some(sql::Fetch { with_ties: false, percent: false, quantity: Some(count) })) => {
+            count
+        }
+        _ => return Err(Issue::not_flink(span, "this LIMIT", "write LIMIT 10")),
+    };
+    let at = count.span();
+    let at = if at == Span::empty() { span } else { at };
+    let digits = match &count {
+        sql::Expr::Value(sql::ValueWithSpan { value: sql::Value::Number(digits, _), .. }) => {
+            digits.parse().ok()
+        }
+        _ => None,
+    };
+    let wrong = || Issue::new(at, "LIMIT takes a whole number", "write LIMIT 10");
+    Ok(Some(Limit { count: digits.ok_or_else(wrong)?, span: at }))
+}
+
+fn convert_select(from: sql::Select, span: Span) -> Result<Select> {
     let sql::Select {
         select_token,
         optimizer_hints,
@@ -106,7 +176,6 @@ fn convert_select(from: sql::Select, span: Span) -> Result<Query> {
     if let Some((_, what)) = foreign.into_iter().find(|(present, _)| *present) {
         return Err(Issue::not_flink(at, what, "docs/reference/sql.md has the grammar"));
     }
-    refuse_distinct(distinct, at)?;
     if let Some(sql::NamedWindowDefinition(ident, _)) = named_window.into_iter().next() {
         return Err(Issue::unsupported(ident.span, "the WINDOW clause"));
     }
@@ -118,8 +187,9 @@ fn convert_select(from: sql::Select, span: Span) -> Result<Query> {
         items.push(convert_item(item, at)?);
     }
     let from = relation::from(tables, at)?;
-    Ok(Query {
+    Ok(Select {
         span: if span == Span::empty() { at } else { span },
+        distinct: is_distinct(distinct, at)?,
         items,
         from,
         filter: selection.map(expr).transpose()?,
@@ -128,10 +198,10 @@ fn convert_select(from: sql::Select, span: Span) -> Result<Query> {
     })
 }
 
-fn refuse_distinct(distinct: Option<sql::Distinct>, at: Span) -> Result<()> {
+fn is_distinct(distinct: Option<sql::Distinct>, at: Span) -> Result<bool> {
     match distinct {
-        None | Some(sql::Distinct::All) => Ok(()),
-        Some(sql::Distinct::Distinct) => Err(Issue::unsupported(at, "SELECT DISTINCT")),
+        None | Some(sql::Distinct::All) => Ok(false),
+        Some(sql::Distinct::Distinct) => Ok(true),
         Some(sql::Distinct::On(_)) => {
             Err(Issue::not_flink(at, "DISTINCT ON", "number the rows with ROW_NUMBER"))
         }

@@ -4,30 +4,34 @@ use sqlparser::ast::{self as sql, Spanned};
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{
-    Alias, Arg, Call, Expr, ExprKind, From, Name, Relation, Unnest, WindowFunction, WindowKind,
+    Alias, Arg, Call, Expr, ExprKind, Factor, From, Join, JoinKind, JoinOn, Name, Relation,
+    WindowFunction, WindowKind,
 };
 use crate::convert::{expr, name, query, simple_name};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::dialect::PARTITIONED_TABLE;
 
-/// Converts FROM; joins are named and refused, except CROSS JOIN UNNEST.
+/// Converts FROM; a comma is a CROSS JOIN.
 pub(crate) fn from(tables: Vec<sql::TableWithJoins>, at: Span) -> Result<From> {
     let mut tables = tables.into_iter();
     let Some(first) = tables.next() else {
         let remedy = "read from a table: SELECT … FROM t";
         return Err(Issue::new(at, "SELECT without FROM has no rows to work on", remedy));
     };
-    if let Some(second) = tables.next() {
-        return Err(Issue::unsupported(relation_span(&second.relation, at), "a join (comma)"));
+    let mut from = joined(first, at)?;
+    for next in tables {
+        let From { first: right, joins } = joined(next, at)?;
+        from.joins.push(Join { kind: JoinKind::Cross, right, on: JoinOn::Nothing });
+        from.joins.extend(joins);
     }
-    let sql::TableWithJoins { relation, joins } = first;
-    let span = relation_span(&relation, at);
-    let (relation, alias) = factor(relation, span)?;
-    let mut unnests = Vec::new();
-    for join in joins {
-        unnests.push(convert_join(join, span)?);
-    }
-    Ok(From { relation, alias, unnests })
+    Ok(from)
+}
+
+fn joined(from: sql::TableWithJoins, at: Span) -> Result<From> {
+    let sql::TableWithJoins { relation, joins } = from;
+    let first = factor(relation, at)?;
+    let joins = joins.into_iter().map(|join| convert_join(join, at)).collect::<Result<_>>()?;
+    Ok(From { first, joins })
 }
 
 fn relation_span(relation: &sql::TableFactor, at: Span) -> Span {
@@ -35,59 +39,87 @@ fn relation_span(relation: &sql::TableFactor, at: Span) -> Span {
     if span == Span::empty() { at } else { span }
 }
 
-fn factor(from: sql::TableFactor, at: Span) -> Result<(Relation, Option<Alias>)> {
-    match from {
-        sql::TableFactor::Table {
-            name,
-            alias,
-            args,
-            with_hints,
-            version,
-            with_ordinality,
-            partitions,
-            json_path,
-            sample,
-            index_hints,
-        } => {
-            if version.is_some() {
-                return Err(Issue::unsupported(at, "FOR SYSTEM_TIME AS OF"));
-            }
-            let foreign = !with_hints.is_empty()
-                || with_ordinality
-                || !partitions.is_empty()
-                || json_path.is_some()
-                || sample.is_some()
-                || !index_hints.is_empty();
-            if foreign {
-                return Err(Issue::not_flink(at, "what follows this table's name", "remove it"));
-            }
-            if args.is_some() {
-                let remedy = "window functions are written FROM TABLE(TUMBLE(TABLE t, …))";
-                return Err(Issue::new(at, "a function stands where a table is expected", remedy));
-            }
-            Ok((Relation::Table(simple_name(name)?), convert_alias(alias)?))
-        }
+fn factor(from: sql::TableFactor, at: Span) -> Result<Factor> {
+    let span = relation_span(&from, at);
+    let (relation, alias) = match from {
+        sql::TableFactor::Table { .. } => return table(from, span),
         sql::TableFactor::Derived { lateral, subquery, alias, sample } => {
             if lateral {
-                return Err(Issue::unsupported(at, "LATERAL"));
+                return Err(Issue::unsupported(span, "LATERAL"));
             }
             if sample.is_some() {
-                return Err(Issue::not_flink(at, "TABLESAMPLE", "remove it"));
+                return Err(Issue::not_flink(span, "TABLESAMPLE", "remove it"));
             }
-            Ok((Relation::Query(Box::new(query(*subquery)?)), convert_alias(alias)?))
+            (Relation::Query(Box::new(query(*subquery)?)), convert_alias(alias)?)
         }
         sql::TableFactor::TableFunction { expr: call, alias } => {
-            Ok((Relation::Window(Box::new(window(call, at)?)), convert_alias(alias)?))
+            (Relation::Window(Box::new(window(call, span)?)), convert_alias(alias)?)
         }
         sql::TableFactor::NestedJoin { table_with_joins, alias } => {
-            let sql::TableWithJoins { relation, joins } = *table_with_joins;
-            if let Some(join) = joins.first() {
-                return Err(Issue::unsupported(relation_span(&join.relation, at), "a join"));
+            let inner = joined(*table_with_joins, span)?;
+            let alias = convert_alias(alias)?;
+            if inner.joins.is_empty() {
+                return Ok(Factor { alias: alias.or(inner.first.alias), ..inner.first });
             }
-            let (relation, inner) = factor(relation, at)?;
-            Ok((relation, convert_alias(alias)?.or(inner)))
+            (Relation::Joined(Box::new(inner)), alias)
         }
-        other => Err(refuse(&other, at)),
+        other => return Err(refuse(&other, span)),
+    };
+    Ok(Factor { relation, alias, span })
+}
+
+/// A table by its name, as of a time perhaps, or `UNNEST(array)`.
+fn table(from: sql::TableFactor, span: Span) -> Result<Factor> {
+    let sql::TableFactor::Table {
+        name,
+        alias,
+        args,
+        with_hints,
+        version,
+        with_ordinality,
+        partitions,
+        json_path,
+        sample,
+        index_hints,
+    } = from
+    else {
+        unreachable!("called for a table")
+    };
+    let foreign = !with_hints.is_empty()
+        || with_ordinality
+        || !partitions.is_empty()
+        || json_path.is_some()
+        || sample.is_some()
+        || !index_hints.is_empty();
+    if foreign {
+        return Err(Issue::not_flink(span, "what follows this table's name", "remove it"));
+    }
+    let alias = convert_alias(alias)?;
+    let relation = match (args, version) {
+        (Some(args), _) if name.to_string().eq_ignore_ascii_case("UNNEST") => {
+            Relation::Unnest(Box::new(unnest(args, span)?))
+        }
+        (Some(_), _) => {
+            let remedy = "window functions are written FROM TABLE(TUMBLE(TABLE t, …))";
+            return Err(Issue::new(span, "a function stands where a table is expected", remedy));
+        }
+        (None, Some(version)) => {
+            let sql::TableVersion::ForSystemTimeAsOf(time) = version else {
+                return Err(Issue::not_flink(span, "this version", "FOR SYSTEM_TIME AS OF time"));
+            };
+            Relation::Versioned { table: simple_name(name)?, time: Box::new(expr(time)?) }
+        }
+        (None, None) => Relation::Table(simple_name(name)?),
+    };
+    Ok(Factor { relation, alias, span })
+}
+
+fn unnest(args: sql::TableFunctionArgs, span: Span) -> Result<Expr> {
+    let sql::TableFunctionArgs { args, settings: _ } = args;
+    let mut args = args.into_iter();
+    match (args.next(), args.next()) {
+        (Some(sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(array))), None) => expr(array),
+        _ => Err(Issue::not_flink(span, "this UNNEST", "write UNNEST(array)")),
     }
 }
 
@@ -118,31 +150,32 @@ fn convert_alias(alias: Option<sql::TableAlias>) -> Result<Option<Alias>> {
     Ok(Some(Alias { name: name(ident)?, columns }))
 }
 
-fn convert_join(join: sql::Join, at: Span) -> Result<Unnest> {
+fn convert_join(join: sql::Join, at: Span) -> Result<Join> {
+    use sql::JoinOperator as Op;
     let sql::Join { relation, global, join_operator } = join;
     let span = relation_span(&relation, at);
-    let what = match &join_operator {
-        sql::JoinOperator::CrossJoin(sql::JoinConstraint::None) => "CROSS JOIN",
-        sql::JoinOperator::Left(_) | sql::JoinOperator::LeftOuter(_) => "LEFT JOIN",
-        sql::JoinOperator::Right(_) | sql::JoinOperator::RightOuter(_) => "RIGHT JOIN",
-        sql::JoinOperator::FullOuter(_) => "FULL JOIN",
-        _ => "JOIN",
+    let (kind, constraint) = match join_operator {
+        Op::Join(on) | Op::Inner(on) => (JoinKind::Inner, on),
+        Op::Left(on) | Op::LeftOuter(on) => (JoinKind::Left, on),
+        Op::Right(on) | Op::RightOuter(on) => (JoinKind::Right, on),
+        Op::FullOuter(on) => (JoinKind::Full, on),
+        Op::CrossJoin(on) => (JoinKind::Cross, on),
+        _ => return Err(Issue::not_flink(span, "this kind of join", "write JOIN … ON …")),
     };
-    let sql::TableFactor::Table { name: object, alias, args: Some(args), .. } = relation else {
-        return Err(Issue::unsupported(span, what));
-    };
-    let is_unnest = object.to_string().eq_ignore_ascii_case("UNNEST");
-    if !is_unnest || what != "CROSS JOIN" || global {
-        return Err(Issue::unsupported(span, what));
+    if global {
+        return Err(Issue::not_flink(span, "GLOBAL", "remove it"));
     }
-    let sql::TableFunctionArgs { args, settings: _ } = args;
-    let mut args = args.into_iter();
-    match (args.next(), args.next()) {
-        (Some(sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(array))), None) => {
-            Ok(Unnest { array: expr(array)?, alias: convert_alias(alias)? })
+    let on = match constraint {
+        sql::JoinConstraint::On(condition) => JoinOn::Condition(expr(condition)?),
+        sql::JoinConstraint::Using(columns) => {
+            JoinOn::Using(columns.into_iter().map(simple_name).collect::<Result<_>>()?)
         }
-        _ => Err(Issue::not_flink(span, "this UNNEST", "write UNNEST(array)")),
-    }
+        sql::JoinConstraint::Natural => {
+            return Err(Issue::unsupported(span, "NATURAL JOIN"));
+        }
+        sql::JoinConstraint::None => JoinOn::Nothing,
+    };
+    Ok(Join { kind, right: factor(relation, at)?, on })
 }
 
 /// `TUMBLE(TABLE t, DESCRIPTOR(c), size [, offset])` and `HOP(TABLE t, DESCRIPTOR(c), slide, size

@@ -10,7 +10,7 @@ use crate::bind::coerce;
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
 use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
-use crate::lower::Sink;
+use crate::lower::{Sink, aggregate, dedup, unnest, windows};
 
 /// The columns kept beside a step's own for its late rows.
 #[derive(Clone)]
@@ -75,51 +75,47 @@ pub(crate) fn needs(
         if !needs.reached(node) {
             continue;
         }
-        let Some(input) = graph.nodes[node].kind.input() else { continue };
-        let mut own: Vec<usize> = needs.columns(node).collect();
-        let width = graph.columns(input).len();
-        match &graph.nodes[node].kind {
-            NodeKind::Dedup { key, rowtime, .. } => {
-                own.extend(key);
-                own.push(*rowtime);
+        let own: BTreeSet<usize> = needs.columns(node).collect();
+        for (input, reads) in reads(graph, node, &own) {
+            let folded = graph.fold(input);
+            needs.chain(&folded, reads.iter().map(|c| &folded.exprs[*c]));
+            if let NodeKind::Scan(table) = graph.nodes[folded.base].kind
+                && graph.nodes[node].kind.has_late_rows()
+                && let Some(late) = late(&tables[table], tables, issues)
+            {
+                for (_, expr) in &late.columns {
+                    needs.add(folded.base, expr);
+                }
+                needs.late[node] = Some(late);
             }
-            NodeKind::Windows(_, window) => {
-                own.retain(|c| *c < width);
-                own.push(window.rowtime);
-            }
-            NodeKind::Unnest(_, column) => {
-                own.retain(|c| *c < width);
-                own.push(*column);
-            }
-            NodeKind::Aggregate { window, keys, aggregates, .. } => {
-                let used = |i: &usize| own.contains(&(keys.len() + i));
-                let calls = (0..aggregates.len()).filter(used).map(|i| &aggregates[i]);
-                let args = calls.flat_map(|c| c.arg.iter().map(|(at, _)| *at).chain(c.filter));
-                let mut all: Vec<usize> = args.collect();
-                all.extend(keys);
-                all.push(window.rowtime);
-                own = all;
-            }
-            NodeKind::Scan(_)
-            | NodeKind::Filter(..)
-            | NodeKind::Project(..)
-            | NodeKind::Rank { .. } => continue,
-        }
-        let folded = graph.fold(input);
-        needs.chain(&folded, own.iter().map(|c| &folded.exprs[*c]));
-        let stateful =
-            matches!(graph.nodes[node].kind, NodeKind::Dedup { .. } | NodeKind::Aggregate { .. });
-        if let NodeKind::Scan(table) = graph.nodes[folded.base].kind
-            && stateful
-            && let Some(late) = late(&tables[table], tables, issues)
-        {
-            for (_, expr) in &late.columns {
-                needs.add(folded.base, expr);
-            }
-            needs.late[node] = Some(late);
         }
     }
     needs
+}
+
+/// The columns that a node reads of each of its inputs, given those that others read of it. What
+/// is folded into the node above reads nothing by itself.
+fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTreeSet<usize>)> {
+    let width = |input: NodeId| graph.columns(input).len();
+    match &graph.nodes[node].kind {
+        NodeKind::Scan(_)
+        | NodeKind::Filter(..)
+        | NodeKind::Project(..)
+        | NodeKind::Rank { .. } => Vec::new(),
+        NodeKind::Dedup { input, key, rowtime } => {
+            vec![(*input, dedup::reads(own, key, *rowtime))]
+        }
+        NodeKind::Windows(input, window) => {
+            vec![(*input, windows::reads(own, window, width(*input)))]
+        }
+        NodeKind::Unnest(input, array) => {
+            vec![(*input, unnest::reads(own, *array, width(*input)))]
+        }
+        NodeKind::Aggregate { input, window, keys, aggregates } => {
+            vec![(*input, aggregate::reads(own, window, keys, aggregates))]
+        }
+        NodeKind::Union(inputs) => inputs.iter().map(|input| (*input, own.clone())).collect(),
+    }
 }
 
 /// The side output of a source: its columns are found by name among the source's.

@@ -6,7 +6,7 @@ use headwater_engine::limits::{AGGREGATES_MAX, SLICES_PER_WINDOW_MAX};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
-use crate::ast::{ExprKind as Written, Item, Query, Relation};
+use crate::ast::{ExprKind as Written, Item, Relation, Select};
 use crate::bind::{AggregateCall, Binder, Grouping, Scope};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Column, Folded, NodeId, NodeKind, Role, each_column, substitute};
@@ -36,7 +36,7 @@ struct Keys {
 impl Planner {
     pub(crate) fn aggregate(
         &mut self,
-        query: &Query,
+        query: &Select,
         node: NodeId,
         scope: &Scope,
     ) -> Result<NodeId> {
@@ -89,7 +89,7 @@ impl Planner {
     }
 
     /// Finds the window function below the query's own steps.
-    fn windowed(&self, query: &Query, node: NodeId) -> Result<Windowed> {
+    fn windowed(&self, query: &Select, node: NodeId) -> Result<Windowed> {
         let folded = self.graph.fold(node);
         let base = &self.graph.nodes[folded.base];
         let NodeKind::Windows(input, window) = &base.kind else {
@@ -197,7 +197,7 @@ fn is_legacy_window(term: &crate::ast::Expr) -> bool {
 }
 
 /// Binds GROUP BY and tells window columns from keys.
-fn group_keys(query: &Query, scope: &Scope, windowed: &Windowed) -> Result<Keys> {
+fn group_keys(query: &Select, scope: &Scope, windowed: &Windowed) -> Result<Keys> {
     let mut keys = Keys::default();
     let terms = query.group_by.as_deref().unwrap_or_default();
     for term in terms {
@@ -252,8 +252,8 @@ fn no_window_column(below: &Expr, windowed: &Windowed, span: Span, what: &str) -
 }
 
 /// What Flink refuses, and what the engine has no room for.
-fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Query) -> Result<()> {
-    let slide = match &query.from.relation {
+fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Select) -> Result<()> {
+    let slide = match &query.from.first.relation {
         Relation::Window(function) => function.slide.as_ref().map(|s| s.span),
         _ => None,
     };
@@ -283,7 +283,7 @@ fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Query) -> R
 }
 
 /// Where a function is called in a query.
-fn call_span(query: &Query, function: &str) -> Span {
+fn call_span(query: &Select, function: &str) -> Span {
     let mut found = query.span;
     let items = query.items.iter().filter_map(|item| match item {
         Item::Expr { expr, .. } => Some(expr),

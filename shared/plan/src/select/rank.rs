@@ -3,14 +3,14 @@
 use headwater_engine::expr::{Expr, ExprKind, Literal};
 use headwater_engine::types::DataType;
 
-use crate::ast::{self, Item, Query};
+use crate::ast::{self, Item, Select};
 use crate::bind::{Binder, Scope};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Column, NodeId, NodeKind, Role, conjuncts, substitute};
 use crate::select::Planner;
 
 /// The item that is ROW_NUMBER() OVER (…), if the query has one.
-pub(crate) fn find(query: &Query) -> Option<usize> {
+pub(crate) fn find(query: &Select) -> Option<usize> {
     query.items.iter().position(|item| over(item).is_some())
 }
 
@@ -25,7 +25,7 @@ impl Planner {
     /// A SELECT with a row number among its items.
     pub(crate) fn rank(
         &mut self,
-        query: &Query,
+        query: &Select,
         input: NodeId,
         scope: &Scope,
         at: usize,

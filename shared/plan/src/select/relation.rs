@@ -4,7 +4,9 @@ use headwater_engine::expr::ExprKind;
 use headwater_engine::fragment::WindowSpec;
 use headwater_engine::types::DataType;
 
-use crate::ast::{Alias, From, Name, Relation, Unnest, WindowFunction, WindowKind};
+use crate::ast::{
+    Alias, Expr, Factor, From, Join, JoinKind, JoinOn, Name, Relation, WindowFunction, WindowKind,
+};
 use crate::bind::{Binder, Scope, interval_ms};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
@@ -12,20 +14,43 @@ use crate::select::{Planner, Source};
 
 impl Planner {
     pub(crate) fn from(&mut self, from: &From) -> Result<(NodeId, Scope)> {
+        let (mut node, mut scope) = self.factor(&from.first)?;
+        for join in &from.joins {
+            node = self.join(node, &mut scope, join)?;
+        }
+        Ok((node, scope))
+    }
+
+    fn factor(&mut self, from: &Factor) -> Result<(NodeId, Scope)> {
         let (mut node, name) = match &from.relation {
             Relation::Table(name) => (self.named(name)?, Some(name.value.clone())),
             Relation::Query(query) => (self.query(query)?, None),
             Relation::Window(window) => (self.window(window)?, None),
+            Relation::Unnest(_) => return Err(Issue::unsupported(from.span, "UNNEST alone")),
+            Relation::Versioned { .. } => {
+                return Err(Issue::unsupported(from.span, "FOR SYSTEM_TIME AS OF"));
+            }
+            Relation::Joined(inner) => match &from.alias {
+                None => return self.from(inner),
+                Some(_) => (self.from(inner)?.0, None),
+            },
         };
         if let Some(alias) = &from.alias {
             node = self.rename(node, alias)?;
         }
         let qualifier = from.alias.as_ref().map(|a| a.name.value.clone()).or(name);
-        let mut scope = Scope::new(qualifier.as_deref(), self.graph.columns(node));
-        for unnest in &from.unnests {
-            node = self.unnest(node, unnest, &mut scope)?;
-        }
+        let scope = Scope::new(qualifier.as_deref(), self.graph.columns(node));
         Ok((node, scope))
+    }
+
+    /// Adds the right side of a join to the rows so far.
+    fn join(&mut self, left: NodeId, scope: &mut Scope, join: &Join) -> Result<NodeId> {
+        match (&join.right.relation, join.kind, &join.on) {
+            (Relation::Unnest(array), JoinKind::Cross, JoinOn::Nothing) => {
+                self.unnest(left, array, join.right.alias.as_ref(), scope)
+            }
+            _ => Err(Issue::unsupported(join.right.span, join.kind.as_str())),
+        }
     }
 
     /// The node of a table or view.
@@ -136,16 +161,21 @@ impl Planner {
         Ok(self.graph.push(NodeKind::Windows(input, spec), columns))
     }
 
-    fn unnest(&mut self, node: NodeId, from: &Unnest, scope: &mut Scope) -> Result<NodeId> {
-        let array = Binder::new(scope).bind(&from.array)?;
+    fn unnest(
+        &mut self,
+        node: NodeId,
+        written: &Expr,
+        alias: Option<&Alias>,
+        scope: &mut Scope,
+    ) -> Result<NodeId> {
+        let array = Binder::new(scope).bind(written)?;
         let DataType::Array(element) = array.data_type.clone() else {
             let message = format!("UNNEST needs an ARRAY, not {}", array.data_type);
-            return Err(Issue::new(from.array.span, message, "name an array column"));
+            return Err(Issue::new(written.span, message, "name an array column"));
         };
         let ExprKind::Column(index) = array.kind else {
-            return Err(Issue::unsupported(from.array.span, "UNNEST of a computed array"));
+            return Err(Issue::unsupported(written.span, "UNNEST of a computed array"));
         };
-        let alias = from.alias.as_ref();
         if let Some(second) = alias.and_then(|a| a.columns.get(1)) {
             let message = "UNNEST of this array gives one column";
             return Err(Issue::new(second.span, message, "name one column"));

@@ -8,4 +8,4 @@ CREATE TABLE result (id STRING, v DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT id, v FROM readings UNION ALL SELECT id, v FROM readings;
+SELECT id, v FROM readings UNION SELECT id, v FROM readings;
