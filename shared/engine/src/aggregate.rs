@@ -8,11 +8,15 @@ use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use crate::{context::Context, slot::Datum, types::DataType};
 
+mod calls;
 mod count;
 mod min_max;
 mod moments;
 mod ordered;
 mod sum;
+mod values;
+
+pub use calls::{Calls, Part};
 
 /// What an accumulator keeps; equal kinds over the same column are shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,37 @@ pub enum Kind {
     First,
     /// Last value to arrive.
     Last,
+    /// All values, each with its count.
+    Values,
+}
+
+impl Kind {
+    /// Whether [`Accumulator::remove`] undoes [`Accumulator::add`].
+    pub fn can_remove(self) -> bool {
+        match self {
+            Kind::Count
+            | Kind::IntegerSum
+            | Kind::DecimalSum
+            | Kind::ExactSum
+            | Kind::Moments
+            | Kind::Values => true,
+            Kind::Min | Kind::Max | Kind::First | Kind::Last => false,
+        }
+    }
+
+    /// For column names on the uplink and in state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Count => "count",
+            Kind::IntegerSum | Kind::DecimalSum | Kind::ExactSum => "sum",
+            Kind::Moments => "moments",
+            Kind::Min => "min",
+            Kind::Max => "max",
+            Kind::First => "first",
+            Kind::Last => "last",
+            Kind::Values => "values",
+        }
+    }
 }
 
 /// How the result comes from the accumulators.
@@ -42,6 +77,8 @@ pub enum Kind {
 pub enum Finish {
     /// The value of the only accumulator.
     Value,
+    /// The first accumulator's value, NULL when the second one counts nothing.
+    Counted,
     /// The first accumulator's sum over the second one's count.
     Mean,
     /// Σ(x − mean)² / n.
@@ -52,6 +89,10 @@ pub enum Finish {
     StddevPop,
     /// Root of `VarSamp`.
     StddevSamp,
+    /// The smallest of all values.
+    Smallest,
+    /// The largest of all values.
+    Largest,
 }
 
 /// An aggregate call bound to its argument type.
@@ -109,6 +150,11 @@ pub trait Accumulator: Send {
     fn clear(&mut self, pane: usize, context: &mut Context);
     /// Adds a value (for COUNT(*) any value that is not NULL); NULL is skipped.
     fn add(&mut self, pane: usize, value: Datum, context: &mut Context);
+    /// Takes a value away that was added before, where [`Kind::can_remove`] says so.
+    fn remove(&mut self, pane: usize, value: Datum, context: &mut Context) {
+        let _ = (pane, value, context);
+        unreachable!("values are taken away from accumulators that can do it");
+    }
     /// Adds the partial of another pane or place.
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context);
     /// Adds the state of pane `from` to that of pane `into`.
@@ -134,7 +180,7 @@ pub trait Accumulator: Send {
 pub fn partial_type(kind: Kind, arg: Option<&DataType>) -> DataType {
     match (kind, arg) {
         (Kind::Count | Kind::IntegerSum, _) => DataType::BigInt,
-        (Kind::DecimalSum | Kind::ExactSum | Kind::Moments, _) => DataType::Bytes,
+        (Kind::DecimalSum | Kind::ExactSum | Kind::Moments | Kind::Values, _) => DataType::Bytes,
         (_, Some(arg)) => arg.clone(),
         (_, None) => DataType::Null,
     }
@@ -153,5 +199,6 @@ pub fn accumulator(kind: Kind, arg: Option<&DataType>) -> Box<dyn Accumulator> {
         Kind::Max => Box::new(min_max::Extreme::max(arg)),
         Kind::First => Box::new(ordered::Ordered::first(arg)),
         Kind::Last => Box::new(ordered::Ordered::last(arg)),
+        Kind::Values => Box::new(values::Values::new(arg)),
     }
 }

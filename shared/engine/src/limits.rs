@@ -10,6 +10,8 @@ pub const EXPRESSION_DEPTH_MAX: usize = 64;
 pub const STEPS_MAX: usize = 256;
 /// Aggregates of one window step.
 pub const AGGREGATES_MAX: usize = 32;
+/// Different values that one state of an aggregate holds, where it has to hold all of them.
+pub const VALUES_PER_PANE_MAX: usize = 4_096;
 /// Slices of one hopping window: size divided by slide.
 pub const SLICES_PER_WINDOW_MAX: usize = 10_000;
 /// Bytes of text that may be in flight for one source row.

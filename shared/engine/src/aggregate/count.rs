@@ -32,6 +32,10 @@ impl Accumulator for Count {
         self.counts[pane] += i64::from(!value.null);
     }
 
+    fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
+        self.counts[pane] -= i64::from(!value.null);
+    }
+
     fn merge(&mut self, pane: usize, partial: Datum, _: &mut Context) {
         self.counts[pane] = self.counts[pane].saturating_add(partial.slot.as_i64());
     }

@@ -55,6 +55,12 @@ impl Accumulator for Moments {
         }
     }
 
+    fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
+        if !value.null {
+            self.states[pane].get_or_insert_with(ExactMoments::default).sub(value.slot.as_f64());
+        }
+    }
+
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context) {
         if partial.null {
             return;
@@ -93,7 +99,7 @@ impl Accumulator for Moments {
             Finish::VarSamp => state.var_samp(),
             Finish::StddevPop => state.stddev_pop(),
             Finish::StddevSamp => state.stddev_samp(),
-            Finish::Value | Finish::Mean => None,
+            _ => None,
         };
         value.map_or(Datum::NULL, Datum::f64)
     }

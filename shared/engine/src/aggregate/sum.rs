@@ -94,6 +94,12 @@ impl Accumulator for IntegerSum {
         }
     }
 
+    fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
+        if !value.null {
+            self.plus(pane, value.slot.as_i64().wrapping_neg());
+        }
+    }
+
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context) {
         self.add(pane, partial, context);
     }
@@ -151,6 +157,12 @@ impl Accumulator for DecimalSum {
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
         if !value.null {
             self.plus(pane, Some(value.slot.as_i128()));
+        }
+    }
+
+    fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
+        if !value.null {
+            self.plus(pane, Some(-value.slot.as_i128()));
         }
     }
 
@@ -222,6 +234,12 @@ impl Accumulator for DoubleSum {
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
         if !value.null {
             self.sums[pane].get_or_insert_with(ExactSum::default).add(value.slot.as_f64());
+        }
+    }
+
+    fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
+        if !value.null {
+            self.sums[pane].get_or_insert_with(ExactSum::default).sub(value.slot.as_f64());
         }
     }
 

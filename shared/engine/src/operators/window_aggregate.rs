@@ -17,7 +17,7 @@
 use alloc::{boxed::Box, format, vec, vec::Vec};
 
 use crate::{
-    aggregate::{self, Finish, Kind},
+    aggregate::Calls,
     context::{Context, Fault},
     expr::CompileError,
     fragment::{Phase, WindowAggregateSpec},
@@ -28,7 +28,7 @@ use crate::{
     },
     operators::window_assign::window_start,
     row::Row,
-    slot::{Datum, Slot},
+    slot::Slot,
     types::{DataType, Field, Schema},
 };
 
@@ -43,26 +43,10 @@ use panes::{PaneId, Panes};
 /// Columns that follow keys and aggregates in a result: start, end, time, revision.
 pub const RESULT_COLUMNS_COUNT: usize = 4;
 
-/// One accumulator of the step: what, of which column, under which condition.
-#[derive(Clone, Debug, PartialEq)]
-struct Part {
-    kind: Kind,
-    arg: Option<(usize, DataType)>,
-    filter: Option<usize>,
-}
-
-/// How one aggregate call is finished: positions among the parts.
-struct Call {
-    parts: Vec<usize>,
-    finish: Finish,
-    result: DataType,
-}
-
 /// The operator.
 pub struct WindowAggregate {
     spec: WindowAggregateSpec,
-    parts: Vec<Part>,
-    calls: Vec<Call>,
+    calls: Calls,
     panes: Panes,
     /// End of the last window that has fired.
     fired: Timestamp,
@@ -74,41 +58,21 @@ pub struct WindowAggregate {
     restoring: state::Restoring,
 }
 
-/// Reduces the calls of `spec` to shared parts.
-fn bind(spec: &WindowAggregateSpec) -> Result<(Vec<Part>, Vec<Call>), CompileError> {
-    let mut parts: Vec<Part> = Vec::new();
-    let mut calls = Vec::new();
-    for call in &spec.aggregates {
-        let arg_type = call.arg.as_ref().map(|(_, t)| t);
-        let bound = aggregate::bind(&call.function, arg_type).map_err(CompileError)?;
-        let positions = bound.kinds.iter().map(|&kind| {
-            let part = Part { kind, arg: call.arg.clone(), filter: call.filter };
-            parts.iter().position(|p| *p == part).unwrap_or_else(|| {
-                parts.push(part);
-                parts.len() - 1
-            })
-        });
-        let positions = positions.collect();
-        calls.push(Call { parts: positions, finish: bound.finish, result: bound.result });
-    }
-    Ok((parts, calls))
-}
-
 /// Columns that cross the uplink for `spec`: keys, slice start, end of the first window that the
 /// partial counts in, then one column for each shared accumulator.
 pub fn partial_schema(
     spec: &WindowAggregateSpec,
     key_names: &[&str],
 ) -> Result<Schema, CompileError> {
-    let (parts, _) = bind(spec)?;
+    let calls = Calls::bind(&spec.aggregates)?;
     let keys = spec.key_types.iter().zip(key_names);
     let mut fields: Vec<_> = keys.map(|(t, name)| Field::new(*name, t.clone())).collect();
     for name in ["$slice_start", "$from_end"] {
         fields.push(Field::new(name, DataType::Timestamp(3)));
     }
-    for (index, part) in parts.iter().enumerate() {
-        let data_type = aggregate::partial_type(part.kind, part.arg.as_ref().map(|(_, t)| t));
-        fields.push(Field::new(format!("${}{index}", kind_name(part.kind)), data_type));
+    let types = calls.partial_types();
+    for (index, (part, data_type)) in calls.parts().iter().zip(types).enumerate() {
+        fields.push(Field::new(format!("${}{index}", part.kind.as_str()), data_type));
     }
     Ok(Schema::new(fields))
 }
@@ -119,29 +83,17 @@ pub fn result_schema(
     key_names: &[&str],
     aggregate_names: &[&str],
 ) -> Result<Schema, CompileError> {
-    let (_, calls) = bind(spec)?;
+    let calls = Calls::bind(&spec.aggregates)?;
     let keys = spec.key_types.iter().zip(key_names);
     let mut fields: Vec<_> = keys.map(|(t, name)| Field::new(*name, t.clone())).collect();
-    for (call, name) in calls.iter().zip(aggregate_names) {
-        fields.push(Field::new(*name, call.result.clone()));
+    for (result, name) in calls.results().zip(aggregate_names) {
+        fields.push(Field::new(*name, result.clone()));
     }
     fields.push(Field::new("window_start", DataType::Timestamp(3)));
     fields.push(Field::new("window_end", DataType::Timestamp(3)));
     fields.push(Field::new("window_time", spec.time_type.clone()));
     fields.push(Field::new("$revision", DataType::Int));
     Ok(Schema::new(fields))
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Count => "count",
-        Kind::IntegerSum | Kind::DecimalSum | Kind::ExactSum => "sum",
-        Kind::Moments => "moments",
-        Kind::Min => "min",
-        Kind::Max => "max",
-        Kind::First => "first",
-        Kind::Last => "last",
-    }
 }
 
 impl WindowAggregate {
@@ -159,15 +111,14 @@ impl WindowAggregate {
                 "a window has at most {SLICES_PER_WINDOW_MAX} slices"
             )));
         }
-        let (parts, calls) = bind(spec)?;
-        let width = spec.keys.len() + parts.len().max(calls.len()) + RESULT_COLUMNS_COUNT;
+        let calls = Calls::bind(&spec.aggregates)?;
+        let width = spec.keys.len() + calls.parts().len().max(calls.len()) + RESULT_COLUMNS_COUNT;
         if calls.len() > AGGREGATES_MAX || width > FIELDS_MAX {
             return Err(CompileError(format!("one step has at most {AGGREGATES_MAX} aggregates")));
         }
         Ok(WindowAggregate {
-            panes: Panes::new(spec.key_types.clone(), &parts, slices, limits.panes_max),
+            panes: Panes::new(spec.key_types.clone(), &calls, slices, limits.panes_max),
             spec: spec.clone(),
-            parts,
             calls,
             fired: Timestamp::MIN,
             due: WATERMARK_MAX,
@@ -205,14 +156,7 @@ impl WindowAggregate {
             out.drop_row(Reason::Fault(Fault::StateFull), row);
             return;
         };
-        let columns = self.parts.iter().zip(&mut self.panes.accumulators);
-        for (part, accumulator) in columns {
-            if part.filter.is_some_and(|column| !row.datum(column).is_true()) {
-                continue;
-            }
-            let value = part.arg.as_ref().map_or(Datum::bool(true), |(c, _)| row.datum(*c));
-            accumulator.add(pane as usize, value, out.context);
-        }
+        self.calls.add(&mut self.panes.accumulators, pane as usize, row, out.context);
     }
 
     /// The pane of a row, new if need be.

@@ -4,12 +4,11 @@ use alloc::vec::Vec;
 
 use super::{WindowAggregate, panes::PaneId};
 use crate::{
-    aggregate::{self, Finish},
     context::Context,
     fragment::Phase,
     operator::{Emitter, Progress, Timestamp},
     row::{Change, Row},
-    slot::{Datum, Slot},
+    slot::Slot,
 };
 
 /// A window of which some rows are emitted.
@@ -146,7 +145,8 @@ impl WindowAggregate {
         self.slots[..keys].copy_from_slice(self.panes.keys.key(key));
         let mut nulls = self.panes.keys.nulls(key);
         for index in 0..self.calls.len() {
-            let value = self.finish(index, pane, out.context);
+            let states = &self.panes.accumulators;
+            let value = self.calls.finish(states, index, pane as usize, out.context);
             self.slots[keys + index] = value.slot;
             nulls |= u64::from(value.null) << (keys + index);
         }
@@ -158,22 +158,6 @@ impl WindowAggregate {
         self.slots[at + 3] = Slot::i64(i64::from(revision));
         out.emit(Row { slots: &self.slots[..at + 4], nulls, change });
         out.context.arena.release(mark);
-    }
-
-    fn finish(&self, index: usize, pane: PaneId, context: &mut Context) -> Datum {
-        let call = &self.calls[index];
-        let pane = pane as usize;
-        let part = |n: usize| &self.panes.accumulators[call.parts[n]];
-        match call.finish {
-            Finish::Value => part(0).value(pane, context),
-            Finish::Mean => {
-                let arg = self.parts[call.parts[0]].arg.as_ref().map(|(_, t)| t);
-                let total = part(0).total(pane, context);
-                let count = part(1).value(pane, context).slot.as_i64();
-                aggregate::mean(total, count, arg, &call.result)
-            }
-            finish => part(0).moment(pane, finish),
-        }
     }
 
     /// Hands over all panes whose first window `watermark` closes, slice by slice.

@@ -3,9 +3,8 @@
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use hashbrown::HashTable;
 
-use super::Part;
 use crate::{
-    aggregate::{self, Accumulator},
+    aggregate::{Accumulator, Calls},
     context::Context,
     hash::mix,
     keys::{KeyId, KeyTable},
@@ -79,16 +78,13 @@ fn hash_pane(slice: Timestamp, from: Timestamp, key: KeyId) -> u64 {
 impl Panes {
     pub(super) fn new(
         key_types: Vec<DataType>,
-        parts: &[Part],
+        calls: &Calls,
         slices_per_window: i64,
         panes_max: usize,
     ) -> Self {
-        let accumulator = |part: &Part| {
-            aggregate::accumulator(part.kind, part.arg.as_ref().map(|(_, data_type)| data_type))
-        };
         Panes {
             keys: KeyTable::new(key_types, panes_max),
-            accumulators: parts.iter().map(accumulator).collect(),
+            accumulators: calls.accumulators(),
             panes: Vec::new(),
             index: HashTable::new(),
             free: Vec::new(),

@@ -8,7 +8,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{WindowAggregate, panes::PaneId};
 use crate::{
-    aggregate, codec,
+    codec,
     context::Context,
     fragment::Phase,
     limits::FIELDS_MAX,
@@ -26,11 +26,6 @@ fn broken() -> RestoreError {
 }
 
 impl WindowAggregate {
-    fn part_types(&self) -> Vec<DataType> {
-        let types = self.parts.iter();
-        types.map(|p| aggregate::partial_type(p.kind, p.arg.as_ref().map(|(_, t)| t))).collect()
-    }
-
     pub(super) fn write_state(
         &mut self,
         full: bool,
@@ -39,7 +34,7 @@ impl WindowAggregate {
     ) {
         self.restoring.clear();
         self.write_cold(context, write);
-        let types = self.part_types();
+        let types = self.calls.partial_types();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         codec::put_u64(&mut value, self.panes.next_seq);
         write.entry(&[], Some(&value));
@@ -148,7 +143,7 @@ impl WindowAggregate {
             }
             return Ok(());
         };
-        let types = self.part_types();
+        let types = self.calls.partial_types();
         let pane = self.decode(&mut value, &types, context).ok_or_else(broken)?;
         self.restoring.insert(seq, pane);
         Ok(())
@@ -190,7 +185,7 @@ impl WindowAggregate {
 
     /// Writes closed slices to cold state and drops them.
     fn write_cold(&mut self, context: &mut Context, write: &mut dyn StateWriter) {
-        let types = self.part_types();
+        let types = self.calls.partial_types();
         let mut value = Vec::new();
         for at in (0..self.panes.slices.len()).rev() {
             let slice = &self.panes.slices[at];
@@ -214,7 +209,7 @@ impl WindowAggregate {
         value: Option<&[u8]>,
         context: &mut Context,
     ) -> Result<(), RestoreError> {
-        let types = self.part_types();
+        let types = self.calls.partial_types();
         let mut bytes = value.unwrap_or_default();
         let at = self.panes.slice_or_insert(time);
         self.panes.slices[at].is_closed = true;
