@@ -32,7 +32,8 @@ pub struct KeyTable {
     probe_nulls: u64,
 }
 
-fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
+/// Hash of a key tuple.
+pub(crate) fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
     slots.iter().fold(nulls, |hash, slot| mix_pair(hash, slot.0[0], slot.0[1]))
 }
 

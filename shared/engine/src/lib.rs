@@ -20,6 +20,7 @@ pub mod codec;
 pub mod compare;
 pub mod context;
 pub mod decimal;
+mod due;
 pub mod exact;
 pub mod expr;
 pub mod fragment;

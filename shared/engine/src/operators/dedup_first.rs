@@ -12,16 +12,15 @@
 //! is not written: the watermark of each later page tells.
 
 use alloc::{
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
-use core::cmp::Reverse;
 
 use crate::{
     codec,
     context::{Context, Fault},
+    due::DueQueue,
     fragment::DedupSpec,
-    keys::{KeyId, KeyTable},
     limits::Limits,
     memory,
     operator::{
@@ -29,55 +28,36 @@ use crate::{
         WATERMARK_MAX, WATERMARK_MIN,
     },
     row::Row,
-    slot::Slot,
-    types::{DataType, Schema},
+    types::Schema,
 };
 
-mod waiting;
+mod entries;
+mod places;
 
-use waiting::Waiting;
+use entries::{Entries, EntryId};
+use places::{DIRTY, EMITTED};
 
-/// Arrival number of an entry that is not in use.
-const NO_SEQ: u64 = u64::MAX;
-const NO_ROW: u32 = u32::MAX;
-
-/// What is known of a key besides its values.
-#[derive(Clone, Copy)]
-struct Entry {
-    time: Timestamp,
-    /// Arrival number: orders rows of equal time and names the entry in checkpoints.
-    seq: u64,
-    /// Where the waiting row is, or `NO_ROW` once it was emitted.
-    row: u32,
-    /// Not in the last checkpoint.
-    is_dirty: bool,
-    /// Its number is in `dirty`, for this entry or for one before in the same place.
-    is_listed: bool,
-}
-
-const UNUSED: Entry =
-    Entry { time: 0, seq: NO_SEQ, row: NO_ROW, is_dirty: false, is_listed: false };
+/// An entry whose row was emitted: its event time, arrival number and place.
+type Emitted = (Timestamp, u64, EntryId);
 
 /// The operator.
 pub struct DedupFirst {
     spec: DedupSpec,
-    types: Vec<DataType>,
     entries_max: usize,
     /// How far behind the watermark emitted keys are remembered; `None` for ever.
     kept_ms: Option<i64>,
-    keys: KeyTable,
-    entries: Vec<Entry>,
-    waiting: Waiting,
-    /// Event time, arrival number and key of waiting rows; entries replaced since are skipped.
-    due: BinaryHeap<Reverse<(Timestamp, u64, KeyId)>>,
+    entries: Entries,
+    /// Rows that wait.
+    due: DueQueue,
     /// Emitted keys in order of emission.
-    emitted: VecDeque<(KeyId, u64)>,
+    emitted: VecDeque<Emitted>,
     next_seq: u64,
-    dirty: Vec<KeyId>,
     /// Arrival numbers of stored entries that are gone and cannot be told from the watermark.
     deleted: Vec<u64>,
-    /// Keys by arrival number while a checkpoint is being restored.
-    restoring: BTreeMap<u64, KeyId>,
+    /// For use by one checkpoint at a time.
+    changed: Vec<EntryId>,
+    /// Entries by arrival number while a checkpoint is being restored.
+    restoring: BTreeMap<u64, EntryId>,
     /// Watermark of the page restored last.
     restored_watermark: Timestamp,
 }
@@ -85,23 +65,18 @@ pub struct DedupFirst {
 impl DedupFirst {
     /// Deduplicates rows of schema `input`.
     pub fn new(spec: &DedupSpec, input: &Schema, limits: &Limits) -> Self {
-        let key_types: Vec<_> = spec.key.iter().map(|&c| input.data_type(c).clone()).collect();
-        let types: Vec<_> = input.fields.iter().map(|f| f.data_type.clone()).collect();
+        let types = input.fields.iter().map(|field| field.data_type.clone()).collect();
         DedupFirst {
             entries_max: limits.dedup_entries_max,
             // A repeat of the watermark's own time is not late, so its key is still needed then.
             kept_ms: if spec.key_holds_time { Some(0) } else { spec.ttl_ms },
-            // A new key goes in before the oldest one goes out.
-            keys: KeyTable::new(key_types, limits.dedup_entries_max + 1),
-            entries: Vec::new(),
-            waiting: Waiting::new(&types, &spec.key),
-            types,
+            entries: Entries::new(types, &spec.key),
             spec: spec.clone(),
-            due: BinaryHeap::new(),
+            due: DueQueue::new(),
             emitted: VecDeque::new(),
             next_seq: 0,
-            dirty: Vec::new(),
             deleted: Vec::new(),
+            changed: Vec::new(),
             restoring: BTreeMap::new(),
             restored_watermark: WATERMARK_MIN,
         }
@@ -111,202 +86,141 @@ impl DedupFirst {
         row.slots[self.spec.rowtime].as_i64()
     }
 
-    fn push_known(&mut self, key: KeyId, row: Row<'_>, out: &mut Emitter<'_>) {
+    fn push_known(&mut self, old: EntryId, row: Row<'_>, out: &mut Emitter<'_>) {
         let time = self.time(row);
-        let entry = self.entries[key as usize];
-        if entry.row == NO_ROW || entry.time <= time || time < out.watermark {
+        let entry = self.entries.header(old);
+        if entry.has(EMITTED) || entry.time <= time || time < out.watermark {
             out.drop_row(Reason::Repeat, row);
             return;
         }
         // An earlier row of a waiting key takes its place; the one that waited is the repeat.
-        let Some(place) = self.waiting.store(row, self.keys.key(key), out.context) else {
-            out.drop_row(Reason::Fault(Fault::StateFull), row);
+        if !self.wait(row, Some(old), out) {
             return;
-        };
-        if !entry.is_dirty {
+        }
+        if !entry.has(DIRTY) {
             self.deleted.push(entry.seq);
         }
-        let (slots, nulls) = self.waiting.get(entry.row);
-        out.drop_row(Reason::Repeat, Row::insert(slots, nulls));
-        self.waiting.release(entry.row, out.context);
-        self.wait(key, time, place);
+        out.drop_row(Reason::Repeat, self.entries.row(old));
+        self.due.remove(old);
+        self.entries.release(old, out.context);
     }
 
     fn push_new(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
-        let time = self.time(row);
-        if time < out.watermark {
-            self.keys.discard_probe(out.context);
+        if self.time(row) < out.watermark {
+            self.entries.discard_probe(out.context);
             out.late(row);
             return;
         }
-        let Some(key) = self.keys.insert(out.context) else {
+        if self.entries.len() >= self.entries_max && self.emitted.is_empty() {
+            self.entries.discard_probe(out.context);
             out.drop_row(Reason::Fault(Fault::StateFull), row);
             return;
-        };
-        self.keys.retain(key);
-        if self.entries.len() <= key as usize {
-            self.entries.resize(key as usize + 1, UNUSED);
         }
-        let has_room = self.keys.len() <= self.entries_max || self.evict(row, out);
-        let place = match has_room {
-            true => self.waiting.store(row, self.keys.key(key), out.context),
-            false => None,
-        };
-        let Some(place) = place else {
-            self.keys.release(key, out.context);
+        // The new entry is there before the old one goes: they may share texts.
+        if self.wait(row, None, out) && self.entries.len() > self.entries_max {
+            self.evict(row, out);
+        }
+    }
+
+    /// Lets a row whose key is the probe wait for the watermark, instead of the entry `old` if its
+    /// key has one; false, and the row set aside, when its texts find no room.
+    fn wait(&mut self, row: Row<'_>, old: Option<EntryId>, out: &mut Emitter<'_>) -> bool {
+        let time = self.time(row);
+        let Some(id) = self.entries.insert(row, old, (time, self.next_seq), out.context) else {
             out.drop_row(Reason::Fault(Fault::StateFull), row);
-            return;
+            return false;
         };
-        self.wait(key, time, place);
+        self.next_seq += 1;
+        self.entries.touch(id);
+        self.due.insert(id, time);
+        true
     }
 
     /// Forgets the key that was emitted longest ago, to make room for `row`.
-    fn evict(&mut self, row: Row<'_>, out: &mut Emitter<'_>) -> bool {
-        while let Some((key, seq)) = self.emitted.pop_front() {
-            let entry = self.entries[key as usize];
-            if entry.seq == seq {
-                if !entry.is_dirty {
-                    self.deleted.push(seq);
-                }
-                out.drop_row(Reason::Evicted, row);
-                self.forget(key, out.context);
-                return true;
-            }
+    fn evict(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
+        let (_, seq, id) = self.emitted.pop_front().expect("one was seen before the row came");
+        if !self.entries.header(id).has(DIRTY) {
+            self.deleted.push(seq);
         }
-        false
+        out.drop_row(Reason::Evicted, row);
+        self.entries.remove(id, out.context);
     }
 
-    /// Lets the row stored at `place` wait for the watermark.
-    fn wait(&mut self, key: KeyId, time: Timestamp, place: u32) {
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        let entry = &mut self.entries[key as usize];
-        if !entry.is_listed {
-            self.dirty.push(key);
+    /// Called when the row of `id` has been emitted, or was before the checkpoint.
+    fn settle(&mut self, id: EntryId, context: &mut Context) {
+        self.due.remove(id);
+        let header = self.entries.header(id);
+        // A key that goes with the next watermark need not move.
+        let id = self.entries.emitted(id, self.kept_ms != Some(0), context);
+        self.emitted.push_back((header.time, header.seq, id));
+        if let Some(restored) = self.restoring.get_mut(&header.seq) {
+            *restored = id;
         }
-        *entry = Entry { time, seq, row: place, is_dirty: true, is_listed: true };
-        // Rows of one key that come in falling order of time would leave any number of these
-        // behind.
-        if self.due.len() >= self.due_max() {
-            let entries = &self.entries;
-            self.due.retain(|&Reverse((_, seq, key))| entries[key as usize].seq == seq);
-        }
-        self.due.push(Reverse((time, seq, key)));
-    }
-
-    /// Numbers in `due` at which those of replaced rows are cleared out.
-    fn due_max(&self) -> usize {
-        2 * (self.entries_max + 1)
-    }
-
-    fn forget(&mut self, key: KeyId, context: &mut Context) {
-        let is_listed = self.entries[key as usize].is_listed;
-        self.entries[key as usize] = Entry { is_listed, ..UNUSED };
-        self.keys.release(key, context);
-    }
-
-    /// Called when the row of `key` has been emitted, or was before the checkpoint.
-    fn settle(&mut self, key: KeyId, context: &mut Context) {
-        let entry = &mut self.entries[key as usize];
-        self.waiting.release(entry.row, context);
-        entry.row = NO_ROW;
-        self.emitted.push_back((key, entry.seq));
     }
 
     /// The watermark at which the oldest emitted key is forgotten.
     fn expiry(&self) -> Timestamp {
         match (self.kept_ms, self.emitted.front()) {
-            (Some(kept_ms), Some(&(key, _))) => {
-                self.entries[key as usize].time.saturating_add(kept_ms).saturating_add(1)
-            }
+            (Some(kept_ms), Some(&(time, ..))) => time.saturating_add(kept_ms).saturating_add(1),
             _ => WATERMARK_MAX,
         }
     }
 
     fn expire(&mut self, watermark: Timestamp, context: &mut Context) {
         while self.kept_ms.is_some() && self.expiry() <= watermark {
-            let Some((key, seq)) = self.emitted.pop_front() else {
+            let Some((.., id)) = self.emitted.pop_front() else {
                 return;
             };
-            if self.entries[key as usize].seq == seq {
-                self.forget(key, context);
-            }
+            self.entries.remove(id, context);
         }
-    }
-
-    /// The next waiting row that is due at `watermark`.
-    fn next_due(&self, watermark: Timestamp) -> Option<(u64, KeyId)> {
-        let &Reverse((time, seq, key)) = self.due.peek()?;
-        (time <= watermark).then_some((seq, key))
     }
 }
 
 impl Operator for DedupFirst {
     fn push(&mut self, _: Port, row: Row<'_>, out: &mut Emitter<'_>) {
-        match self.keys.find(row, &self.spec.key, out.context) {
-            Ok(Some(key)) => self.push_known(key, row, out),
+        match self.entries.find(row, out.context) {
+            Ok(Some(known)) => self.push_known(known, row, out),
             Ok(None) => self.push_new(row, out),
             Err(fault) => out.drop_row(Reason::Fault(fault), row),
         }
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
-        while let Some((seq, key)) = self.next_due(watermark) {
-            if self.entries[key as usize].seq == seq {
-                if !out.has_room() {
-                    return Progress::More;
-                }
-                let (slots, nulls) = self.waiting.get(self.entries[key as usize].row);
-                out.emit(Row::insert(slots, nulls));
-                self.settle(key, out.context);
+        while let Some(id) = self.due.first(watermark) {
+            if !out.has_room() {
+                return Progress::More;
             }
-            self.due.pop();
+            out.emit(self.entries.row(id));
+            self.settle(id, out.context);
         }
         self.expire(watermark, out.context);
         Progress::Done
     }
 
     fn due(&self) -> Timestamp {
-        let waiting = self.due.peek().map_or(WATERMARK_MAX, |&Reverse((time, ..))| time);
-        waiting.min(self.expiry())
+        self.due.next().unwrap_or(WATERMARK_MAX).min(self.expiry())
     }
 
     fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
         self.restoring.clear();
-        let (mut key_bytes, mut value) = (Vec::new(), Vec::new());
+        let (mut key, mut value) = (Vec::new(), Vec::new());
         codec::put_u64(&mut value, self.next_seq);
         write.entry(&[], Some(&value));
         for seq in self.deleted.drain(..).filter(|_| !full) {
-            key_bytes.clear();
-            codec::put_u64(&mut key_bytes, seq);
-            write.entry(&key_bytes, None);
+            key.clear();
+            codec::put_u64(&mut key, seq);
+            write.entry(&key, None);
         }
-        let mut keys = core::mem::take(&mut self.dirty);
-        for &key in &keys {
-            self.entries[key as usize].is_listed = false;
-        }
-        if full {
-            keys.clear();
-            keys.extend((0..).take(self.entries.len()));
-        }
-        let entries = &self.entries;
-        keys.retain(|&key| {
-            let entry = entries[key as usize];
-            entry.seq != NO_SEQ && (full || entry.is_dirty)
-        });
-        // By arrival, so that the bytes do not depend on which numbers keys were given.
-        keys.sort_unstable_by_key(|&key| entries[key as usize].seq);
-        for &key in &keys {
-            let entry = self.entries[key as usize];
-            key_bytes.clear();
-            codec::put_u64(&mut key_bytes, entry.seq);
+        self.entries.take_changed(full, &mut self.changed);
+        for &id in &self.changed {
+            let header = self.entries.header(id);
+            key.clear();
+            codec::put_u64(&mut key, header.seq);
             value.clear();
-            self.encode(key, entry, context, &mut value);
-            write.entry(&key_bytes, Some(&value));
-            self.entries[key as usize].is_dirty = false;
+            codec::put_i64(&mut value, header.time);
+            self.entries.encode(id, &mut value, context);
+            write.entry(&key, Some(&value));
         }
-        keys.clear();
-        self.dirty = keys;
     }
 
     fn restore(
@@ -343,88 +257,54 @@ impl Operator for DedupFirst {
         // just this time that came afterwards still waits for the next rise.
         if watermark > self.restored_watermark {
             self.restored_watermark = watermark;
-            let mut order: Vec<_> = self.due.drain().map(|Reverse(due)| due).collect();
-            order.sort_unstable();
-            for (time, seq, key) in order {
-                if self.entries[key as usize].seq != seq {
-                    continue;
-                }
-                if time <= watermark {
-                    self.settle(key, context);
-                } else {
-                    self.due.push(Reverse((time, seq, key)));
-                }
+            while let Some(id) = self.due.first(watermark) {
+                self.settle(id, context);
             }
         }
         let entries = &self.entries;
-        self.emitted.retain(|&(key, seq)| entries[key as usize].seq == seq);
-        self.emitted
-            .make_contiguous()
-            .sort_unstable_by_key(|&(key, seq)| (entries[key as usize].time, seq));
+        self.emitted.retain(|&(_, seq, id)| entries.header(id).seq == seq);
+        self.emitted.make_contiguous().sort_unstable();
         self.expire(watermark, context);
     }
 
     fn memory_bytes_max(&self) -> usize {
         let entries = self.entries_max + 1;
-        let due = memory::vec_bytes::<Reverse<(Timestamp, u64, KeyId)>>(self.due_max());
-        let emitted = memory::vec_bytes::<(KeyId, u64)>(entries);
-        let numbers = memory::vec_bytes::<KeyId>(entries) + memory::vec_bytes::<u64>(entries);
-        self.keys.memory_bytes_max()
-            + self.waiting.memory_bytes_max(entries)
-            + memory::vec_bytes::<Entry>(entries)
-            + due
-            + emitted
-            + numbers
+        self.entries.memory_bytes_max(entries)
+            + DueQueue::memory_bytes_max(entries + 1)
+            + memory::vec_bytes::<Emitted>(entries)
+            + memory::vec_bytes::<u64>(entries)
+            + memory::vec_bytes::<EntryId>(entries)
     }
 }
 
 impl DedupFirst {
-    fn encode(&self, key: KeyId, entry: Entry, context: &Context, value: &mut Vec<u8>) {
-        codec::put_i64(value, entry.time);
-        let (slots, nulls) = (self.keys.key(key), self.keys.nulls(key));
-        codec::put_row(value, slots, nulls, self.keys.types(), context);
-        if entry.row != NO_ROW {
-            let (slots, nulls) = self.waiting.get(entry.row);
-            codec::put_row(value, slots, nulls, &self.types, context);
-        }
-    }
-
     fn decode(&mut self, seq: u64, value: &mut &[u8], context: &mut Context) -> Option<()> {
         let time = codec::take_i64(value)?;
-        let mut slots = [Slot::ZERO; crate::limits::FIELDS_MAX];
-        let width = self.spec.key.len();
-        let types = self.keys.types().to_vec();
-        let nulls = codec::take_row(value, &mut slots[..width], &types, context)?;
-        let key = self.keys.restore(&slots[..width], nulls, context)?;
-        self.keys.retain(key);
-        if self.entries.len() <= key as usize {
-            self.entries.resize(key as usize + 1, UNUSED);
+        let (id, old) = self.entries.decode((time, seq), value, context)?;
+        if let Some(old) = old {
+            self.drop_waiting(old);
+            self.entries.release(old, context);
         }
-        let mut row = NO_ROW;
-        if !value.is_empty() {
-            let width = self.types.len();
-            let nulls = codec::take_row(value, &mut slots[..width], &self.types, context)?;
-            let stored = Row::insert(&slots[..width], nulls);
-            row = self.waiting.store(stored, self.keys.key(key), context)?;
-            self.due.push(Reverse((time, seq, key)));
-        } else {
-            self.emitted.push_back((key, seq));
+        match self.entries.header(id).has(EMITTED) {
+            true => self.emitted.push_back((time, seq, id)),
+            false => self.due.insert(id, time),
         }
-        self.entries[key as usize] = Entry { time, seq, row, ..UNUSED };
-        self.restoring.insert(seq, key);
+        self.restoring.insert(seq, id);
         Some(())
     }
 
     fn remove_restored(&mut self, seq: u64, context: &mut Context) {
-        let Some(key) = self.restoring.remove(&seq) else {
-            return;
-        };
-        let entry = self.entries[key as usize];
-        if entry.seq == seq {
-            if entry.row != NO_ROW {
-                self.waiting.release(entry.row, context);
-            }
-            self.forget(key, context);
+        if let Some(id) = self.restoring.remove(&seq)
+            && self.entries.header(id).seq == seq
+        {
+            self.drop_waiting(id);
+            self.entries.remove(id, context);
+        }
+    }
+
+    fn drop_waiting(&mut self, id: EntryId) {
+        if !self.entries.header(id).has(EMITTED) {
+            self.due.remove(id);
         }
     }
 }

@@ -1,0 +1,251 @@
+//! What falls due when: places by time, for operators that let rows wait for the watermark.
+//!
+//! A timing wheel on event time. A time is a number of eleven digits of six bits; a place stands in
+//! the list of the highest digit in which its time differs from `base`, a time that all others have
+//! reached. When a list of a higher digit comes first, its places move to lists of lower digits:
+//! a place moves a few times, whatever the number of places, and never by comparison.
+//!
+//! Places of one time leave in the order in which they came. Memory is one node a place and never
+//! depends on the spread of times. A time before what has been taken counts as due at once.
+
+use alloc::{boxed::Box, vec, vec::Vec};
+
+use crate::{memory, operator::Timestamp};
+
+/// Number of what waits.
+pub(crate) type Place = u32;
+
+/// No place.
+const NONE: Place = Place::MAX;
+const DIGIT_BITS: u32 = 6;
+const DIGITS: usize = 64_usize.div_ceil(DIGIT_BITS as usize);
+const LISTS_PER_DIGIT: usize = 1 << DIGIT_BITS;
+
+#[derive(Clone, Copy)]
+struct Node {
+    time: u64,
+    previous: Place,
+    next: Place,
+}
+
+const UNLINKED: Node = Node { time: 0, previous: NONE, next: NONE };
+
+#[derive(Clone, Copy)]
+struct List {
+    first: Place,
+    last: Place,
+}
+
+const EMPTY: List = List { first: NONE, last: NONE };
+
+/// The queue.
+pub(crate) struct DueQueue {
+    nodes: Vec<Node>,
+    lists: Box<[List]>,
+    /// Which lists of each digit are not empty.
+    occupied: [u64; DIGITS],
+    base: u64,
+    len: usize,
+}
+
+/// Order-preserving: the earliest time is 0.
+#[expect(clippy::cast_sign_loss, reason = "the sign bit is flipped to keep the order")]
+fn number(time: Timestamp) -> u64 {
+    time as u64 ^ 1 << 63
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "undoes `number`")]
+fn timestamp(number: u64) -> Timestamp {
+    (number ^ 1 << 63) as i64
+}
+
+fn digit(number: u64, position: usize) -> usize {
+    let shifted = number >> (position * DIGIT_BITS as usize);
+    usize::try_from(shifted % LISTS_PER_DIGIT as u64).expect("six bits")
+}
+
+impl DueQueue {
+    /// An empty queue.
+    pub(crate) fn new() -> Self {
+        DueQueue {
+            nodes: Vec::new(),
+            lists: vec![EMPTY; DIGITS * LISTS_PER_DIGIT].into(),
+            occupied: [0; DIGITS],
+            base: 0,
+            len: 0,
+        }
+    }
+
+    /// Lets `place`, which is not in the queue, wait until `time`.
+    pub(crate) fn insert(&mut self, place: Place, time: Timestamp) {
+        if self.nodes.len() <= place as usize {
+            self.nodes.resize(place as usize + 1, UNLINKED);
+        }
+        self.len += 1;
+        self.link(place, number(time).max(self.base));
+    }
+
+    #[inline]
+    fn list_of(&self, time: u64) -> (usize, usize) {
+        let highest = 63 - ((time ^ self.base) | 1).leading_zeros();
+        let position = (highest / DIGIT_BITS) as usize;
+        (position, digit(time, position))
+    }
+
+    #[inline]
+    fn link(&mut self, place: Place, time: u64) {
+        let (position, digit) = self.list_of(time);
+        let list = &mut self.lists[position * LISTS_PER_DIGIT + digit];
+        self.nodes[place as usize] = Node { time, previous: list.last, next: NONE };
+        if list.last == NONE {
+            list.first = place;
+            self.occupied[position] |= 1 << digit;
+        } else {
+            self.nodes[list.last as usize].next = place;
+        }
+        list.last = place;
+    }
+
+    /// Takes a place out that waits.
+    pub(crate) fn remove(&mut self, place: Place) {
+        let Node { time, previous, next } = self.nodes[place as usize];
+        let (position, digit) = self.list_of(time);
+        let list = &mut self.lists[position * LISTS_PER_DIGIT + digit];
+        match previous {
+            NONE => list.first = next,
+            _ => self.nodes[previous as usize].next = next,
+        }
+        match next {
+            NONE => list.last = previous,
+            _ => self.nodes[next as usize].previous = previous,
+        }
+        if list.first == NONE {
+            self.occupied[position] &= !(1 << digit);
+        }
+        self.len -= 1;
+    }
+
+    /// The first place whose time `until` has reached; it stays in the queue.
+    pub(crate) fn first(&mut self, until: Timestamp) -> Option<Place> {
+        loop {
+            let (position, digit, start) = self.earliest()?;
+            if start > number(until) {
+                return None;
+            }
+            let at = position * LISTS_PER_DIGIT + digit;
+            if position == 0 {
+                return Some(self.lists[at].first);
+            }
+            // Stable: what came first is first in the lists of lower digits too.
+            let mut place = core::mem::replace(&mut self.lists[at], EMPTY).first;
+            self.occupied[position] &= !(1 << digit);
+            self.base = start;
+            while place != NONE {
+                let Node { time, next, .. } = self.nodes[place as usize];
+                self.link(place, time);
+                place = next;
+            }
+        }
+    }
+
+    /// The list that is due first: its digit's position, the digit, and a time that none of its
+    /// places comes before.
+    #[inline]
+    fn earliest(&self) -> Option<(usize, usize, u64)> {
+        if self.len == 0 {
+            return None;
+        }
+        let position = self.occupied.iter().position(|&digits| digits != 0)?;
+        let digit = self.occupied[position].trailing_zeros();
+        let shift = u32::try_from(position).expect("a few digits") * DIGIT_BITS;
+        let higher = self.base.checked_shr(shift + DIGIT_BITS).unwrap_or(0);
+        let higher = higher.checked_shl(shift + DIGIT_BITS).unwrap_or(0);
+        Some((position, digit as usize, higher | u64::from(digit) << shift))
+    }
+
+    /// A time at which [`first`](DueQueue::first) is worth a call: not after anything is due.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.earliest().map(|(_, _, start)| timestamp(start))
+    }
+
+    /// Bytes when places below `places` wait.
+    pub(crate) fn memory_bytes_max(places: usize) -> usize {
+        memory::vec_bytes::<Node>(places) + DIGITS * LISTS_PER_DIGIT * size_of::<List>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn drain(queue: &mut DueQueue, until: Timestamp) -> Vec<Place> {
+        let mut places = Vec::new();
+        while let Some(place) = queue.first(until) {
+            queue.remove(place);
+            places.push(place);
+        }
+        places
+    }
+
+    #[test]
+    fn equal_times_leave_in_the_order_in_which_they_came() {
+        let mut queue = DueQueue::new();
+        for (place, time) in [(3, 70), (1, 5000), (0, 70), (7, -4), (2, 5000)] {
+            queue.insert(place, time);
+        }
+        assert_eq!(drain(&mut queue, 69), [7]);
+        queue.insert(5, 5000);
+        assert_eq!(drain(&mut queue, 4999), [3, 0]);
+        queue.insert(4, 5000);
+        assert_eq!(drain(&mut queue, Timestamp::MAX), [1, 2, 5, 4]);
+        assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn the_whole_range_of_times_is_ordered() {
+        let mut queue = DueQueue::new();
+        let times = [i64::MAX, i64::MIN, 0, -1, 1, i64::MAX - 1, i64::MIN + 1, 63, 64];
+        for (place, time) in (0..).zip(times) {
+            queue.insert(place, time);
+        }
+        assert_eq!(queue.next(), Some(i64::MIN));
+        assert_eq!(drain(&mut queue, i64::MAX), [1, 6, 3, 2, 4, 7, 8, 5, 0]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn it_orders_as_a_sorted_map(
+            steps in proptest::collection::vec((0u8..4, 0i64..20_000, any::<prop::sample::Index>()),
+                1..300),
+        ) {
+            let (mut queue, mut map) = (DueQueue::new(), BTreeMap::new());
+            let (mut watermark, mut free, mut seq) = (-10_000_i64, Vec::new(), 0u32);
+            for (kind, ahead, index) in steps {
+                if kind < 2 {
+                    let time = watermark + ahead * i64::from(kind * 50 + 1);
+                    let place = free.pop().unwrap_or(Place::try_from(map.len()).unwrap());
+                    queue.insert(place, time);
+                    map.insert((time, seq), place);
+                    seq += 1;
+                } else if kind == 2 && !map.is_empty() {
+                    let key = *map.keys().nth(index.index(map.len())).unwrap();
+                    let place = map.remove(&key).unwrap();
+                    queue.remove(place);
+                    free.push(place);
+                } else {
+                    watermark += ahead / 10;
+                    let next = queue.next();
+                    prop_assert!(map.keys().next().is_none_or(|first| next.unwrap() <= first.0));
+                    let waits = map.split_off(&(watermark + 1, 0));
+                    let due: Vec<_> = core::mem::replace(&mut map, waits).into_values().collect();
+                    prop_assert_eq!(&drain(&mut queue, watermark), &due);
+                    free.extend(due);
+                }
+            }
+        }
+    }
+}
