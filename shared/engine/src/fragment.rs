@@ -116,17 +116,29 @@ pub struct DedupSpec {
     pub ttl_ms: Option<i64>,
 }
 
-/// Tumbling (`slide_ms == size_ms`) or hopping windows, `[start, start + size)`.
+/// Windows that are aligned to the epoch, `[start, end)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowSpec {
     /// Event-time column of the input.
     pub rowtime: usize,
-    /// Length of a window in ms.
+    /// Length of a window in ms, of a cumulating one the greatest.
     pub size_ms: i64,
-    /// Distance of window starts in ms; divides `size_ms` for an aggregate.
+    /// Distance of window ends in ms: the slide, or the step of cumulating windows.
     pub slide_ms: i64,
     /// Shift of all windows from the epoch in ms.
     pub offset_ms: i64,
+    /// How windows follow each other.
+    pub kind: WindowKind,
+}
+
+/// How aligned windows follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    /// One window of full size begins at each slide; tumbling where `slide_ms == size_ms`.
+    Hopping,
+    /// From each multiple of the size windows of one step, two steps, … up to the size, which is a
+    /// multiple of the step.
+    Cumulating,
 }
 
 /// Which half of an aggregation a step does.

@@ -40,3 +40,4 @@ pub mod symbols;
 #[cfg(test)]
 mod testkit;
 pub mod types;
+mod windows;

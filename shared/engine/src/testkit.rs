@@ -339,7 +339,11 @@ pub(crate) fn tumble(size_ms: i64) -> WindowSpec {
 }
 
 pub(crate) fn hop(size_ms: i64, slide_ms: i64) -> WindowSpec {
-    WindowSpec { rowtime: TIME, size_ms, slide_ms, offset_ms: 0 }
+    WindowSpec { rowtime: TIME, size_ms, slide_ms, offset_ms: 0, kind: WindowKind::Hopping }
+}
+
+pub(crate) fn cumulate(size_ms: i64, step_ms: i64) -> WindowSpec {
+    WindowSpec { kind: WindowKind::Cumulating, ..hop(size_ms, step_ms) }
 }
 
 /// An aggregate call over a column of readings.

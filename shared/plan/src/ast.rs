@@ -343,8 +343,8 @@ pub(crate) struct WindowFunction {
     pub(crate) kind: WindowKind,
     pub(crate) table: Name,
     pub(crate) time: Name,
-    /// Size, or slide and size.
     pub(crate) size: Expr,
+    /// The slide of HOP, the step of CUMULATE.
     pub(crate) slide: Option<Expr>,
     pub(crate) offset: Option<Expr>,
     pub(crate) span: Span,
@@ -355,6 +355,7 @@ pub(crate) struct WindowFunction {
 pub(crate) enum WindowKind {
     Tumble,
     Hop,
+    Cumulate,
 }
 
 impl Query {

@@ -9,7 +9,8 @@ mod json;
 use std::fmt::Write;
 
 use headwater_engine::fragment::{
-    Fragment, Input, OperatorSpec, OutputKind, Phase, Step, WindowAggregateSpec, WindowSpec,
+    Fragment, Input, OperatorSpec, OutputKind, Phase, Step, WindowAggregateSpec, WindowKind,
+    WindowSpec,
 };
 use headwater_engine::limits::Limits;
 use headwater_engine::pipeline::Pipeline;
@@ -246,10 +247,11 @@ fn aggregate_text(spec: &WindowAggregateSpec, below: &Schema) -> String {
 }
 
 fn window_text(window: &WindowSpec, time: &str) -> String {
-    let WindowSpec { rowtime: _, size_ms, slide_ms, offset_ms } = window;
-    let slide = match slide_ms == size_ms {
-        true => String::new(),
-        false => format!(" every {slide_ms} ms"),
+    let WindowSpec { rowtime: _, size_ms, slide_ms, offset_ms, kind } = window;
+    let slide = match kind {
+        WindowKind::Hopping if slide_ms == size_ms => String::new(),
+        WindowKind::Hopping => format!(" every {slide_ms} ms"),
+        WindowKind::Cumulating => format!(" in steps of {slide_ms} ms"),
     };
     let offset = match offset_ms {
         0 => String::new(),

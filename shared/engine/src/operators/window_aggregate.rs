@@ -1,8 +1,8 @@
 //! Aggregation per window and key, whole or as one half of a cut.
 //!
 //! The unit of state is a pane: one slice of time and one key, with a state of each accumulator. A
-//! tumbling window is one slice; a hopping window is made of the slices that it covers, so a row
-//! updates one pane whatever the number of windows it belongs to.
+//! tumbling window is one slice; a hopping or cumulating window is made of the slices that it
+//! covers, so a row updates one pane whatever the number of windows it belongs to.
 //!
 //! - `Complete` fires finished rows when the watermark passes a window's end.
 //! - `Partial` (edge) hands panes over as soon as their first window closes. A row that is late for
@@ -20,16 +20,16 @@ use crate::{
     aggregate::Calls,
     context::{Context, Fault},
     expr::CompileError,
-    fragment::{Phase, WindowAggregateSpec},
+    fragment::{Phase, WindowAggregateSpec, WindowKind},
     limits::{AGGREGATES_MAX, FIELDS_MAX, Limits, SLICES_PER_WINDOW_MAX},
     operator::{
         Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp,
         WATERMARK_MAX,
     },
-    operators::window_assign::window_start,
     row::Row,
     slot::Slot,
     types::{DataType, Field, Schema},
+    windows::Windows,
 };
 
 mod fire;
@@ -46,6 +46,7 @@ pub const RESULT_COLUMNS_COUNT: usize = 4;
 /// The operator.
 pub struct WindowAggregate {
     spec: WindowAggregateSpec,
+    windows: Windows,
     calls: Calls,
     panes: Panes,
     /// End of the last window that has fired.
@@ -99,11 +100,11 @@ pub fn result_schema(
 impl WindowAggregate {
     /// The operator for `spec`.
     pub fn new(spec: &WindowAggregateSpec, limits: &Limits) -> Result<Self, CompileError> {
-        let window = &spec.window;
-        let slices = window.size_ms / window.slide_ms;
-        if window.size_ms % window.slide_ms != 0 {
+        let windows = Windows::new(&spec.window);
+        let slices = windows.slices_count();
+        if spec.window.kind == WindowKind::Cumulating && windows.slice_ms() != windows.slide_ms() {
             return Err(CompileError(
-                "the size of a hopping window is a multiple of its slide".into(),
+                "the size of a cumulating window is a multiple of its step".into(),
             ));
         }
         if usize::try_from(slices).map_or(true, |n| n > SLICES_PER_WINDOW_MAX) {
@@ -119,6 +120,7 @@ impl WindowAggregate {
         Ok(WindowAggregate {
             panes: Panes::new(spec.key_types.clone(), &calls, slices, limits.panes_max),
             spec: spec.clone(),
+            windows,
             calls,
             fired: Timestamp::MIN,
             due: WATERMARK_MAX,
@@ -129,26 +131,22 @@ impl WindowAggregate {
         })
     }
 
-    /// End of the last window that a watermark has closed.
-    fn closed_end(&self, watermark: Timestamp) -> Timestamp {
-        match watermark {
-            WATERMARK_MAX => WATERMARK_MAX,
-            w if w < crate::pipeline::TIME_MIN => Timestamp::MIN,
-            w => window_start(w + 1, &self.spec.window),
-        }
-    }
-
     fn push_row(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
-        let window = &self.spec.window;
-        let slice = window_start(row.slots[window.rowtime].as_i64(), window);
-        if slice + window.size_ms - 1 <= out.watermark {
+        let windows = &self.windows;
+        let slice = windows.slice_of(row.slots[self.spec.window.rowtime].as_i64());
+        let last_end = windows.last_end(slice);
+        if last_end - 1 <= out.watermark {
             out.late(row);
+            return;
+        }
+        if last_end <= slice {
+            // The slide is longer than the windows: the row lies between two of them.
             return;
         }
         let from = match self.spec.phase {
             Phase::Partial => {
-                let closed = self.closed_end(out.watermark);
-                (slice + window.slide_ms).max(closed.saturating_add(window.slide_ms))
+                let closed = windows.closed_end(out.watermark);
+                windows.first_end(slice).max(closed.saturating_add(windows.slide_ms()))
             }
             _ => 0,
         };
@@ -173,7 +171,7 @@ impl WindowAggregate {
         };
         let (pane, is_new) = self.panes.find_or_insert(row, keys, slice, from, out.context)?;
         if is_new {
-            self.fired = self.fired.max(self.closed_end(out.watermark));
+            self.fired = self.fired.max(self.windows.closed_end(out.watermark));
             self.due = self.next_due();
         }
         Some(pane)
@@ -192,8 +190,7 @@ impl WindowAggregate {
 
     /// End of the next window that holds data, given the first slice that has some.
     fn next_end(&self, first: Timestamp) -> Timestamp {
-        let slide = self.spec.window.slide_ms;
-        first.saturating_add(slide).max(self.fired.saturating_add(slide))
+        self.windows.first_end(first).max(self.fired.saturating_add(self.windows.slide_ms()))
     }
 }
 
@@ -208,9 +205,9 @@ impl Operator for WindowAggregate {
     }
 
     fn fanout_max(&self) -> usize {
-        let slices = self.spec.window.size_ms / self.spec.window.slide_ms;
+        let windows = self.windows.windows_per_slice();
         match self.spec.phase {
-            Phase::Merge { .. } => usize::try_from(2 * slices).unwrap_or(usize::MAX),
+            Phase::Merge { .. } => usize::try_from(2 * windows).unwrap_or(usize::MAX),
             _ => 1,
         }
     }
@@ -221,7 +218,7 @@ impl Operator for WindowAggregate {
             _ => self.fire(watermark, out),
         };
         if progress == Progress::Done {
-            self.fired = self.fired.max(self.closed_end(watermark));
+            self.fired = self.fired.max(self.windows.closed_end(watermark));
             self.due = self.next_due();
         }
         progress
@@ -250,7 +247,7 @@ impl Operator for WindowAggregate {
 
     fn restored(&mut self, watermark: Timestamp, context: &mut Context) {
         self.prune(watermark, context);
-        self.fired = self.closed_end(watermark);
+        self.fired = self.windows.closed_end(watermark);
         self.due = self.next_due();
     }
 

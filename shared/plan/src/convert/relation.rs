@@ -178,8 +178,9 @@ fn convert_join(join: sql::Join, at: Span) -> Result<Join> {
     Ok(Join { kind, right: factor(relation, at)?, on })
 }
 
-/// `TUMBLE(TABLE t, DESCRIPTOR(c), size [, offset])` and `HOP(TABLE t, DESCRIPTOR(c), slide, size
-/// [, offset])`, by position or by name.
+/// `TUMBLE(TABLE t, DESCRIPTOR(c), size [, offset])`, `HOP(TABLE t, DESCRIPTOR(c), slide, size
+/// [, offset])` and `CUMULATE(TABLE t, DESCRIPTOR(c), step, size [, offset])`, by position or by
+/// name.
 fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
     let sql::Expr::Function(function) = from else {
         let remedy = "write TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))";
@@ -190,11 +191,12 @@ fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
     let (kind, parameters): (_, &[&str]) = match window_name.as_str() {
         "TUMBLE" => (WindowKind::Tumble, &["DATA", "TIMECOL", "SIZE", "OFFSET"]),
         "HOP" => (WindowKind::Hop, &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"]),
-        "CUMULATE" | "SESSION" => {
-            return Err(Issue::unsupported(name_span, &format!("the window {window_name}")));
+        "CUMULATE" => (WindowKind::Cumulate, &["DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"]),
+        "SESSION" => {
+            return Err(Issue::unsupported(name_span, "the window SESSION"));
         }
         _ => {
-            let remedy = suggest(&window_name, ["TUMBLE", "HOP"], "window functions");
+            let remedy = suggest(&window_name, ["TUMBLE", "HOP", "CUMULATE"], "window functions");
             let message = format!("unknown window function {window_name}");
             return Err(Issue::new(name_span, message, remedy));
         }
@@ -214,6 +216,7 @@ fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
     let slide = match kind {
         WindowKind::Tumble => None,
         WindowKind::Hop => Some(take("SLIDE").ok_or_else(|| missing("SLIDE"))?),
+        WindowKind::Cumulate => Some(take("STEP").ok_or_else(|| missing("STEP"))?),
     };
     Ok(WindowFunction { kind, table: ours.0, time, size, slide, offset: take("OFFSET"), span: at })
 }

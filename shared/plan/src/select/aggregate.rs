@@ -1,7 +1,7 @@
 //! GROUP BY over windows.
 
 use headwater_engine::expr::{Expr, ExprKind};
-use headwater_engine::fragment::{AggregateSpec, WindowSpec};
+use headwater_engine::fragment::{AggregateSpec, WindowKind as Windows, WindowSpec};
 use headwater_engine::limits::{AGGREGATES_MAX, SLICES_PER_WINDOW_MAX};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
@@ -258,8 +258,8 @@ fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Select) -> 
         _ => None,
     };
     let span = slide.unwrap_or(query.span);
-    let hopping = window.slide_ms != window.size_ms;
-    if hopping && window.size_ms % window.slide_ms != 0 {
+    let sliced = window.slide_ms != window.size_ms;
+    if window.kind == Windows::Hopping && window.size_ms % window.slide_ms != 0 {
         let message = "the size of a hopping window is no multiple of its slide";
         return Err(Issue::new(span, message, "Flink aggregates only over whole slides"));
     }
@@ -269,8 +269,8 @@ fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Select) -> 
         return Err(Issue::new(span, message, "take a larger slide"));
     }
     for call in calls {
-        if hopping && matches!(call.function.as_str(), "FIRST_VALUE" | "LAST_VALUE") {
-            let message = format!("{} is not defined for hopping windows", call.function);
+        if sliced && matches!(call.function.as_str(), "FIRST_VALUE" | "LAST_VALUE") {
+            let message = format!("{} is defined for tumbling windows only", call.function);
             let span = call_span(query, &call.function);
             return Err(Issue::new(span, message, "use a tumbling window, as Flink does"));
         }

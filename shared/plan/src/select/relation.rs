@@ -1,7 +1,7 @@
 //! FROM: tables, views, subqueries, windows and unnested arrays.
 
 use headwater_engine::expr::ExprKind;
-use headwater_engine::fragment::WindowSpec;
+use headwater_engine::fragment::{WindowKind as Windows, WindowSpec};
 use headwater_engine::types::DataType;
 
 use crate::ast::{
@@ -123,28 +123,7 @@ impl Planner {
         if !time.role.is_time() {
             return Err(not_a_time(&from.time, &scope, &from.table));
         }
-        let size_ms = interval_ms(&from.size, "the size of the window")?;
-        let slide_ms = match &from.slide {
-            Some(slide) => interval_ms(slide, "the slide of the window")?,
-            None => size_ms,
-        };
-        let offset_ms = match &from.offset {
-            Some(offset) => interval_ms(offset, "the offset of the window")?,
-            None => 0,
-        };
-        for (ms, at, what) in [
-            (size_ms, from.size.span, "size"),
-            (slide_ms, from.slide.as_ref().map_or(from.size.span, |s| s.span), "slide"),
-        ] {
-            if ms <= 0 {
-                let message = format!("the {what} of the window is not positive");
-                return Err(Issue::new(at, message, "write INTERVAL '10' SECOND"));
-            }
-        }
-        if from.kind == WindowKind::Tumble && offset_ms.abs() >= size_ms {
-            let message = "the offset of the window is not smaller than its size";
-            return Err(Issue::new(from.span, message, "take the remainder of the size"));
-        }
+        let spec = aligned(from, rowtime)?;
         let mut columns = self.graph.columns(input).to_vec();
         // The old event time is an ordinary timestamp from here on.
         for column in &mut columns {
@@ -157,7 +136,6 @@ impl Planner {
         columns.push(not_null(Column::new("window_end", timestamp()).with_role(Role::WindowEnd)));
         columns
             .push(not_null(Column::new("window_time", time.data_type).with_role(Role::WindowTime)));
-        let spec = WindowSpec { rowtime, size_ms, slide_ms, offset_ms };
         Ok(self.graph.push(NodeKind::Windows(input, spec), columns))
     }
 
@@ -189,6 +167,43 @@ impl Planner {
             .push(crate::bind::Entry { qualifier: alias.map(|a| a.name.value.clone()), column });
         Ok(self.graph.push(NodeKind::Unnest(node, index), columns))
     }
+}
+
+/// The windows of TUMBLE, HOP and CUMULATE.
+fn aligned(from: &WindowFunction, rowtime: usize) -> Result<WindowSpec> {
+    let slide = match from.kind {
+        WindowKind::Tumble | WindowKind::Hop => "slide",
+        WindowKind::Cumulate => "step",
+    };
+    let size_ms = interval_ms(&from.size, "the size of the window")?;
+    let slide_ms = match &from.slide {
+        Some(written) => interval_ms(written, &format!("the {slide} of the window"))?,
+        None => size_ms,
+    };
+    let offset_ms = match &from.offset {
+        Some(offset) => interval_ms(offset, "the offset of the window")?,
+        None => 0,
+    };
+    let slide_span = from.slide.as_ref().map_or(from.size.span, |s| s.span);
+    for (ms, at, what) in [(size_ms, from.size.span, "size"), (slide_ms, slide_span, slide)] {
+        if ms <= 0 {
+            let message = format!("the {what} of the window is not positive");
+            return Err(Issue::new(at, message, "write INTERVAL '10' SECOND"));
+        }
+    }
+    if from.kind == WindowKind::Tumble && offset_ms.abs() >= size_ms {
+        let message = "the offset of the window is not smaller than its size";
+        return Err(Issue::new(from.span, message, "take the remainder of the size"));
+    }
+    let kind = match from.kind {
+        WindowKind::Tumble | WindowKind::Hop => Windows::Hopping,
+        WindowKind::Cumulate if size_ms % slide_ms != 0 => {
+            let message = "the size of a cumulating window is no multiple of its step";
+            return Err(Issue::new(slide_span, message, "take a step that divides the size"));
+        }
+        WindowKind::Cumulate => Windows::Cumulating,
+    };
+    Ok(WindowSpec { rowtime, size_ms, slide_ms, offset_ms, kind })
 }
 
 fn not_a_time(name: &Name, scope: &Scope, table: &Name) -> Issue {

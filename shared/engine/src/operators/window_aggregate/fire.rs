@@ -61,9 +61,8 @@ impl WindowAggregate {
         if end - 1 > watermark {
             return None;
         }
-        let window = &self.spec.window;
-        let start = end - window.size_ms;
-        if window.size_ms == window.slide_ms {
+        let start = self.windows.start_of(end);
+        if self.windows.is_tumbling() {
             let at = self.panes.slice_at(start)?;
             let panes = core::mem::take(&mut self.panes.slices[at].panes);
             return Some(Firing { end, panes, is_scratch: false, next: 0 });
@@ -108,25 +107,30 @@ impl WindowAggregate {
         result
     }
 
-    /// The slice that no later window needs is dropped, or kept for corrections.
+    /// Slices that no later window needs are dropped, or kept for corrections.
     fn after_firing(&mut self, firing: Firing, context: &mut Context) {
         let Firing { end, panes, is_scratch, .. } = firing;
         self.fired = end;
-        let at = self.panes.slice_at(end - self.spec.window.size_ms);
-        match at {
-            _ if is_scratch => self.panes.spare_list = panes,
-            Some(at) => self.panes.slices[at].panes = panes,
-            None => {}
+        if is_scratch {
+            self.panes.spare_list = panes;
+        } else if let Some(at) = self.panes.slice_at(self.windows.start_of(end)) {
+            self.panes.slices[at].panes = panes;
         }
-        let Some(at) = at else {
-            return;
-        };
-        let slice = &mut self.panes.slices[at];
-        if matches!(self.spec.phase, Phase::Merge { .. }) {
-            slice.is_closed = true;
-            slice.is_dirty = true;
-        } else {
-            self.panes.remove_slice(at, context);
+        let mut at = 0;
+        while let Some(slice) = self.panes.slices.get_mut(at) {
+            if slice.is_closed {
+                at += 1;
+                continue;
+            }
+            if self.windows.last_end(slice.start) > end {
+                break;
+            }
+            if matches!(self.spec.phase, Phase::Merge { .. }) {
+                slice.is_closed = true;
+                slice.is_dirty = true;
+            } else {
+                self.panes.remove_slice(at, context);
+            }
         }
     }
 
@@ -151,7 +155,7 @@ impl WindowAggregate {
             nulls |= u64::from(value.null) << (keys + index);
         }
         let at = keys + self.calls.len();
-        let start = end - self.spec.window.size_ms;
+        let start = self.windows.start_of(end);
         self.slots[at] = Slot::timestamp(start, 0);
         self.slots[at + 1] = Slot::timestamp(end, 0);
         self.slots[at + 2] = Slot::timestamp(end - 1, 0);

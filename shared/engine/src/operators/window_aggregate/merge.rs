@@ -8,7 +8,6 @@ use crate::{
     context::{Context, Fault},
     keys::KeyId,
     operator::{Emitter, Reason, Timestamp},
-    operators::window_assign::window_start,
     pipeline::{TIME_MAX, TIME_MIN},
     row::{Change, Row},
 };
@@ -30,17 +29,17 @@ impl WindowAggregate {
     /// Whether an agent that runs the same plan can have sent this.
     fn is_valid(&self, place: Place) -> bool {
         let Place { slice, from } = place;
-        let window = &self.spec.window;
-        let earliest = TIME_MIN - window.slide_ms;
+        let windows = &self.windows;
+        let earliest = TIME_MIN - windows.slice_ms();
         (earliest..=TIME_MAX).contains(&slice)
-            && window_start(slice, window) == slice
-            && (slice + window.slide_ms..=slice + window.size_ms).contains(&from)
-            && window_start(from, window) == from
+            && windows.slice_of(slice) == slice
+            && (windows.first_end(slice)..=windows.last_end(slice)).contains(&from)
+            && windows.is_end(from)
     }
 
     /// Whether results of this slice can no longer be corrected.
     fn is_beyond(&self, slice: Timestamp, correction_ms: i64, watermark: Timestamp) -> bool {
-        let end = slice.saturating_add(self.spec.window.size_ms);
+        let end = self.windows.last_end(slice);
         end.saturating_add(correction_ms) <= watermark && watermark != Timestamp::MAX
     }
 
@@ -54,8 +53,8 @@ impl WindowAggregate {
             out.drop_row(Reason::BeyondCorrection, row);
             return;
         }
-        let closed = self.closed_end(out.watermark);
-        let last_end = place.slice + self.spec.window.size_ms;
+        let closed = self.windows.closed_end(out.watermark);
+        let last_end = self.windows.last_end(place.slice);
         let Some(pane) = self.pane(row, place.slice, place.from, out) else {
             out.drop_row(Reason::Fault(Fault::StateFull), row);
             return;
@@ -94,7 +93,7 @@ impl WindowAggregate {
         row: Row<'_>,
         out: &mut Emitter<'_>,
     ) {
-        let slide = usize::try_from(self.spec.window.slide_ms).expect("slides are positive");
+        let slide = usize::try_from(self.windows.slide_ms()).expect("slides are positive");
         let key = self.panes.get(pane).key;
         let mut has_result = false;
         for end in (place.from..=upto).step_by(slide) {
@@ -141,7 +140,7 @@ impl WindowAggregate {
         end: Timestamp,
         mut take: impl FnMut(&mut Panes, PaneId),
     ) -> bool {
-        let (start, slide) = (end - self.spec.window.size_ms, self.spec.window.slide_ms);
+        let (start, slide) = (self.windows.start_of(end), self.windows.slide_ms());
         let panes = &mut self.panes;
         let mut found = false;
         let first = panes.slices.partition_point(|slice| slice.start < start);
@@ -162,7 +161,7 @@ impl WindowAggregate {
                 }
             };
             if is_few {
-                let mut from = slice + slide;
+                let mut from = self.windows.first_end(slice);
                 while from <= end {
                     if let Some(source) = panes.find(slice, from, key) {
                         visit(panes, source);
@@ -186,22 +185,22 @@ impl WindowAggregate {
         watermark: Timestamp,
     ) -> Option<Timestamp> {
         let place = self.place(row);
-        let closed = self.closed_end(watermark);
+        let closed = self.windows.closed_end(watermark);
         if !self.is_valid(place)
             || self.is_beyond(place.slice, correction_ms, watermark)
             || place.from > closed
         {
             return None;
         }
-        let window = &self.spec.window;
-        let upto = closed.min(place.slice + window.size_ms);
-        let mut slice = place.from - window.size_ms;
+        let windows = &self.windows;
+        let upto = closed.min(windows.last_end(place.slice));
+        let mut slice = windows.start_of(place.from);
         while slice < upto {
-            let is_closed = slice + window.size_ms <= closed;
+            let is_closed = windows.last_end(slice) <= closed;
             if is_closed && self.panes.slice_at(slice).is_none() {
                 return Some(slice);
             }
-            slice += window.slide_ms;
+            slice += windows.slice_ms();
         }
         None
     }

@@ -151,10 +151,9 @@ impl WindowAggregate {
 
     /// Drops what a watermark has fired or handed over and puts panes in order again.
     pub(super) fn prune(&mut self, watermark: Timestamp, context: &mut Context) {
-        let closed = self.closed_end(watermark);
-        let size = self.spec.window.size_ms;
+        let closed = self.windows.closed_end(watermark);
         for at in (0..self.panes.slices.len()).rev() {
-            let is_over = self.panes.slices[at].start.saturating_add(size) <= closed;
+            let is_over = self.windows.last_end(self.panes.slices[at].start) <= closed;
             if is_over {
                 self.panes.remove_slice(at, context);
                 continue;

@@ -70,6 +70,38 @@ fn hopping_windows_over_gaps() {
 }
 
 #[test]
+fn a_cumulating_window_gives_a_row_for_each_step_from_its_first_one() {
+    let mut run = run(cumulate(15, 5), count());
+    run.reading("a", 6, 1.0).reading("b", 1, 1.0).watermark(9);
+    assert_eq!(run.take(), ["+I b 1 0 5 4 0", "+I b 1 0 10 9 0", "+I a 1 0 10 9 0"]);
+    // Late for two steps, in time for the third.
+    run.reading("a", 2, 1.0).watermark(14);
+    assert_eq!(run.take(), ["+I b 1 0 15 14 0", "+I a 2 0 15 14 0"]);
+    run.reading("a", 14, 1.0).reading("a", 15, 1.0).end();
+    assert_eq!(
+        run.take(),
+        ["dropped late", "+I a 1 15 20 19 0", "+I a 1 15 25 24 0", "+I a 1 15 30 29 0"]
+    );
+    assert!(run.pipeline.context().symbols.is_empty());
+}
+
+#[test]
+fn the_size_of_a_hopping_window_need_not_be_a_multiple_of_its_slide() {
+    let mut run = run(hop(10, 4), count());
+    run.reading("a", 1, 1.0).watermark(5);
+    assert_eq!(run.take(), ["+I a 1 -8 2 1 0", "+I a 1 -4 6 5 0"]);
+    run.reading("a", 3, 1.0).end();
+    assert_eq!(run.take(), ["+I a 2 0 10 9 0"]);
+}
+
+#[test]
+fn a_row_between_two_windows_is_in_none() {
+    let mut run = run(hop(4, 10), count());
+    run.reading("a", 3, 1.0).reading("a", 4, 1.0).reading("a", 10, 1.0).end();
+    assert_eq!(run.take(), ["+I a 1 0 4 3 0", "+I a 1 10 14 13 0"]);
+}
+
+#[test]
 fn all_aggregates() {
     let calls: Vec<_> = ["SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "VAR_SAMP", "COUNT"]
         .iter()

@@ -98,9 +98,18 @@ fn materialise(run: &Run) -> Vec<alloc::string::String> {
 }
 
 fn windows() -> impl Strategy<Value = WindowSpec> {
-    let spec =
+    let hopping =
         |(slide, count, offset)| WindowSpec { offset_ms: offset, ..hop(slide * count, slide) };
-    (1..8_i64, 1..5_i64, -9..9_i64).prop_map(spec)
+    let uneven =
+        |(slide, more, offset)| WindowSpec { offset_ms: offset, ..hop(slide + more, slide) };
+    let cumulating =
+        |(step, count, offset)| WindowSpec { offset_ms: offset, ..cumulate(step * count, step) };
+    let shapes = || (1..8_i64, 1..5_i64, -9..9_i64);
+    prop_oneof![
+        shapes().prop_map(hopping),
+        (1..8_i64, 0..9_i64, -9..9_i64).prop_map(uneven),
+        shapes().prop_map(cumulating),
+    ]
 }
 
 fn readings() -> impl Strategy<Value = Vec<Reading>> {

@@ -8,5 +8,5 @@ CREATE TABLE result (window_start TIMESTAMP(3), x DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT window_start, SUM(v) FROM TABLE(CUMULATE(TABLE readings, DESCRIPTOR(rt), INTERVAL '10' SECOND))
+SELECT window_start, SUM(v) FROM TABLE(CUMULATE(TABLE readings, DESCRIPTOR(rt), INTERVAL '4' SECOND, INTERVAL '10' SECOND))
 GROUP BY window_start, window_end;
