@@ -78,6 +78,13 @@ impl Context {
         core::str::from_utf8(self.bytes(slot)).unwrap_or_default()
     }
 
+    /// The text of a slot in the arena: a copy that outlives the symbol.
+    pub fn inline(&mut self, slot: Slot) -> Slot {
+        let BytesRef::Symbol(id) = slot.bytes_ref() else { return slot };
+        let copied = self.arena.push(self.symbols.text(id));
+        copied.map_or(slot, |(offset, len)| Slot::arena(offset, len))
+    }
+
     /// Copies bytes into the arena; NULL and a fault when they do not fit.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Datum {
         match self.arena.push(bytes) {

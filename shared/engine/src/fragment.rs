@@ -93,6 +93,8 @@ pub enum OperatorSpec {
     WindowAssign(WindowSpec),
     /// Aggregates per window and key.
     WindowAggregate(WindowAggregateSpec),
+    /// Aggregates by key without a window: the result changes with every row.
+    GroupAggregate(GroupAggregateSpec),
     /// One row for each element of an array column, appended as a new last column.
     Unnest {
         /// The array column.
@@ -172,6 +174,21 @@ pub struct WindowAggregateSpec {
     pub phase: Phase,
     /// Type of `window_time`: that of the event-time column.
     pub time_type: DataType,
+}
+
+/// Parameters of an aggregation by key without a window. Output: the keys, then the aggregates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupAggregateSpec {
+    /// Group-key columns of the input.
+    pub keys: Vec<usize>,
+    /// Their types.
+    pub key_types: Vec<DataType>,
+    /// The aggregates; none for SELECT DISTINCT.
+    pub aggregates: Vec<AggregateSpec>,
+    /// Whether rows of the input are taken away as well as added.
+    pub takes_changes: bool,
+    /// `table.exec.state.ttl` in event time: a group not used for so long is forgotten.
+    pub ttl_ms: Option<i64>,
 }
 
 // Output of `Complete` and `Merge`: the keys, the aggregates, `window_start`, `window_end`

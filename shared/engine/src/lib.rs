@@ -22,6 +22,7 @@ pub mod context;
 pub mod decimal;
 mod due;
 pub mod exact;
+pub mod expiry;
 pub mod expr;
 pub mod fragment;
 pub mod functions;

@@ -36,6 +36,8 @@ pub enum Reason {
     Late,
     /// Its key was seen before.
     Repeat,
+    /// It takes away a row that is not there, or no longer.
+    Unmatched,
     /// It is late beyond the time in which results can be corrected.
     BeyondCorrection,
     /// It would correct a result of a sink that takes only new rows.
@@ -52,6 +54,7 @@ impl Reason {
         match self {
             Reason::Late => "late",
             Reason::Repeat => "repeat",
+            Reason::Unmatched => "unmatched",
             Reason::BeyondCorrection => "beyond-correction-horizon",
             Reason::Correction => "correction",
             Reason::Evicted => "evicted",

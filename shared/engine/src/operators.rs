@@ -12,6 +12,7 @@ use crate::{
 
 pub mod dedup_first;
 pub mod filter;
+pub mod group_aggregate;
 pub mod project;
 pub mod union;
 pub mod unnest;
@@ -35,6 +36,9 @@ pub fn build(
         }
         OperatorSpec::WindowAggregate(spec) => {
             Box::new(window_aggregate::WindowAggregate::new(spec, limits)?)
+        }
+        OperatorSpec::GroupAggregate(spec) => {
+            Box::new(group_aggregate::GroupAggregate::new(spec, limits)?)
         }
         OperatorSpec::Union => Box::new(union::Union),
         OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),

@@ -18,7 +18,7 @@ use crate::{
     operator::{Collector, Progress, Reason, Timestamp},
     operators::window_aggregate,
     pipeline::{CheckpointWriter, Pipeline, SplitId},
-    row::Row,
+    row::{Change, Row},
     slot::{Datum, Slot},
     types::{DataType, Field, Schema},
 };
@@ -234,12 +234,17 @@ impl Run {
 
     /// Pushes a row of an exchange, with the cold state it asks for.
     pub(crate) fn exchange_row(&mut self, values: &[V]) -> &mut Self {
+        self.changed_row(Change::Insert, values)
+    }
+
+    /// Pushes a row of an exchange that is a change of this kind.
+    pub(crate) fn changed_row(&mut self, change: Change, values: &[V]) -> &mut Self {
         let context = self.pipeline.context();
         context.arena.clear();
         let data: Vec<_> = values.iter().map(|v| datum(v, context)).collect();
         let slots: Vec<_> = data.iter().map(|d| d.slot).collect();
         let nulls = data.iter().enumerate().fold(0, |n, (i, d)| n | u64::from(d.null) << i);
-        let row = Row::insert(&slots, nulls);
+        let row = Row { slots: &slots, nulls, change };
         while let Some((step, time)) = self.pipeline.cold_wanted(0, row) {
             let value = self.disk.cold.get(&(step, time)).map(Vec::as_slice);
             self.pipeline.cold_load(step, time, value).unwrap();

@@ -4,7 +4,10 @@
 //! changes; whatever else is a located error. As in Flink, a stream either only appends, or
 //! updates earlier rows, or takes rows back as well.
 
+use headwater_engine::expr::Expr;
+
 use crate::catalog::TableDef;
+use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Graph, NodeId, NodeKind};
 use crate::lower::Sink;
@@ -30,6 +33,12 @@ impl Graph {
             | NodeKind::Rank { .. }
             | NodeKind::Dedup { .. }
             | NodeKind::Aggregate { .. } => Changes::Appends,
+            // Without aggregates a group gives its key, once.
+            NodeKind::Group { aggregates, .. } => match below() {
+                Changes::Appends if aggregates.is_empty() => Changes::Appends,
+                Changes::Appends => Changes::Updates,
+                _ => Changes::Retracts,
+            },
             // Of a pair of changes only one may pass.
             NodeKind::Filter(..) => match below() {
                 Changes::Appends => Changes::Appends,
@@ -42,6 +51,23 @@ impl Graph {
         }
     }
 
+    /// The columns by which a node's rows are updated, in ascending order: there is one row for
+    /// each of their values. `None` where none are known.
+    pub(crate) fn unique_key(&self, node: NodeId) -> Option<Vec<usize>> {
+        match &self.nodes[node].kind {
+            NodeKind::Group { keys, .. } => Some((0..keys.len()).collect()),
+            NodeKind::Dedup { key, .. } => {
+                let mut key = key.clone();
+                key.sort_unstable();
+                key.dedup();
+                Some(key)
+            }
+            NodeKind::Filter(input, _) => self.unique_key(*input),
+            NodeKind::Project(input, exprs) => passed(&self.unique_key(*input)?, exprs),
+            _ => None,
+        }
+    }
+
     /// Whether a node can follow changes of its inputs' rows.
     fn takes_changes(&self, node: NodeId) -> bool {
         match &self.nodes[node].kind {
@@ -49,6 +75,7 @@ impl Graph {
             | NodeKind::Filter(..)
             | NodeKind::Project(..)
             | NodeKind::Unnest(..)
+            | NodeKind::Group { .. }
             | NodeKind::Union(_) => true,
             NodeKind::Rank { .. }
             | NodeKind::Dedup { .. }
@@ -80,12 +107,26 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
         let remedy = "read a table or a query that only appends rows";
         return Err(Issue::new(sink.span, message, remedy));
     }
-    let table = &tables[sink.table];
+    check_sink(graph, &tables[sink.table], sink)
+}
+
+/// Where the columns of a key are among expressions; `None` when one is not passed on.
+fn passed(key: &[usize], exprs: &[Expr]) -> Option<Vec<usize>> {
+    let at = |column: &usize| exprs.iter().position(|e| as_column(e) == Some(*column));
+    let mut key: Vec<usize> = key.iter().map(at).collect::<Option<_>>()?;
+    key.sort_unstable();
+    Some(key)
+}
+
+fn check_sink(graph: &Graph, table: &TableDef, sink: &Sink) -> Result<()> {
     let (changes, taken) = (graph.changes(sink.node), taken(table));
-    if changes <= taken {
-        return Ok(());
-    }
     let name = &table.name.value;
+    if changes <= taken {
+        return match (changes, taken) {
+            (Changes::Updates, Changes::Updates) => check_key(graph, table, sink),
+            _ => Ok(()),
+        };
+    }
     let (message, remedy) = match taken {
         Changes::Appends => (
             format!("the rows of this query change later, the table '{name}' only appends"),
@@ -95,6 +136,33 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
             format!("rows of this query go away later, the table '{name}' cannot delete"),
             "write 'format' = 'changelog-json'",
         ),
+    };
+    Err(Issue::new(sink.span, message, remedy))
+}
+
+/// A table that takes the last row of each primary key needs to be updated by that key.
+fn check_key(graph: &Graph, table: &TableDef, sink: &Sink) -> Result<()> {
+    let key = graph.unique_key(sink.node).and_then(|key| passed(&key, &sink.exprs));
+    let is_primary = |column: &usize| {
+        let name = &table.sink[*column].field.name;
+        table.primary_key.iter().any(|primary| primary == name)
+    };
+    let columns = 0..table.sink.len();
+    let primary: Vec<usize> = columns.filter(is_primary).collect();
+    if key.as_ref() == Some(&primary) {
+        return Ok(());
+    }
+    let name = &table.name.value;
+    let message = format!("the PRIMARY KEY of '{name}' is not what the query's rows change by");
+    let names = |key: Vec<usize>| {
+        let names: Vec<&str> = key.iter().map(|c| table.sink[*c].field.name.as_str()).collect();
+        names.join(", ")
+    };
+    let remedy = match key {
+        Some(key) if !key.is_empty() => {
+            format!("declare PRIMARY KEY ({}) NOT ENFORCED", names(key))
+        }
+        _ => "write 'format' = 'changelog-json'".to_owned(),
     };
     Err(Issue::new(sink.span, message, remedy))
 }

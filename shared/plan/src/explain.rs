@@ -5,13 +5,11 @@
 
 mod expr;
 mod json;
+mod operator;
 
 use std::fmt::Write;
 
-use headwater_engine::fragment::{
-    Fragment, Input, OperatorSpec, OutputKind, Phase, Step, WindowAggregateSpec, WindowKind,
-    WindowSpec,
-};
+use headwater_engine::fragment::{Fragment, Input, OperatorSpec, OutputKind, Phase, Step};
 use headwater_engine::limits::Limits;
 use headwater_engine::pipeline::Pipeline;
 use headwater_engine::types::Schema;
@@ -19,6 +17,7 @@ use headwater_engine::types::Schema;
 use crate::plan::{Place, Plan};
 
 use expr::Shown;
+use operator::operator_text;
 
 /// Memory of one step, and the capacity that it comes from.
 struct StepMemory {
@@ -180,6 +179,7 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
     match operator {
         OperatorSpec::DedupFirst(_) => Some(("keys", limits.dedup_entries_max)),
         OperatorSpec::WindowAggregate(_) => Some(("panes", limits.panes_max)),
+        OperatorSpec::GroupAggregate(_) => Some(("groups", limits.panes_max)),
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)
@@ -201,63 +201,6 @@ fn schema(schema: &Schema) -> String {
         format!("{} {}{null}", f.name, f.data_type)
     };
     schema.fields.iter().map(field).collect::<Vec<_>>().join(", ")
-}
-
-fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
-    let name = |column: usize| below.fields.get(column).map_or("?", |f| f.name.as_str());
-    match operator {
-        OperatorSpec::Filter(predicate) => format!("filter {}", Shown(predicate, below)),
-        OperatorSpec::Project(exprs) => {
-            let shown: Vec<String> = exprs.iter().map(|e| Shown(e, below).to_string()).collect();
-            format!("project {}", shown.join(", "))
-        }
-        OperatorSpec::DedupFirst(spec) => {
-            let key: Vec<&str> = spec.key.iter().map(|c| name(*c)).collect();
-            let ttl = spec.ttl_ms.map_or(String::new(), |ms| format!(", forgotten after {ms} ms"));
-            let held = if spec.key_holds_time { ", behind the watermark forgotten" } else { "" };
-            let time = name(spec.rowtime);
-            format!("keep the first row by {time} of each ({}){held}{ttl}", key.join(", "))
-        }
-        OperatorSpec::WindowAssign(window) => {
-            format!("assign {}", window_text(window, name(window.rowtime)))
-        }
-        OperatorSpec::WindowAggregate(spec) => aggregate_text(spec, below),
-        OperatorSpec::Union => "union".to_owned(),
-        OperatorSpec::Unnest { column } => format!("unnest {}", name(*column)),
-    }
-}
-
-fn aggregate_text(spec: &WindowAggregateSpec, below: &Schema) -> String {
-    let name =
-        |column: usize| below.fields.get(column).map_or(format!("#{column}"), |f| f.name.clone());
-    let keys: Vec<String> = spec.keys.iter().map(|c| name(*c)).collect();
-    let call = |call: &headwater_engine::fragment::AggregateSpec| {
-        let arg = call.arg.as_ref().map_or("*".to_owned(), |(c, ty)| format!("{}: {ty}", name(*c)));
-        let filter = call.filter.map_or(String::new(), |c| format!(" where {}", name(c)));
-        format!("{}({arg}){filter}", call.function)
-    };
-    let calls: Vec<String> = spec.aggregates.iter().map(call).collect();
-    let phase = match spec.phase {
-        Phase::Complete => "aggregate".to_owned(),
-        Phase::Partial => "aggregate to partials".to_owned(),
-        Phase::Merge { correction_ms } => format!("merge, correct for {correction_ms} ms"),
-    };
-    let window = window_text(&spec.window, &name(spec.window.rowtime));
-    format!("{phase} {} by ({}) in {window}", calls.join(", "), keys.join(", "))
-}
-
-fn window_text(window: &WindowSpec, time: &str) -> String {
-    let WindowSpec { rowtime: _, size_ms, slide_ms, offset_ms, kind } = window;
-    let slide = match kind {
-        WindowKind::Hopping if slide_ms == size_ms => String::new(),
-        WindowKind::Hopping => format!(" every {slide_ms} ms"),
-        WindowKind::Cumulating => format!(" in steps of {slide_ms} ms"),
-    };
-    let offset = match offset_ms {
-        0 => String::new(),
-        ms => format!(" shifted by {ms} ms"),
-    };
-    format!("windows of {size_ms} ms{slide}{offset} over {time}")
 }
 
 /// The text that the fingerprint is made of: everything that a fragment does, nothing else.

@@ -34,6 +34,7 @@ pub(crate) fn placement(
         | OperatorSpec::Union => return Placement::Edge,
         OperatorSpec::WindowAggregate(_) => return Placement::Split,
         OperatorSpec::DedupFirst(spec) => &[&spec.key],
+        OperatorSpec::GroupAggregate(spec) => &[&spec.keys],
     };
     let origins = Origins { fragment, layout, tables };
     let is_local = (step.inputs.iter().zip(keys)).all(|(input, key)| origins.is_local(*input, key));
@@ -69,6 +70,11 @@ impl Origins<'_> {
                 self.is_local(below, &passed)
             }
             OperatorSpec::Union => step.inputs.iter().all(|input| self.is_local(*input, columns)),
+            OperatorSpec::GroupAggregate(spec) => {
+                let keys: Vec<usize> =
+                    columns.iter().filter_map(|column| spec.keys.get(*column).copied()).collect();
+                self.is_local(below, &keys)
+            }
             OperatorSpec::WindowAggregate(_) => false,
         }
     }

@@ -104,6 +104,12 @@ pub(crate) enum NodeKind {
         keys: Vec<usize>,
         aggregates: Vec<AggregateSpec>,
     },
+    /// Keys, aggregates: without a window, so that results change.
+    Group {
+        input: NodeId,
+        keys: Vec<usize>,
+        aggregates: Vec<AggregateSpec>,
+    },
     /// One row per element of an array column, appended as the last column.
     Unnest(NodeId, usize),
     /// The rows of all inputs, which have the same columns.
@@ -121,6 +127,7 @@ impl NodeKind {
             | Self::Dedup { input, .. }
             | Self::Windows(input, _)
             | Self::Aggregate { input, .. }
+            | Self::Group { input, .. }
             | Self::Unnest(input, _) => core::slice::from_ref(input),
             Self::Union(inputs) => inputs,
         }

@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod dedup;
+mod group;
 mod need;
 mod provide;
 mod scan;
@@ -97,6 +98,7 @@ impl Lowering<'_> {
             NodeKind::Dedup { input, key, rowtime } => self.dedup(node, *input, key, *rowtime),
             NodeKind::Windows(input, window) => self.windows(node, *input, window),
             NodeKind::Aggregate { .. } => self.aggregate(node),
+            NodeKind::Group { .. } => self.group(node),
             NodeKind::Unnest(input, column) => self.unnest(node, *input, *column),
             NodeKind::Union(inputs) => self.union(node, inputs),
             // Folded into what stands on them; a rank is an error found earlier.

@@ -4,6 +4,7 @@
 //! are not planned are refused with their name. Views are built once, where they are defined.
 
 mod aggregate;
+mod group;
 mod rank;
 mod relation;
 mod set;
@@ -57,9 +58,12 @@ impl Planner {
     }
 
     fn select(&mut self, select: &Select) -> Result<NodeId> {
-        if select.distinct {
-            return Err(Issue::unsupported(select.span, "SELECT DISTINCT"));
-        }
+        let node = self.rows(select)?;
+        Ok(if select.distinct { self.distinct(node) } else { node })
+    }
+
+    /// A SELECT without its DISTINCT.
+    fn rows(&mut self, select: &Select) -> Result<NodeId> {
         let (mut node, scope) = self.from(&select.from)?;
         if let Some(filter) = &select.filter {
             if has_aggregate(filter) {

@@ -5,7 +5,8 @@ use headwater_engine::types::Schema;
 use serde_json::{Value, json};
 
 use crate::explain::expr::Shown;
-use crate::explain::{StepMemory, operator_text, schema_of};
+use crate::explain::operator::operator_text;
+use crate::explain::{StepMemory, schema_of};
 use crate::plan::Plan;
 
 impl Plan {

@@ -12,7 +12,11 @@ use crate::lower::provide::Shape;
 use crate::lower::{Lowered, Lowering, field};
 
 /// The calls that others read, by position.
-fn kept(own: &BTreeSet<usize>, keys: &[usize], aggregates: &[AggregateSpec]) -> Vec<usize> {
+pub(super) fn kept(
+    own: &BTreeSet<usize>,
+    keys: &[usize],
+    aggregates: &[AggregateSpec],
+) -> Vec<usize> {
     (0..aggregates.len()).filter(|i| own.contains(&(keys.len() + i))).collect()
 }
 
@@ -43,13 +47,7 @@ impl Lowering<'_> {
         let kept = kept(&own, keys, aggregates);
         let wanted = reads(&own, window, keys, aggregates);
         let taken = self.take(*input, &wanted, late.as_ref(), Shape::Wide);
-        let mut calls = Vec::new();
-        for call in kept.iter().map(|i| &aggregates[*i]) {
-            let mut call = call.clone();
-            call.arg = call.arg.map(|(c, ty)| (taken.at(c), ty));
-            call.filter = call.filter.map(|c| taken.at(c));
-            calls.push(call);
-        }
+        let calls = kept.iter().map(|i| taken.call(&aggregates[*i])).collect();
         let names = graph.columns(*input);
         let spec = WindowAggregateSpec {
             window: WindowSpec { rowtime: taken.at(window.rowtime), ..window.clone() },

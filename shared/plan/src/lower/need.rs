@@ -10,7 +10,7 @@ use crate::bind::coerce;
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
 use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
-use crate::lower::{Sink, aggregate, dedup, unnest, windows};
+use crate::lower::{Sink, aggregate, dedup, group, unnest, windows};
 
 /// The columns kept beside a step's own for its late rows.
 #[derive(Clone)]
@@ -113,6 +113,9 @@ fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTr
         }
         NodeKind::Aggregate { input, window, keys, aggregates } => {
             vec![(*input, aggregate::reads(own, window, keys, aggregates))]
+        }
+        NodeKind::Group { input, keys, aggregates } => {
+            vec![(*input, group::reads(own, keys, aggregates))]
         }
         NodeKind::Union(inputs) => inputs.iter().map(|input| (*input, own.clone())).collect(),
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_engine::expr::Expr;
-use headwater_engine::fragment::{Input, OperatorSpec};
+use headwater_engine::fragment::{AggregateSpec, Input, OperatorSpec};
 use headwater_engine::types::{Field, Schema};
 
 use crate::compile::as_column;
@@ -36,6 +36,15 @@ impl Taken {
     /// Where a wanted column is.
     pub(super) fn at(&self, column: usize) -> usize {
         self.columns[&column]
+    }
+
+    /// A call over the node's columns as one over the rows.
+    pub(super) fn call(&self, call: &AggregateSpec) -> AggregateSpec {
+        AggregateSpec {
+            function: call.function.clone(),
+            arg: call.arg.as_ref().map(|(column, ty)| (self.at(*column), ty.clone())),
+            filter: call.filter.map(|column| self.at(column)),
+        }
     }
 
     /// Where every column of a node of `width` columns is.

@@ -24,8 +24,6 @@ struct Windowed {
 /// What GROUP BY names.
 #[derive(Default)]
 struct Keys {
-    start: bool,
-    end: bool,
     time: bool,
     /// Over the aggregation's input and, parallel to it, over the window function's output.
     plain: Vec<(Expr, Expr)>,
@@ -40,7 +38,9 @@ impl Planner {
         node: NodeId,
         scope: &Scope,
     ) -> Result<NodeId> {
-        let windowed = self.windowed(query, node)?;
+        let Some(windowed) = self.windowed(query, node, scope)? else {
+            return self.group(query, node, scope);
+        };
         let keys = group_keys(query, scope, &windowed)?;
         let count = keys.plain.len();
         let output = |role| match role {
@@ -88,24 +88,43 @@ impl Planner {
         Ok(self.graph.project(node, items))
     }
 
-    /// Finds the window function below the query's own steps.
-    fn windowed(&self, query: &Select, node: NodeId) -> Result<Windowed> {
+    /// Finds the window function below the query's own steps; `None` where there is none, or where
+    /// the query is not grouped by both ends of its windows.
+    fn windowed(&self, query: &Select, node: NodeId, scope: &Scope) -> Result<Option<Windowed>> {
         let folded = self.graph.fold(node);
         let base = &self.graph.nodes[folded.base];
-        let NodeKind::Windows(input, window) = &base.kind else {
-            let grouped = query.group_by.as_ref().and_then(|terms| terms.first());
-            let span = grouped.map_or(query.span, |term| term.span);
-            let what = if grouped.is_some_and(is_legacy_window) {
-                "the group window in GROUP BY (write TABLE(TUMBLE(TABLE t, …)))"
-            } else if matches!(base.kind, NodeKind::Aggregate { .. }) {
-                "an aggregate over the windows of another aggregate"
-            } else {
-                "an aggregate without a window (unbounded GROUP BY)"
-            };
-            return Err(Issue::unsupported(span, what));
+        let terms = query.group_by.as_deref().unwrap_or_default();
+        if let Some(term) = terms.iter().find(|term| is_legacy_window(term)) {
+            let what = "the group window in GROUP BY (write TABLE(TUMBLE(TABLE t, …)))";
+            return Err(Issue::unsupported(term.span, what));
+        }
+        let (first, window) = match &base.kind {
+            NodeKind::Windows(input, window) => {
+                (self.graph.columns(*input).len(), Some((*input, window.clone())))
+            }
+            NodeKind::Aggregate { keys, aggregates, .. } => (keys.len() + aggregates.len(), None),
+            _ => return Ok(None),
         };
-        let (input, window) = (*input, window.clone());
-        Ok(Windowed { width: self.graph.columns(input).len(), folded, input, window })
+        let mut ends = [false; 2];
+        for term in terms {
+            let below = substitute(&Binder::new(scope).bind(term)?, &folded.exprs);
+            match below.kind {
+                ExprKind::Column(column) if column == first => ends[0] = true,
+                ExprKind::Column(column) if column == first + 1 => ends[1] = true,
+                _ => {}
+            }
+        }
+        match window {
+            Some((input, window)) if ends == [true; 2] => {
+                Ok(Some(Windowed { width: first, folded, input, window }))
+            }
+            None if ends == [true; 2] => {
+                let span = terms.first().map_or(query.span, |term| term.span);
+                let what = "an aggregate over the windows of another aggregate";
+                Err(Issue::unsupported(span, what))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Where each provisional output column ends up.
@@ -182,7 +201,7 @@ impl Planner {
 }
 
 /// The column of an expression, appended when it is new.
-fn column_of(items: &mut Vec<(Vec<String>, Expr, bool)>, expr: Expr) -> usize {
+pub(super) fn column_of(items: &mut Vec<(Vec<String>, Expr, bool)>, expr: Expr) -> usize {
     if let Some(found) = items.iter().position(|(_, e, _)| *e == expr) {
         return found;
     }
@@ -215,11 +234,7 @@ fn group_keys(query: &Select, scope: &Scope, windowed: &Windowed) -> Result<Keys
         };
         match role {
             Some(role) => {
-                match role {
-                    Role::WindowStart => keys.start = true,
-                    Role::WindowEnd => keys.end = true,
-                    _ => keys.time = true,
-                }
+                keys.time |= role == Role::WindowTime;
                 keys.windows.push((bound, role));
             }
             None => {
@@ -229,12 +244,6 @@ fn group_keys(query: &Select, scope: &Scope, windowed: &Windowed) -> Result<Keys
                 }
             }
         }
-    }
-    if !keys.start || !keys.end {
-        let span = terms.first().map_or(query.span, |t| t.span);
-        let what = "an aggregate that is not grouped by both window_start and window_end \
-                    (an updating GROUP BY)";
-        return Err(Issue::unsupported(span, what));
     }
     for predicate in &windowed.folded.predicates {
         no_window_column(predicate, windowed, query.span, "a filter before the aggregate")?;
@@ -283,7 +292,7 @@ fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Select) -> 
 }
 
 /// Where a function is called in a query.
-fn call_span(query: &Select, function: &str) -> Span {
+pub(super) fn call_span(query: &Select, function: &str) -> Span {
     let mut found = query.span;
     let items = query.items.iter().filter_map(|item| match item {
         Item::Expr { expr, .. } => Some(expr),

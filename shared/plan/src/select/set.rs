@@ -1,6 +1,10 @@
-//! UNION ALL. The other set operations are refused by name.
+//! UNION, INTERSECT and EXCEPT.
+//!
+//! Only UNION ALL passes rows on as they are. The others are aggregations by all columns: UNION
+//! keeps each key; INTERSECT and EXCEPT keep those whose rows came from the sides they ask for.
 
-use headwater_engine::expr::Expr;
+use headwater_engine::expr::{Expr, ExprKind, Literal};
+use headwater_engine::fragment::AggregateSpec;
 use headwater_engine::functions::common_type;
 use headwater_engine::types::DataType;
 
@@ -12,12 +16,57 @@ use crate::select::Planner;
 
 impl Planner {
     pub(crate) fn set_operation(&mut self, set: &SetOperation) -> Result<NodeId> {
-        let what = match (set.op, set.all) {
-            (SetOp::Union, true) => return self.union_all(set),
-            (op, true) => format!("{} ALL", op.as_str()),
-            (op, false) => op.as_str().to_owned(),
+        match (set.op, set.all) {
+            (SetOp::Union, true) => self.union_all(set),
+            (SetOp::Union, false) => {
+                let all = self.union_all(set)?;
+                Ok(self.distinct(all))
+            }
+            (op, true) => Err(Issue::unsupported(set.span, &format!("{} ALL", op.as_str()))),
+            (op, false) => self.by_sides(set, op == SetOp::Intersect),
+        }
+    }
+
+    /// INTERSECT and EXCEPT: of each row the smallest and the largest side that it came from.
+    fn by_sides(&mut self, set: &SetOperation, has_right: bool) -> Result<NodeId> {
+        let inputs = [self.body(&set.left)?, self.body(&set.right)?];
+        let types = self.common_types(inputs, set)?;
+        let [left, right] = inputs.map(|input| self.cast_columns(input, &types, set));
+        let marked = [self.marked(left?, 0), self.marked(right?, 1)];
+        let columns = self.met_columns(marked);
+        let width = columns.len() - 1;
+        let all = self.graph.push(NodeKind::Union(marked.to_vec()), columns);
+        let plain = |column: &Column| column.clone().with_role(Role::Plain);
+        let mut columns: Vec<Column> = self.graph.columns(all)[..width].iter().map(plain).collect();
+        let kept = columns.clone();
+        let mut aggregates = Vec::new();
+        for function in ["MIN", "MAX"] {
+            let arg = Some((width, DataType::Int));
+            aggregates.push(AggregateSpec { function: function.to_owned(), arg, filter: None });
+            columns.push(Column::new(format!("${function}"), DataType::Int));
+        }
+        let keys = (0..width).collect();
+        let grouped = self.graph.push(NodeKind::Group { input: all, keys, aggregates }, columns);
+        let is_side = |column, side| {
+            let args =
+                vec![Expr::column(column, DataType::Int), Expr::literal(side, DataType::Int)];
+            Expr { kind: ExprKind::Call("=".to_owned(), args), data_type: DataType::Boolean }
         };
-        Err(Issue::unsupported(set.span, &what))
+        let largest = Literal::Int(i64::from(has_right));
+        let sides = vec![is_side(width, Literal::Int(0)), is_side(width + 1, largest)];
+        let filtered = self.graph.filter(grouped, sides);
+        let items = kept.into_iter().enumerate().map(|(i, c)| (c.path.clone(), c.at(i), false));
+        let items = items.collect();
+        Ok(self.graph.project(filtered, items))
+    }
+
+    /// The rows of a node, and behind them the number of their side.
+    fn marked(&mut self, node: NodeId, side: i64) -> NodeId {
+        let all = self.graph.columns(node).iter().enumerate();
+        let mut items: Vec<_> = all.map(|(i, c)| (c.path.clone(), c.at(i), false)).collect();
+        let side = Expr::literal(Literal::Int(side), DataType::Int);
+        items.push((vec!["$side".to_owned()], side, true));
+        self.graph.project(node, items)
     }
 
     fn union_all(&mut self, set: &SetOperation) -> Result<NodeId> {

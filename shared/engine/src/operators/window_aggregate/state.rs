@@ -14,7 +14,7 @@ use crate::{
     limits::FIELDS_MAX,
     operator::{RestoreError, StateWriter, Timestamp},
     row::Row,
-    slot::{BytesRef, Datum, Slot},
+    slot::{Datum, Slot},
     types::DataType,
 };
 
@@ -79,7 +79,7 @@ impl WindowAggregate {
         if !as_symbols {
             for (index, data_type) in all().enumerate() {
                 if data_type.is_referring() && nulls >> index & 1 == 0 {
-                    slots[index] = inline(slots[index], context);
+                    slots[index] = context.inline(slots[index]);
                 }
             }
         }
@@ -216,16 +216,5 @@ impl WindowAggregate {
             self.decode(&mut bytes, &types, context).ok_or_else(broken)?;
         }
         Ok(())
-    }
-}
-
-/// Bytes of a symbol, copied into the arena.
-fn inline(slot: Slot, context: &mut Context) -> Slot {
-    match slot.bytes_ref() {
-        BytesRef::Arena(..) => slot,
-        BytesRef::Symbol(id) => {
-            let copied = context.arena.push(context.symbols.text(id));
-            copied.map_or(slot, |(offset, len)| Slot::arena(offset, len))
-        }
     }
 }

@@ -1,0 +1,116 @@
+//! GROUP BY without a window, and DISTINCT: results that change with every row, as in Flink.
+
+use headwater_engine::aggregate::Calls;
+use headwater_engine::expr::{Expr, ExprKind};
+use headwater_engine::fragment::AggregateSpec;
+use headwater_engine::limits::AGGREGATES_MAX;
+
+use crate::ast::{Item, Select};
+use crate::bind::{AggregateCall, Binder, Grouping, Scope};
+use crate::changes::Changes;
+use crate::diagnostic::{Issue, Result};
+use crate::logical::{Column, NodeId, NodeKind, Role};
+use crate::select::aggregate::{call_span, column_of};
+use crate::select::{Planner, item_name};
+
+impl Planner {
+    /// Aggregates by the terms of GROUP BY, or all rows when there are none.
+    pub(crate) fn group(&mut self, query: &Select, node: NodeId, scope: &Scope) -> Result<NodeId> {
+        let mut keys: Vec<Expr> = Vec::new();
+        for term in query.group_by.as_deref().unwrap_or_default() {
+            let bound = Binder::new(scope).bind(term)?;
+            if bound.as_literal().is_some() {
+                let message = "GROUP BY names a constant";
+                return Err(Issue::new(term.span, message, "name columns or expressions"));
+            }
+            if !keys.contains(&bound) {
+                keys.push(bound);
+            }
+        }
+        let first = keys.len();
+        let known = keys.iter().cloned().zip(0..).collect();
+        let grouping = Grouping { keys: known, calls: Vec::new(), first };
+        let mut binder = Binder { scope, grouping: Some(grouping) };
+        let having = query.having.as_ref().map(|h| binder.predicate(h, "HAVING")).transpose()?;
+        let mut items = Vec::new();
+        for item in &query.items {
+            match item {
+                Item::Star { span, .. } => {
+                    let message = "'*' stands in a query with GROUP BY";
+                    return Err(Issue::new(*span, message, "name the columns"));
+                }
+                Item::Expr { expr, alias } => {
+                    let bound = binder.bind(expr)?;
+                    items.push((vec![item_name(expr, alias.as_ref(), items.len())], bound, false));
+                }
+            }
+        }
+        let calls = binder.grouping.expect("given above").calls;
+        let grouped = self.grouped(query, node, keys, &calls)?;
+        let grouped = self.graph.filter(grouped, having.into_iter().collect());
+        Ok(self.graph.project(grouped, items))
+    }
+
+    /// The projection to keys and arguments, and the aggregation.
+    fn grouped(
+        &mut self,
+        query: &Select,
+        node: NodeId,
+        keys: Vec<Expr>,
+        calls: &[AggregateCall],
+    ) -> Result<NodeId> {
+        if calls.len() > AGGREGATES_MAX {
+            let message = format!("the query has more than {AGGREGATES_MAX} aggregates");
+            return Err(Issue::new(query.span, message, "split it into two INSERTs"));
+        }
+        let count = keys.len();
+        let name = |key: &Expr, position: usize| match &key.kind {
+            ExprKind::Column(index) => self.graph.columns(node)[*index].name(),
+            _ => format!("$key_{position}"),
+        };
+        let named = keys.into_iter().enumerate().map(|(i, key)| (vec![name(&key, i)], key, false));
+        let mut items: Vec<(Vec<String>, Expr, bool)> = named.collect();
+        let mut aggregates = Vec::new();
+        for call in calls {
+            let mut column = |e: &Expr| column_of(&mut items, e.clone());
+            let arg = call.arg.as_ref().map(|a| (column(a), a.data_type.clone()));
+            let filter = call.filter.as_ref().map(&mut column);
+            aggregates.push(AggregateSpec { function: call.function.clone(), arg, filter });
+        }
+        let input = self.graph.project(node, items);
+        if self.graph.changes(input) != Changes::Appends {
+            follows_changes(query, &aggregates)?;
+        }
+        let keyed = self.graph.columns(input)[..count].iter();
+        let mut columns: Vec<Column> = keyed.map(|c| c.clone().with_role(Role::Plain)).collect();
+        for (i, call) in calls.iter().enumerate() {
+            let column = Column::new(format!("${}_{i}", call.function), call.result.clone());
+            columns.push(Column { nullable: call.function != "COUNT", ..column });
+        }
+        let kind = NodeKind::Group { input, keys: (0..count).collect(), aggregates };
+        Ok(self.graph.push(kind, columns))
+    }
+
+    /// SELECT DISTINCT: the visible columns are the key.
+    pub(crate) fn distinct(&mut self, node: NodeId) -> NodeId {
+        let all = self.graph.columns(node).iter().enumerate();
+        let visible = all.filter(|(_, column)| !column.hidden);
+        let items = visible.map(|(i, column)| (column.path.clone(), column.at(i), false)).collect();
+        let input = self.graph.project(node, items);
+        let plain = |column: &Column| column.clone().with_role(Role::Plain);
+        let columns: Vec<Column> = self.graph.columns(input).iter().map(plain).collect();
+        let keys = (0..columns.len()).collect();
+        self.graph.push(NodeKind::Group { input, keys, aggregates: Vec::new() }, columns)
+    }
+}
+
+/// Whether each aggregate can take rows away again.
+fn follows_changes(query: &Select, aggregates: &[AggregateSpec]) -> Result<()> {
+    for call in aggregates {
+        if let Err(why) = Calls::bind_changing(core::slice::from_ref(call)) {
+            let remedy = "aggregate a query that only appends rows";
+            return Err(Issue::new(call_span(query, &call.function), why.0, remedy));
+        }
+    }
+    Ok(())
+}
