@@ -173,6 +173,8 @@ pub(crate) struct OrderBy {
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) span: Span,
+    /// WITH: queries by name, each of which sees those before it.
+    pub(crate) with: Vec<(Alias, Query)>,
     pub(crate) body: Body,
     pub(crate) order_by: Vec<OrderBy>,
     /// LIMIT, or FETCH FIRST.

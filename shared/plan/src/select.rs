@@ -39,6 +39,26 @@ pub(crate) struct Planner {
 impl Planner {
     /// Plans a query; its columns are those of the node.
     pub(crate) fn query(&mut self, query: &Query) -> Result<NodeId> {
+        let outer = (!query.with.is_empty()).then(|| self.names.clone());
+        let node = self.with(query);
+        if let Some(outer) = outer {
+            self.names = outer;
+        }
+        node
+    }
+
+    /// A query whose WITH hides tables and views of the same names.
+    fn with(&mut self, query: &Query) -> Result<NodeId> {
+        for (at, (alias, inner)) in query.with.iter().enumerate() {
+            let name = &alias.name;
+            if query.with[..at].iter().any(|(before, _)| before.name.value == name.value) {
+                let message = format!("WITH names '{}' twice", name.value);
+                return Err(Issue::new(name.span, message, "give each query its own name"));
+            }
+            let node = self.query(inner)?;
+            let node = self.rename(node, alias)?;
+            self.names.insert(name.value.clone(), Source::View(node));
+        }
         let node = self.body(&query.body)?;
         if let Some(term) = query.order_by.first() {
             return Err(Issue::unsupported(term.expr.span, "ORDER BY"));

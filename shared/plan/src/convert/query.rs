@@ -3,7 +3,7 @@
 use sqlparser::ast::{self as sql, Spanned};
 use sqlparser::tokenizer::Span;
 
-use crate::ast::{Body, Expr, Item, Limit, OrderBy, Query, Select, SetOp, SetOperation};
+use crate::ast::{Alias, Body, Expr, Item, Limit, OrderBy, Query, Select, SetOp, SetOperation};
 use crate::convert::call::order_term;
 use crate::convert::{expr, name, relation, simple_name};
 use crate::diagnostic::{Issue, Result};
@@ -23,13 +23,7 @@ pub(crate) fn query(from: sql::Query) -> Result<Query> {
         format_clause,
         pipe_operators,
     } = from;
-    if let Some(with) = with {
-        let sql::With { with_token, recursive: _, cte_tables: _ } = with;
-        return Err(Issue {
-            remedy: "write CREATE TEMPORARY VIEW instead".to_owned(),
-            ..Issue::unsupported(with_token.0.span, "WITH")
-        });
-    }
+    let with = with.map(convert_with).transpose()?.unwrap_or_default();
     let foreign = !locks.is_empty()
         || for_clause.is_some()
         || settings.is_some()
@@ -41,7 +35,23 @@ pub(crate) fn query(from: sql::Query) -> Result<Query> {
     let order_by = convert_order_by(order_by, span)?;
     let limit = convert_limit(limit_clause, fetch, span)?;
     let body = convert_body(*body, span)?;
-    Ok(Query { span: body_span(&body, span), body, order_by, limit })
+    Ok(Query { span: body_span(&body, span), with, body, order_by, limit })
+}
+
+fn convert_with(from: sql::With) -> Result<Vec<(Alias, Query)>> {
+    let sql::With { with_token, recursive, cte_tables } = from;
+    if recursive {
+        return Err(Issue::unsupported(with_token.0.span, "WITH RECURSIVE"));
+    }
+    let named = |cte: sql::Cte| {
+        let sql::Cte { alias, query: inner, from, materialized, closing_paren_token: _ } = cte;
+        let span = alias.name.span;
+        if from.is_some() || materialized.is_some() {
+            return Err(Issue::not_flink(span, "MATERIALIZED", "write name AS (query)"));
+        }
+        Ok((relation::alias(alias)?, query(*inner)?))
+    };
+    cte_tables.into_iter().map(named).collect()
 }
 
 fn body_span(body: &Body, span: Span) -> Span {
@@ -56,7 +66,8 @@ fn convert_body(from: sql::SetExpr, span: Span) -> Result<Body> {
         sql::SetExpr::Select(select) => Ok(Body::Select(Box::new(convert_select(*select, span)?))),
         sql::SetExpr::Query(inner) => {
             let inner = query(*inner)?;
-            let is_plain = inner.order_by.is_empty() && inner.limit.is_none();
+            let is_plain =
+                inner.with.is_empty() && inner.order_by.is_empty() && inner.limit.is_none();
             Ok(if is_plain { inner.body } else { Body::Query(Box::new(inner)) })
         }
         sql::SetExpr::SetOperation { left, op, set_quantifier, right } => {

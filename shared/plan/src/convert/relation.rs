@@ -132,10 +132,13 @@ fn refuse(from: &sql::TableFactor, at: Span) -> Issue {
     }
 }
 
-fn convert_alias(alias: Option<sql::TableAlias>) -> Result<Option<Alias>> {
-    let Some(sql::TableAlias { explicit: _, name: ident, columns, at }) = alias else {
-        return Ok(None);
-    };
+fn convert_alias(from: Option<sql::TableAlias>) -> Result<Option<Alias>> {
+    from.map(alias).transpose()
+}
+
+/// `name [(columns)]`
+pub(super) fn alias(from: sql::TableAlias) -> Result<Alias> {
+    let sql::TableAlias { explicit: _, name: ident, columns, at } = from;
     if let Some(at) = at {
         return Err(Issue::not_flink(at.span, "AT after an alias", "remove it"));
     }
@@ -147,7 +150,7 @@ fn convert_alias(alias: Option<sql::TableAlias>) -> Result<Option<Alias>> {
         }
     };
     let columns = columns.into_iter().map(column).collect::<Result<_>>()?;
-    Ok(Some(Alias { name: name(ident)?, columns }))
+    Ok(Alias { name: name(ident)?, columns })
 }
 
 fn convert_join(join: sql::Join, at: Span) -> Result<Join> {

@@ -89,7 +89,7 @@ impl Planner {
     }
 
     /// Column names of an alias: `AS t (a, b)`.
-    fn rename(&mut self, node: NodeId, alias: &Alias) -> Result<NodeId> {
+    pub(super) fn rename(&mut self, node: NodeId, alias: &Alias) -> Result<NodeId> {
         if alias.columns.is_empty() {
             return Ok(node);
         }

@@ -5,7 +5,7 @@ CREATE TABLE readings (
 ) WITH ('connector' = 'filesystem', 'path' = '/in.ndjson', 'format' = 'json');
 
 CREATE TABLE result (id STRING, v DOUBLE)
-WITH ('connector' = 'print');
+WITH ('connector' = 'filesystem', 'path' = '/out.ndjson', 'format' = 'json');
 
 INSERT INTO result
 SELECT id, SUM(v) FROM readings GROUP BY id;
