@@ -118,7 +118,7 @@ fn check(steps: &[Step], restarts: usize) -> Vec<String> {
             live.push((key, value));
             run.row(&row((key, value)));
         } else {
-            let gone = live.remove(value.unsigned_abs() as usize % live.len());
+            let gone = live.remove(usize::try_from(value.unsigned_abs()).unwrap() % live.len());
             run.changed_row(Change::Delete, &row(gone));
         }
         log.append(&mut run.take());
