@@ -92,6 +92,15 @@ fn the_sliding_mean_ends_by_itself() {
 }
 
 #[test]
+fn the_alarms_are_found() {
+    let folder = Folder::new("alarms");
+    succeeds(&["run", "--standalone", "configs/alarms.sql", "--set", &folder.set()]);
+    let lines = |name: &str| fs::read_to_string(folder.0.join(name)).unwrap().lines().count();
+    // Both devices rise three times; with the file all four sensors fall silent.
+    assert_eq!((lines("rises.csv"), lines("silences.csv")), (6, 4));
+}
+
+#[test]
 fn alerts_are_printed() {
     let printed =
         succeeds(&["run", "--standalone", "configs/alerts.sql", "--drain-after-idle", "2s"]);

@@ -10,6 +10,12 @@ use crate::{
     types::{DataType, Field, Schema},
 };
 
+mod pattern;
+
+pub use pattern::{
+    AbsenceSpec, AfterMatch, Formula, MatchItem, MatchSpec, MatchVariable, OrderTerm,
+};
+
 /// The part of a plan that one place runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fragment {
@@ -102,6 +108,10 @@ pub enum OperatorSpec {
     },
     /// The rows of all inputs, which have the same columns.
     Union,
+    /// Finds matches of a row pattern.
+    MatchRecognize(MatchSpec),
+    /// Tells keys that fall silent.
+    Absence(AbsenceSpec),
 }
 
 /// Parameters of the first-row deduplication.

@@ -12,6 +12,10 @@ pub const STEPS_MAX: usize = 256;
 pub const AGGREGATES_MAX: usize = 32;
 /// Different values that one state of an aggregate holds, where it has to hold all of them.
 pub const VALUES_PER_PANE_MAX: usize = 4_096;
+/// Variables of a row pattern: the answers of their conditions are bits of one word.
+pub const PATTERN_VARIABLES_MAX: usize = 64;
+/// Repetitions of one variable of a row pattern, where they are counted.
+pub const PATTERN_REPEATS_MAX: u32 = 1_000;
 /// Slices of one hopping window: size divided by slide.
 pub const SLICES_PER_WINDOW_MAX: usize = 10_000;
 /// Bytes of text that may be in flight for one source row.
@@ -30,6 +34,8 @@ pub struct Limits {
     pub panes_max: usize,
     /// Rows that one side of a join, an OVER window, a ranking or a pattern holds.
     pub rows_max: usize,
+    /// Open matches of one row pattern.
+    pub matches_max: usize,
     /// Distinct texts in keyed state.
     pub symbols_max: usize,
     /// Bytes of all texts in keyed state.
@@ -44,6 +50,7 @@ impl Default for Limits {
             dedup_entries_max: 65_536,
             panes_max: 65_536,
             rows_max: 65_536,
+            matches_max: 65_536,
             symbols_max: 131_072,
             symbol_bytes_max: 8 << 20,
             arena_bytes_max: ARENA_BYTES_MAX,

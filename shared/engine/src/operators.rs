@@ -10,9 +10,11 @@ use crate::{
     types::Schema,
 };
 
+pub mod absence;
 pub mod dedup_first;
 pub mod filter;
 pub mod group_aggregate;
+pub mod match_recognize;
 pub mod project;
 pub mod union;
 pub mod unnest;
@@ -39,6 +41,10 @@ pub fn build(
         }
         OperatorSpec::GroupAggregate(spec) => {
             Box::new(group_aggregate::GroupAggregate::new(spec, limits)?)
+        }
+        OperatorSpec::Absence(spec) => Box::new(absence::Absence::new(spec, input, limits)),
+        OperatorSpec::MatchRecognize(spec) => {
+            Box::new(match_recognize::MatchRecognize::new(spec, input, limits)?)
         }
         OperatorSpec::Union => Box::new(union::Union),
         OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),

@@ -3,9 +3,13 @@
 //! Guarantees: everything in it is Flink SQL; names keep their case (Flink's are case-sensitive),
 //! function names are upper case. Knows nothing of types or tables.
 
+mod pattern;
+
 use sqlparser::tokenizer::Span;
 
 use crate::types::SqlType;
+
+pub(crate) use pattern::{Absence, AfterMatch, MatchRecognize, Measure, PatternTerm};
 
 /// An identifier and its place.
 #[derive(Clone, Debug)]
@@ -287,6 +291,10 @@ pub(crate) enum Relation {
     },
     /// Joins in brackets.
     Joined(Box<From>),
+    /// `TABLE(ABSENCE(…))`
+    Absence(Box<Absence>),
+    /// `t MATCH_RECOGNIZE (…)`
+    Match(Box<MatchRecognize>),
 }
 
 /// `… JOIN right ON …`

@@ -7,6 +7,7 @@
 pub(crate) mod coerce;
 mod interval;
 mod literal;
+pub(crate) mod pattern;
 mod scope;
 mod special;
 
@@ -44,11 +45,13 @@ pub(crate) struct AggregateCall {
 pub(crate) struct Binder<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) grouping: Option<Grouping>,
+    /// Within MATCH_RECOGNIZE.
+    pub(crate) pattern: Option<pattern::Pattern<'a>>,
 }
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(scope: &'a Scope) -> Self {
-        Self { scope, grouping: None }
+        Self { scope, grouping: None, pattern: None }
     }
 
     /// A predicate: BOOLEAN, or the error says what it is instead.
@@ -68,6 +71,9 @@ impl<'a> Binder<'a> {
     /// Binds an expression.
     pub(crate) fn bind(&mut self, from: &ast::Expr) -> Result<Expr> {
         if let Some(bound) = self.grouped(from)? {
+            return Ok(bound);
+        }
+        if let Some(bound) = self.matched(from)? {
             return Ok(bound);
         }
         let span = from.span;

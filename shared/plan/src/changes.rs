@@ -32,6 +32,8 @@ impl Graph {
             NodeKind::Scan(_)
             | NodeKind::Rank { .. }
             | NodeKind::Dedup { .. }
+            | NodeKind::Match(..)
+            | NodeKind::Absence(..)
             | NodeKind::Aggregate { .. } => Changes::Appends,
             // Without aggregates a group gives its key, once.
             NodeKind::Group { aggregates, .. } => match below() {
@@ -79,6 +81,8 @@ impl Graph {
             | NodeKind::Union(_) => true,
             NodeKind::Rank { .. }
             | NodeKind::Dedup { .. }
+            | NodeKind::Match(..)
+            | NodeKind::Absence(..)
             | NodeKind::Windows(..)
             | NodeKind::Aggregate { .. } => false,
         }
@@ -101,6 +105,8 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
         let what = match &graph.nodes[node].kind {
             NodeKind::Dedup { .. } | NodeKind::Rank { .. } => "a deduplication",
             NodeKind::Windows(..) | NodeKind::Aggregate { .. } => "a window",
+            NodeKind::Match(..) => "a row pattern",
+            NodeKind::Absence(..) => "ABSENCE",
             _ => "this step",
         };
         let message = format!("{what} reads a query whose rows change later");

@@ -4,8 +4,10 @@
 //! that nothing the generic parser accepts beyond Flink, and nothing of Flink that is not planned,
 //! passes silently. Does not resolve names or types.
 
+mod absence;
 mod call;
 mod expr;
+mod match_recognize;
 mod query;
 mod relation;
 

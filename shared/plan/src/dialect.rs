@@ -113,7 +113,7 @@ fn parse_cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserErr
     Ok(Expr::Cast { kind, expr, data_type, format: None })
 }
 
-/// Prefix of a table argument with PARTITION BY.
+/// Prefix of a table argument with PARTITION BY: a tuple of the table and the columns.
 pub(crate) const PARTITIONED_TABLE: &str = "TABLE PARTITION BY";
 
 /// A comma goes on with the columns unless the next argument follows it.
@@ -135,14 +135,15 @@ fn parse_table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     }
     let mut prefix = prefix;
     if parser.parse_keyword(Keyword::PARTITION) {
-        // Named here, refused by `convert`, which knows the window function.
         prefix.value = PARTITIONED_TABLE.to_owned();
         parser.expect_keyword(Keyword::BY)?;
-        parser.parse_identifier()?;
+        let mut all = vec![Expr::CompoundIdentifier(parts)];
+        all.push(Expr::Identifier(parser.parse_identifier()?));
         while is_partition_column(parser) {
             parser.next_token();
-            parser.parse_identifier()?;
+            all.push(Expr::Identifier(parser.parse_identifier()?));
         }
+        return Ok(Expr::Prefixed { prefix, value: Box::new(Expr::Tuple(all)) });
     }
     Ok(Expr::Prefixed { prefix, value: Box::new(Expr::CompoundIdentifier(parts)) })
 }

@@ -6,6 +6,7 @@
 mod expr;
 mod json;
 mod operator;
+mod pattern;
 
 use std::fmt::Write;
 
@@ -180,6 +181,8 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         OperatorSpec::DedupFirst(_) => Some(("keys", limits.dedup_entries_max)),
         OperatorSpec::WindowAggregate(_) => Some(("panes", limits.panes_max)),
         OperatorSpec::GroupAggregate(_) => Some(("groups", limits.panes_max)),
+        OperatorSpec::Absence(_) => Some(("rows", limits.rows_max)),
+        OperatorSpec::MatchRecognize(_) => Some(("open matches", limits.matches_max)),
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)

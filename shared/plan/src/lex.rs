@@ -129,7 +129,7 @@ fn check(source: &Source<'_>, token: &TokenWithSpan) -> Result<()> {
         | Token::LBracket
         | Token::RBracket
         | Token::RArrow => Ok(()),
-        // Only inside MATCH_RECOGNIZE patterns, which are refused by name later.
+        // Only inside the patterns of MATCH_RECOGNIZE.
         Token::LBrace | Token::RBrace | Token::Question | Token::Pipe => Ok(()),
         Token::Caret | Token::Placeholder(_) => Ok(()),
         Token::Word(word) => match word.quote_style {

@@ -35,6 +35,8 @@ pub(crate) fn placement(
         OperatorSpec::WindowAggregate(_) => return Placement::Split,
         OperatorSpec::DedupFirst(spec) => &[&spec.key],
         OperatorSpec::GroupAggregate(spec) => &[&spec.keys],
+        OperatorSpec::MatchRecognize(spec) => &[&spec.key],
+        OperatorSpec::Absence(spec) => &[&spec.key],
     };
     let origins = Origins { fragment, layout, tables };
     let is_local = (step.inputs.iter().zip(keys)).all(|(input, key)| origins.is_local(*input, key));
@@ -63,7 +65,9 @@ impl Origins<'_> {
                     columns.iter().filter_map(|column| as_column(&exprs[*column])).collect();
                 self.is_local(below, &passed)
             }
-            OperatorSpec::WindowAssign(_) | OperatorSpec::Unnest { .. } => {
+            OperatorSpec::WindowAssign(_)
+            | OperatorSpec::Unnest { .. }
+            | OperatorSpec::Absence(_) => {
                 let width = self.width(below);
                 let passed: Vec<usize> =
                     columns.iter().copied().filter(|column| *column < width).collect();
@@ -74,6 +78,11 @@ impl Origins<'_> {
                 let keys: Vec<usize> =
                     columns.iter().filter_map(|column| spec.keys.get(*column).copied()).collect();
                 self.is_local(below, &keys)
+            }
+            OperatorSpec::MatchRecognize(spec) => {
+                let passed: Vec<usize> =
+                    columns.iter().filter_map(|column| spec.key.get(*column).copied()).collect();
+                self.is_local(below, &passed)
             }
             OperatorSpec::WindowAggregate(_) => false,
         }

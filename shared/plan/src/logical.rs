@@ -4,7 +4,7 @@
 //! input by position. A view is one node however many queries read it. Knows nothing of places.
 
 use headwater_engine::expr::{Expr, ExprKind};
-use headwater_engine::fragment::{AggregateSpec, WindowSpec};
+use headwater_engine::fragment::{AbsenceSpec, AggregateSpec, MatchSpec, WindowSpec};
 use headwater_engine::types::DataType;
 
 use crate::diagnostic::Issue;
@@ -114,6 +114,10 @@ pub(crate) enum NodeKind {
     Unnest(NodeId, usize),
     /// The rows of all inputs, which have the same columns.
     Union(Vec<NodeId>),
+    /// The last row of each silent key, with its deadline as the last column.
+    Absence(NodeId, AbsenceSpec),
+    /// Keys and measures of the matches of a row pattern.
+    Match(NodeId, Box<MatchSpec>),
 }
 
 impl NodeKind {
@@ -128,6 +132,8 @@ impl NodeKind {
             | Self::Windows(input, _)
             | Self::Aggregate { input, .. }
             | Self::Group { input, .. }
+            | Self::Match(input, _)
+            | Self::Absence(input, _)
             | Self::Unnest(input, _) => core::slice::from_ref(input),
             Self::Union(inputs) => inputs,
         }
@@ -135,7 +141,10 @@ impl NodeKind {
 
     /// Whether late rows can be set aside at it, for the late-row table of its source.
     pub(crate) fn has_late_rows(&self) -> bool {
-        matches!(self, Self::Dedup { .. } | Self::Aggregate { .. })
+        matches!(
+            self,
+            Self::Dedup { .. } | Self::Aggregate { .. } | Self::Match(..) | Self::Absence(..)
+        )
     }
 }
 

@@ -5,9 +5,11 @@
 //! queries share is there once; filters and projections stay in the order in which the script asks
 //! them, so a deduplication sees exactly the rows it names.
 
+mod absence;
 mod aggregate;
 mod dedup;
 mod group;
+mod match_recognize;
 mod need;
 mod provide;
 mod scan;
@@ -101,6 +103,8 @@ impl Lowering<'_> {
             NodeKind::Group { .. } => self.group(node),
             NodeKind::Unnest(input, column) => self.unnest(node, *input, *column),
             NodeKind::Union(inputs) => self.union(node, inputs),
+            NodeKind::Absence(input, spec) => self.absence(node, *input, spec),
+            NodeKind::Match(input, spec) => self.match_recognize(node, *input, spec),
             // Folded into what stands on them; a rank is an error found earlier.
             NodeKind::Filter(..) | NodeKind::Project(..) | NodeKind::Rank { .. } => return,
         };

@@ -3,8 +3,10 @@
 //! Guarantees: what a query means is decided here and nowhere later; the parts of Flink SQL that
 //! are not planned are refused with their name. Views are built once, where they are defined.
 
+mod absence;
 mod aggregate;
 mod group;
+mod match_recognize;
 mod rank;
 mod relation;
 mod set;

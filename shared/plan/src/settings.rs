@@ -23,7 +23,7 @@ pub(crate) struct Settings {
 const CORRECTION_MS_DEFAULT: i64 = 7 * 86_400_000;
 
 /// Every key.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "pipeline.name",
     "execution.runtime-mode",
     "execution.checkpointing.interval",
@@ -34,6 +34,7 @@ const KEYS: [&str; 13] = [
     "headwater.dedup-entries-max",
     "headwater.panes-max",
     "headwater.rows-max",
+    "headwater.matches-max",
     "headwater.symbols-max",
     "headwater.symbol-bytes-max",
     "headwater.arena-bytes-max",
@@ -85,6 +86,7 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
         "headwater.dedup-entries-max" => store(&mut limits.dedup_entries_max, count(), bad),
         "headwater.panes-max" => store(&mut limits.panes_max, count(), bad),
         "headwater.rows-max" => store(&mut limits.rows_max, count(), bad),
+        "headwater.matches-max" => store(&mut limits.matches_max, count(), bad),
         "headwater.symbols-max" => store(&mut limits.symbols_max, count(), bad),
         "headwater.symbol-bytes-max" => store(&mut limits.symbol_bytes_max, bytes(), bad),
         "headwater.arena-bytes-max" => store(&mut limits.arena_bytes_max, bytes(), bad),

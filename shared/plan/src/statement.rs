@@ -4,6 +4,7 @@
 //! of input. Does not look at what names mean.
 
 mod create_table;
+mod match_recognize;
 mod syntax;
 
 use sqlparser::keywords::Keyword;
@@ -16,6 +17,7 @@ use crate::diagnostic::{Issue, Result};
 use crate::lex::{StatementTokens, is_keyword, is_word};
 use crate::types::SqlType;
 
+pub(crate) use match_recognize::WITHIN;
 pub(crate) use syntax::Cursor;
 
 /// One statement of a script.
@@ -96,7 +98,7 @@ const STATEMENT_TOKENS_MAX: usize = 4_000;
 /// Reads one statement. `None`: only a bracket of a statement set.
 pub(crate) fn parse(statement: StatementTokens) -> Result<Option<Statement>> {
     let StatementTokens { tokens, end, faulty: _ } = statement;
-    let tokens = strip_set(tokens);
+    let tokens = match_recognize::rewrite(strip_set(tokens))?;
     let Some(first) = tokens.first().cloned() else { return Ok(None) };
     if tokens.len() > STATEMENT_TOKENS_MAX {
         let message = format!("the statement has more than {STATEMENT_TOKENS_MAX} words");

@@ -7,7 +7,7 @@ use crate::ast::{
     Alias, Arg, Call, Expr, ExprKind, Factor, From, Join, JoinKind, JoinOn, Name, Relation,
     WindowFunction, WindowKind,
 };
-use crate::convert::{expr, name, query, simple_name};
+use crate::convert::{absence, expr, match_recognize, name, query, simple_name};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::dialect::PARTITIONED_TABLE;
 
@@ -43,6 +43,11 @@ fn factor(from: sql::TableFactor, at: Span) -> Result<Factor> {
     let span = relation_span(&from, at);
     let (relation, alias) = match from {
         sql::TableFactor::Table { .. } => return table(from, span),
+        sql::TableFactor::MatchRecognize { ref table, ref alias, .. } => {
+            let (input, alias) = (factor((**table).clone(), at)?, convert_alias(alias.clone())?);
+            let matched = match_recognize::convert(from, input, span)?;
+            (Relation::Match(Box::new(matched)), alias)
+        }
         sql::TableFactor::Derived { lateral, subquery, alias, sample } => {
             if lateral {
                 return Err(Issue::unsupported(span, "LATERAL"));
@@ -53,7 +58,7 @@ fn factor(from: sql::TableFactor, at: Span) -> Result<Factor> {
             (Relation::Query(Box::new(query(*subquery)?)), convert_alias(alias)?)
         }
         sql::TableFactor::TableFunction { expr: call, alias } => {
-            (Relation::Window(Box::new(window(call, span)?)), convert_alias(alias)?)
+            (table_function(call, span)?, convert_alias(alias)?)
         }
         sql::TableFactor::NestedJoin { table_with_joins, alias } => {
             let inner = joined(*table_with_joins, span)?;
@@ -125,7 +130,6 @@ fn unnest(args: sql::TableFunctionArgs, span: Span) -> Result<Expr> {
 
 fn refuse(from: &sql::TableFactor, at: Span) -> Issue {
     match from {
-        sql::TableFactor::MatchRecognize { .. } => Issue::unsupported(at, "MATCH_RECOGNIZE"),
         sql::TableFactor::UNNEST { .. } => Issue::unsupported(at, "UNNEST without a table"),
         sql::TableFactor::Function { .. } => Issue::unsupported(at, "a table function"),
         _ => Issue::not_flink(at, "this table", "read from a table, a view or a subquery"),
@@ -181,6 +185,19 @@ fn convert_join(join: sql::Join, at: Span) -> Result<Join> {
     Ok(Join { kind, right: factor(relation, at)?, on })
 }
 
+/// What stands in `TABLE(…)`.
+fn table_function(from: sql::Expr, at: Span) -> Result<Relation> {
+    match from {
+        sql::Expr::Function(function)
+            if function.name.to_string().eq_ignore_ascii_case("ABSENCE") =>
+        {
+            let name_span = function.name.span();
+            Ok(Relation::Absence(Box::new(absence::convert(function, name_span)?)))
+        }
+        other => Ok(Relation::Window(Box::new(window(other, at)?))),
+    }
+}
+
 /// `TUMBLE(TABLE t, DESCRIPTOR(c), size [, offset])`, `HOP(TABLE t, DESCRIPTOR(c), slide, size
 /// [, offset])` and `CUMULATE(TABLE t, DESCRIPTOR(c), step, size [, offset])`, by position or by
 /// name.
@@ -204,8 +221,11 @@ fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
             return Err(Issue::new(name_span, message, remedy));
         }
     };
-    let ours = take_table(function)?;
-    let mut slots = bind(ours.1, parameters, &window_name, name_span)?;
+    let (table, partition_by, args) = take_table(function)?;
+    if let Some(column) = partition_by.first() {
+        return Err(Issue::unsupported(column.span, "PARTITION BY in this window function"));
+    }
+    let mut slots = bind(args, parameters, &window_name, name_span)?;
     let mut take = |parameter: &str| {
         slots.iter().position(|(p, _)| *p == parameter).map(|i| slots.swap_remove(i).1)
     };
@@ -221,21 +241,18 @@ fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
         WindowKind::Hop => Some(take("SLIDE").ok_or_else(|| missing("SLIDE"))?),
         WindowKind::Cumulate => Some(take("STEP").ok_or_else(|| missing("STEP"))?),
     };
-    Ok(WindowFunction { kind, table: ours.0, time, size, slide, offset: take("OFFSET"), span: at })
+    Ok(WindowFunction { kind, table, time, size, slide, offset: take("OFFSET"), span: at })
 }
 
-/// Takes the `TABLE t` argument out, first or under DATA, and converts the rest.
-fn take_table(mut function: sql::Function) -> Result<(Name, Vec<Arg>)> {
+/// Takes the `TABLE t [PARTITION BY …]` argument out, first or under DATA, and converts the rest.
+pub(super) fn take_table(mut function: sql::Function) -> Result<(Name, Vec<Name>, Vec<Arg>)> {
     let span = function.name.span();
     let missing =
         || Issue::new(span, "the window function has no table", "its first argument is TABLE t");
     let sql::FunctionArguments::List(list) = &mut function.args else { return Err(missing()) };
     let position = list.args.iter().position(|arg| table_argument(arg).is_some());
     let position = position.ok_or_else(missing)?;
-    let (table, partitioned) = table_argument(&list.args.remove(position)).ok_or_else(missing)?;
-    if partitioned {
-        return Err(Issue::unsupported(span, "PARTITION BY in this window function"));
-    }
+    let (table, columns) = table_argument(&list.args.remove(position)).ok_or_else(missing)?;
     if let Some(second) = table.get(1) {
         return Err(Issue::new(second.span, "this names a database", "name the table alone"));
     }
@@ -246,11 +263,12 @@ fn take_table(mut function: sql::Function) -> Result<(Name, Vec<Arg>)> {
     if star || distinct || filter.is_some() || over.is_some() {
         return Err(Issue::not_flink(span, "this call of a window function", "see the reference"));
     }
-    Ok((table, args))
+    Ok((table, columns.into_iter().map(name).collect::<Result<_>>()?, args))
 }
 
-/// The name in `TABLE t` or `DATA => TABLE t`, as the dialect encoded it.
-fn table_argument(arg: &sql::FunctionArg) -> Option<(Vec<sql::Ident>, bool)> {
+/// The name in `TABLE t` or `DATA => TABLE t` and the columns of its PARTITION BY, as the dialect
+/// encoded them.
+fn table_argument(arg: &sql::FunctionArg) -> Option<(Vec<sql::Ident>, Vec<sql::Ident>)> {
     let value = match arg {
         sql::FunctionArg::Unnamed(value) => value,
         sql::FunctionArg::Named { name, arg, operator: sql::FunctionArgOperator::RightArrow }
@@ -263,12 +281,23 @@ fn table_argument(arg: &sql::FunctionArg) -> Option<(Vec<sql::Ident>, bool)> {
     let sql::FunctionArgExpr::Expr(sql::Expr::Prefixed { prefix, value }) = value else {
         return None;
     };
-    let sql::Expr::CompoundIdentifier(parts) = &**value else { return None };
-    Some((parts.clone(), prefix.value == PARTITIONED_TABLE))
+    match &**value {
+        sql::Expr::CompoundIdentifier(parts) => Some((parts.clone(), Vec::new())),
+        sql::Expr::Tuple(parts) if prefix.value == PARTITIONED_TABLE => {
+            let (table, columns) = parts.split_first()?;
+            let sql::Expr::CompoundIdentifier(table) = table else { return None };
+            let column = |column: &sql::Expr| match column {
+                sql::Expr::Identifier(ident) => Some(ident.clone()),
+                _ => None,
+            };
+            Some((table.clone(), columns.iter().map(column).collect::<Option<_>>()?))
+        }
+        _ => None,
+    }
 }
 
 /// Ties the arguments after the table to their parameters.
-fn bind<'a>(
+pub(super) fn bind<'a>(
     args: Vec<Arg>,
     parameters: &'a [&'a str],
     function: &str,
@@ -301,9 +330,9 @@ fn bind<'a>(
 }
 
 /// The column in `DESCRIPTOR(column)`.
-fn descriptor(from: Expr) -> Result<Name> {
+pub(super) fn descriptor(from: Expr) -> Result<Name> {
     let bad = || {
-        let message = "the event-time column of a window is given by DESCRIPTOR(column)";
+        let message = "a column is given to this function by DESCRIPTOR(column)";
         Issue::new(from.span, message, "write DESCRIPTOR(rt)")
     };
     let ExprKind::Call(call) = &from.kind else { return Err(bad()) };

@@ -7,6 +7,7 @@ use headwater_engine::fragment::{
 use headwater_engine::types::Schema;
 
 use super::expr::Shown;
+use super::pattern;
 
 /// One step over rows of the columns `below`.
 pub(super) fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
@@ -30,6 +31,8 @@ pub(super) fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
         OperatorSpec::WindowAggregate(spec) => aggregate_text(spec, below),
         OperatorSpec::GroupAggregate(spec) => group_text(spec, below),
         OperatorSpec::Union => "union".to_owned(),
+        OperatorSpec::Absence(spec) => pattern::absence_text(spec, below),
+        OperatorSpec::MatchRecognize(spec) => pattern::pattern_text(spec, below),
         OperatorSpec::Unnest { column } => format!("unnest {}", name(*column)),
     }
 }

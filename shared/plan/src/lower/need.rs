@@ -10,7 +10,7 @@ use crate::bind::coerce;
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
 use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
-use crate::lower::{Sink, aggregate, dedup, group, unnest, windows};
+use crate::lower::{Sink, absence, aggregate, dedup, group, match_recognize, unnest, windows};
 
 /// The columns kept beside a step's own for its late rows.
 #[derive(Clone)]
@@ -117,6 +117,10 @@ fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTr
         NodeKind::Group { input, keys, aggregates } => {
             vec![(*input, group::reads(own, keys, aggregates))]
         }
+        NodeKind::Absence(input, spec) => {
+            vec![(*input, absence::reads(own, spec, width(*input)))]
+        }
+        NodeKind::Match(input, spec) => vec![(*input, match_recognize::reads(own, spec))],
         NodeKind::Union(inputs) => inputs.iter().map(|input| (*input, own.clone())).collect(),
     }
 }

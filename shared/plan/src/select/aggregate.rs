@@ -55,7 +55,7 @@ impl Planner {
         let windows = keys.windows.iter().map(|(e, role)| (e.clone(), behind + output(*role)));
         let grouping =
             Grouping { keys: plain.chain(windows).collect(), calls: Vec::new(), first: count };
-        let mut binder = Binder { scope, grouping: Some(grouping) };
+        let mut binder = Binder { grouping: Some(grouping), ..Binder::new(scope) };
         let having = query.having.as_ref().map(|h| binder.predicate(h, "HAVING")).transpose()?;
         let mut items = Vec::new();
         for item in &query.items {

@@ -30,7 +30,7 @@ impl Planner {
         let first = keys.len();
         let known = keys.iter().cloned().zip(0..).collect();
         let grouping = Grouping { keys: known, calls: Vec::new(), first };
-        let mut binder = Binder { scope, grouping: Some(grouping) };
+        let mut binder = Binder { grouping: Some(grouping), ..Binder::new(scope) };
         let having = query.having.as_ref().map(|h| binder.predicate(h, "HAVING")).transpose()?;
         let mut items = Vec::new();
         for item in &query.items {

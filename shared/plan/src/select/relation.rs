@@ -21,7 +21,7 @@ impl Planner {
         Ok((node, scope))
     }
 
-    fn factor(&mut self, from: &Factor) -> Result<(NodeId, Scope)> {
+    pub(super) fn factor(&mut self, from: &Factor) -> Result<(NodeId, Scope)> {
         let (mut node, name) = match &from.relation {
             Relation::Table(name) => (self.named(name)?, Some(name.value.clone())),
             Relation::Query(query) => (self.query(query)?, None),
@@ -30,6 +30,8 @@ impl Planner {
             Relation::Versioned { .. } => {
                 return Err(Issue::unsupported(from.span, "FOR SYSTEM_TIME AS OF"));
             }
+            Relation::Absence(absence) => (self.absence(absence)?, None),
+            Relation::Match(matched) => (self.match_recognize(matched)?, None),
             Relation::Joined(inner) => match &from.alias {
                 None => return self.from(inner),
                 Some(_) => (self.from(inner)?.0, None),
@@ -54,7 +56,7 @@ impl Planner {
     }
 
     /// The node of a table or view.
-    fn named(&mut self, name: &Name) -> Result<NodeId> {
+    pub(super) fn named(&mut self, name: &Name) -> Result<NodeId> {
         match self.names.get(&name.value) {
             Some(Source::View(node)) => Ok(*node),
             Some(Source::Table(table)) => self.scan(*table, name),
@@ -206,7 +208,7 @@ fn aligned(from: &WindowFunction, rowtime: usize) -> Result<WindowSpec> {
     Ok(WindowSpec { rowtime, size_ms, slide_ms, offset_ms, kind })
 }
 
-fn not_a_time(name: &Name, scope: &Scope, table: &Name) -> Issue {
+pub(super) fn not_a_time(name: &Name, scope: &Scope, table: &Name) -> Issue {
     let message = format!("'{}' is no event time", name.value);
     let times: Vec<String> = (scope.entries.iter())
         .filter(|e| e.column.role.is_time() && !e.column.hidden)

@@ -9,7 +9,7 @@ use crate::ast::Name;
 use crate::convert;
 use crate::diagnostic::{Issue, Result};
 use crate::dialect::FlinkDialect;
-use crate::lex::{is_keyword, is_word};
+use crate::lex::is_keyword;
 use crate::statement::{Parsed, Setting};
 
 /// Deep enough for any script, shallow enough for a small stack.
@@ -108,10 +108,6 @@ impl Cursor {
         if !self.parser.peek_token_ref().token.is_query_start() {
             let span = self.next_span();
             return Err(Issue::new(span, "expected a query", "write SELECT … FROM …"));
-        }
-        // Its WITHIN has no place in the parser's tree, so it is refused before it is parsed.
-        if let Some(token) = self.tokens.iter().find(|t| is_word(Some(t), "MATCH_RECOGNIZE")) {
-            return Err(Issue::unsupported(token.span, "MATCH_RECOGNIZE"));
         }
         let start = self.parser.index();
         let parsed = self.step(|p| p.parse_query()).and_then(|query| {

@@ -1,0 +1,218 @@
+//! Absence: a row for each key that falls silent.
+//!
+//! A row starts a wait; a later row of its key, in order of event time and not later than the
+//! deadline, ends it. When the watermark reaches the deadline and none came, the row that started
+//! the wait is emitted with the deadline, once: only another row starts a wait again. Which rows
+//! start and which end a wait can be narrowed by two columns; a row that starts while one is
+//! waiting changes nothing. A row at or behind the watermark is late.
+//!
+//! Rows wait for the watermark, so an answer does not depend on the order of arrival. At most
+//! `rows_max` rows are held (each waits for no longer than the gap, or for the watermark); one more
+//! is set aside. In a checkpoint a row is an entry, its tag says whether it has started a wait.
+
+use alloc::{boxed::Box, collections::BinaryHeap, vec, vec::Vec};
+use core::cmp::Reverse;
+
+use crate::{
+    context::Context,
+    fragment::AbsenceSpec,
+    keys::KeyId,
+    limits::Limits,
+    memory,
+    operator::{
+        Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp,
+        WATERMARK_MAX,
+    },
+    row::Row,
+    rows::{RowId, Rows},
+    slot::Slot,
+    types::{DataType, Schema},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Tag of a row that has started a wait; 0 for one that itself waits for the watermark.
+const STARTED: u64 = 1;
+
+/// Time, arrival number of the row it is for, key.
+type Due = Reverse<(Timestamp, u64, KeyId)>;
+
+/// The operator.
+pub struct Absence {
+    spec: AbsenceSpec,
+    rows_max: usize,
+    rows: Rows,
+    /// For each key its entry in `due`; other entries are skipped.
+    armed: Vec<Option<(Timestamp, u64)>>,
+    due: BinaryHeap<Due>,
+    /// The key that a watermark has reached.
+    current: Option<KeyId>,
+    slots: Box<[Slot]>,
+}
+
+/// What a key has to do next.
+#[derive(Clone, Copy)]
+enum Next {
+    /// Look at a row.
+    Row(RowId),
+    /// Tell that this row was the last one until its deadline.
+    Absent(RowId, Timestamp),
+}
+
+impl Absence {
+    /// Watches rows of schema `input`.
+    pub fn new(spec: &AbsenceSpec, input: &Schema, limits: &Limits) -> Self {
+        let types: Vec<DataType> = input.fields.iter().map(|f| f.data_type.clone()).collect();
+        Absence {
+            rows_max: limits.rows_max,
+            rows: Rows::new(&types, &spec.key, limits.rows_max),
+            armed: Vec::new(),
+            due: BinaryHeap::new(),
+            current: None,
+            slots: vec![Slot::ZERO; types.len() + 1].into(),
+            spec: spec.clone(),
+        }
+    }
+
+    fn next(&self, key: KeyId) -> Option<(Timestamp, Next)> {
+        let first = self.rows.first(key)?;
+        let time = self.rows.time(first);
+        if self.rows.tag(first) != STARTED {
+            return Some((time, Next::Row(first)));
+        }
+        let deadline = time.saturating_add(self.spec.gap_ms);
+        let second = self.rows.next(first).map(|id| (self.rows.time(id), Next::Row(id)));
+        let in_time = second.filter(|(time, _)| *time <= deadline);
+        Some(in_time.unwrap_or((deadline, Next::Absent(first, deadline))))
+    }
+
+    fn arm(&mut self, key: KeyId) {
+        let due = self.next(key).map(|(time, next)| {
+            let (Next::Row(id) | Next::Absent(id, _)) = next;
+            (time, self.rows.seq(id))
+        });
+        if self.armed.len() <= key as usize {
+            self.armed.resize(key as usize + 1, None);
+        }
+        if self.armed[key as usize] == due {
+            return;
+        }
+        self.armed[key as usize] = due;
+        let Some((time, seq)) = due else { return };
+        // Rows that come in falling order of time would leave any number of entries behind.
+        if self.due.len() >= self.due_max() {
+            let armed = &self.armed;
+            self.due.retain(|&Reverse((time, seq, key))| armed[key as usize] == Some((time, seq)));
+        }
+        self.due.push(Reverse((time, seq, key)));
+    }
+
+    fn due_max(&self) -> usize {
+        2 * (self.rows_max + 1)
+    }
+
+    fn take_due(&mut self, watermark: Timestamp) -> Option<KeyId> {
+        while let Some(&Reverse((time, seq, key))) = self.due.peek() {
+            if time > watermark {
+                return None;
+            }
+            self.due.pop();
+            if self.armed[key as usize] == Some((time, seq)) {
+                self.armed[key as usize] = None;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// A row in its turn: ends the wait of the row before it, starts one of its own.
+    fn look_at(&mut self, key: KeyId, id: RowId, cx: &mut Context) {
+        let row = self.rows.get(id);
+        let says = |column: Option<usize>| column.is_none_or(|c| row.datum(c).is_true());
+        let (starts, ends) = (says(self.spec.starts), says(self.spec.ends));
+        let waiting = self.rows.first(key).filter(|first| *first != id);
+        if let Some(waiting) = waiting.filter(|_| ends) {
+            self.rows.remove(waiting, cx);
+        }
+        if starts && (ends || waiting.is_none()) {
+            self.rows.set_tag(id, STARTED);
+        } else {
+            self.rows.remove(id, cx);
+        }
+    }
+
+    fn emit(&mut self, id: RowId, deadline: Timestamp, out: &mut Emitter<'_>) {
+        let row = self.rows.get(id);
+        let width = row.slots.len();
+        self.slots[..width].copy_from_slice(row.slots);
+        self.slots[width] = Slot::timestamp(deadline, 0);
+        out.emit(Row::insert(&self.slots, row.nulls));
+    }
+}
+
+impl Operator for Absence {
+    fn push(&mut self, _: Port, row: Row<'_>, out: &mut Emitter<'_>) {
+        let time = row.slots[self.spec.rowtime].as_i64();
+        if time <= out.watermark {
+            return out.late(row);
+        }
+        match self.rows.insert(row, time, 0, out.context) {
+            Ok(id) => self.arm(self.rows.key(id)),
+            Err(fault) => out.drop_row(Reason::Fault(fault), row),
+        }
+    }
+
+    fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
+        while let Some(key) = self.current.or_else(|| self.take_due(watermark)) {
+            self.current = Some(key);
+            match self.next(key).filter(|(time, _)| *time <= watermark) {
+                Some((_, Next::Row(id))) => self.look_at(key, id, out.context),
+                Some((_, Next::Absent(id, deadline))) => {
+                    if !out.has_room() {
+                        return Progress::More;
+                    }
+                    self.emit(id, deadline, out);
+                    self.rows.remove(id, out.context);
+                }
+                None => {
+                    self.current = None;
+                    self.arm(key);
+                }
+            }
+        }
+        Progress::Done
+    }
+
+    fn due(&self) -> Timestamp {
+        self.due.peek().map_or(WATERMARK_MAX, |&Reverse((time, ..))| time)
+    }
+
+    fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
+        self.rows.checkpoint(full, 0, context, write);
+    }
+
+    fn restore(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        context: &mut Context,
+    ) -> Result<(), RestoreError> {
+        let (_, rest) = key.split_first().ok_or_else(|| RestoreError("an empty key".into()))?;
+        self.rows.restore(rest, value, context)
+    }
+
+    fn restored(&mut self, _: Timestamp, _: &mut Context) {
+        self.due.clear();
+        self.armed.clear();
+        for id in self.rows.by_arrival() {
+            self.arm(self.rows.key(id));
+        }
+    }
+
+    fn memory_bytes_max(&self) -> usize {
+        self.rows.memory_bytes_max()
+            + memory::vec_bytes::<Option<(Timestamp, u64)>>(self.rows_max + 1)
+            + memory::vec_bytes::<Due>(self.due_max())
+    }
+}
