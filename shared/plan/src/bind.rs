@@ -9,7 +9,7 @@ mod interval;
 mod literal;
 pub(crate) mod pattern;
 mod scope;
-mod special;
+pub(crate) mod special;
 
 use headwater_engine::aggregate;
 use headwater_engine::expr::{Expr, ExprKind, Literal};

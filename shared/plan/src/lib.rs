@@ -26,6 +26,7 @@ mod logical;
 mod lower;
 mod options;
 mod plan;
+pub mod reference;
 mod script;
 mod select;
 mod settings;

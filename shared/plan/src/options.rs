@@ -126,8 +126,17 @@ const FIELD_SPECS: &[(&str, Kind)] = &[
     ("max-past", Duration),
 ];
 
-const CONNECTORS: [&str; 5] = ["filesystem", "mqtt", "datagen", "print", "blackhole"];
-const FORMATS: [&str; 3] = ["json", "csv", "changelog-json"];
+pub(crate) const CONNECTORS: [&str; 5] = ["filesystem", "mqtt", "datagen", "print", "blackhole"];
+pub(crate) const FORMATS: [&str; 3] = ["json", "csv", "changelog-json"];
+
+/// All options: connector or format (empty for every table), and key.
+pub(crate) fn names() -> impl Iterator<Item = (&'static str, String)> {
+    let specs = SPECS.iter().map(|spec| match spec.scope {
+        Any => ("", spec.key.to_owned()),
+        Connector(name) | Format(name) => (name, spec.key.to_owned()),
+    });
+    specs.chain(FIELD_SPECS.iter().map(|(key, _)| ("datagen", format!("fields.<column>.{key}"))))
+}
 
 /// The checked options of a table.
 #[derive(Clone, Debug)]

@@ -92,6 +92,8 @@ pub(crate) struct Insert {
 /// `SET 'key' = 'value'`
 pub(crate) type Set = Setting;
 
+/// Every statement, by its first words.
+pub(crate) const STATEMENTS: [&str; 4] = ["CREATE TABLE", "CREATE VIEW", "INSERT INTO", "SET"];
 /// More tokens than any pipeline needs, few enough that no tree is deeper than the stack.
 const STATEMENT_TOKENS_MAX: usize = 4_000;
 
@@ -154,7 +156,8 @@ fn refuse(word: &str, span: Span) -> Issue {
     if FLINK.contains(&word) {
         return Issue::unsupported(span, &format!("the statement {word}"));
     }
-    let remedy = crate::diagnostic::suggest(word, ["CREATE", "INSERT", "SET"], "statements");
+    let words = STATEMENTS.iter().map(|s| s.split(' ').next().unwrap_or_default());
+    let remedy = crate::diagnostic::suggest(word, words, "statements");
     Issue::new(span, format!("unknown statement '{word}'"), remedy)
 }
 

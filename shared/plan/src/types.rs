@@ -155,33 +155,36 @@ pub(crate) fn parse_nullable(parser: &mut Parser<'_>) -> Result<SqlType, ParserE
     Ok(ty)
 }
 
+/// Names of types, for suggestions and for the reference.
+pub(crate) const NAMES: [&str; 21] = [
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INT",
+    "BIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "CHAR",
+    "VARCHAR",
+    "STRING",
+    "BYTES",
+    "VARBINARY",
+    "BINARY",
+    "DATE",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMP_LTZ",
+    "ARRAY",
+    "MAP",
+    "ROW",
+];
+
 fn unknown_type<T>(
     parser: &Parser<'_>,
     name: &str,
     token: TokenWithSpan,
 ) -> Result<T, ParserError> {
-    const NAMES: [&str; 20] = [
-        "BOOLEAN",
-        "TINYINT",
-        "SMALLINT",
-        "INT",
-        "BIGINT",
-        "FLOAT",
-        "DOUBLE",
-        "DECIMAL",
-        "CHAR",
-        "VARCHAR",
-        "STRING",
-        "BYTES",
-        "VARBINARY",
-        "DATE",
-        "TIME",
-        "TIMESTAMP",
-        "TIMESTAMP_LTZ",
-        "ARRAY",
-        "MAP",
-        "ROW",
-    ];
     let name = match name.to_uppercase().as_str() {
         // What other databases call it.
         "TEXT" => "STRING".to_owned(),
