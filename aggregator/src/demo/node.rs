@@ -1,6 +1,6 @@
 //! One agent or the aggregator of the demo: a real process with its own folder.
 //!
-//! Guarantees: the process ends with the demo. Its log is `log.txt` in its folder.
+//! Guarantees: the process ends with the demo, also when the demo is killed. Its log is `log.txt` in its folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -36,7 +36,8 @@ impl Node {
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("node.toml"), config)?;
         fs::write(dir.join("pipeline.sql"), pipeline)?;
-        let arguments = ["run", "--config", "node.toml", "pipeline.sql"].map(str::to_owned);
+        let arguments = ["run", "--config", "node.toml", "--stop-at-end-of-input", "pipeline.sql"]
+            .map(str::to_owned);
         Ok(Self { name: name.into(), program, arguments: arguments.into(), dir, child: None })
     }
 
@@ -54,7 +55,8 @@ impl Node {
         let child = Command::new(&self.program)
             .args(&self.arguments)
             .current_dir(&self.dir)
-            .stdin(Stdio::null())
+            // Nothing is written to it: its end tells the child that this process is gone.
+            .stdin(Stdio::piped())
             .stdout(File::create(self.dir.join("output.txt"))?)
             .stderr(log)
             .spawn();

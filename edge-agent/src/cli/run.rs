@@ -19,6 +19,9 @@ pub(crate) struct Run {
     /// End when nothing came for this long: every window closes and everything is delivered
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     drain_after_idle: Option<Duration>,
+    /// Stop at the end of standard input: for a program that starts nodes and may be killed
+    #[arg(long, hide = true, conflicts_with = "standalone")]
+    stop_at_end_of_input: bool,
     /// Run both fragments in this process, without a configuration
     #[arg(long, conflicts_with = "config")]
     standalone: bool,
@@ -32,7 +35,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TIME", requires = "standalone", value_parser = parse_duration)]
     checkpoint_interval: Option<Duration>,
     /// Serve metrics, health and status here
-    #[arg(long, value_name = "ADDRESS", requires = "standalone")]
+    #[arg(long, value_name = "ADDRESS", requires = "standalone", value_parser = loopback)]
     http: Option<SocketAddr>,
     /// Log as JSON; a node's configuration says it with 'json' in [log]
     #[arg(long, requires = "standalone")]
@@ -52,6 +55,7 @@ impl Run {
             set: self.pipeline.set(),
             pipeline: self.pipeline.pipeline,
             drain_after_idle: self.drain_after_idle,
+            stop_at_end_of_input: self.stop_at_end_of_input,
         };
         Ok(driver::run_agent(config, options))
     }
@@ -68,6 +72,15 @@ impl Run {
             drain_after_idle: self.drain_after_idle,
             http: self.http,
         })
+    }
+}
+
+/// An address on this machine: a node's configuration can allow others.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "write it as 127.0.0.1:9464".to_owned())?;
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => Err("only an address of loopback, such as 127.0.0.1:9464".into()),
     }
 }
 

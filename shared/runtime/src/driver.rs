@@ -52,6 +52,8 @@ pub struct RunOptions {
     pub set: BTreeMap<String, String>,
     /// Ends when nothing came for this long and everything is delivered.
     pub drain_after_idle: Option<Duration>,
+    /// Stops at the end of standard input.
+    pub stop_at_end_of_input: bool,
 }
 
 /// What a run did.

@@ -1,5 +1,7 @@
-//! SIGTERM and SIGINT: the first asks to stop in order, the second ends the process.
+//! SIGTERM and SIGINT: the first asks to stop in order, the second ends the process. The end of
+//! standard input asks too, for a node that must not outlive whoever started it.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,5 +52,21 @@ pub fn watch(stop: Stop, wake: Wake, handle: &Handle) -> std::io::Result<()> {
             wake.notify();
         }
     });
+    Ok(())
+}
+
+/// Asks to stop at the end of standard input. A parent that holds the other end of the pipe and
+/// dies, however it dies, so ends its children: the system closes the pipe for it. (Linux could
+/// send a signal at a parent's death instead, but asking for it takes unsafe code.)
+pub fn watch_input(stop: Stop, wake: Wake) -> std::io::Result<()> {
+    std::thread::Builder::new().name("input".into()).stack_size(64 << 10).spawn(move || {
+        let mut input = std::io::stdin().lock();
+        let mut buffer = [0; 256];
+        // An error is an end too: there is nobody to be read from.
+        while matches!(input.read(&mut buffer), Ok(1..)) {}
+        tracing::info!("Whoever started this node is gone: stopping.");
+        stop.ask();
+        wake.notify();
+    })?;
     Ok(())
 }

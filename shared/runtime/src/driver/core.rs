@@ -81,6 +81,10 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
     let (registry, stop, wake) = (Registry::new(), Stop::new(), Wake::new());
     signal::watch(stop.clone(), wake.clone(), network.handle())
         .map_err(|error| RunError::Failed(format!("no signals: {error}")))?;
+    if options.stop_at_end_of_input {
+        signal::watch_input(stop.clone(), wake.clone())
+            .map_err(|error| RunError::Failed(format!("no thread for the input: {error}")))?;
+    }
     let record = wiring::plan_record(plan, fragment);
     let cache_bytes = config.limits.state_cache.0;
     let store = open_store(Some(&config.state_dir), cache_bytes, &record)?

@@ -88,6 +88,7 @@ pub(in crate::driver) struct Setup {
     quota_bytes: u64,
     policy: Policy,
     pub(super) drain_after_idle_ms: Option<i64>,
+    stop_at_end_of_input: bool,
     http: Option<SocketAddr>,
     secrets: Secrets,
     payload_bytes_max: usize,
@@ -118,6 +119,7 @@ impl Setup {
             quota_bytes: STANDALONE_QUOTA_BYTES,
             policy: Policy::Pause,
             drain_after_idle_ms: options.drain_after_idle.map(ms),
+            stop_at_end_of_input: false,
             http: options.http,
             secrets: Secrets::new(std::collections::BTreeMap::new()),
             payload_bytes_max: STANDALONE_PAYLOAD_BYTES,
@@ -155,6 +157,7 @@ impl Setup {
                 OutboxPolicy::DropNewest => Policy::DropNewest,
             },
             drain_after_idle_ms: options.drain_after_idle.map(ms),
+            stop_at_end_of_input: options.stop_at_end_of_input,
             http: config.http.enabled.then_some(config.http.listen),
             secrets: Secrets::new(config.secrets),
             payload_bytes_max: usize::try_from(config.limits.payload_bytes_max.0)
@@ -181,6 +184,10 @@ impl Setup {
         let (registry, stop, wake) = (Registry::new(), Stop::new(), Wake::new());
         signal::watch(stop.clone(), wake.clone(), network.handle())
             .map_err(|error| RunError::Failed(format!("no signals: {error}")))?;
+        if self.stop_at_end_of_input {
+            signal::watch_input(stop.clone(), wake.clone())
+                .map_err(|error| RunError::Failed(format!("no thread for the input: {error}")))?;
+        }
         let record = wiring::plan_record(&self.plan, &fragment);
         let store = open_store(self.state_dir.as_deref(), self.cache_bytes, &record)?;
         let snapshot = store.as_ref().map(Store::snapshot).transpose()?;
