@@ -154,9 +154,14 @@ impl Agent {
         self.counters = ours.map(|(name, value)| (name.clone(), *value)).collect();
     }
 
-    /// Whether sources must wait because the outbox is full (policy `pause`).
+    /// Whether sources must wait because the outbox is full: of frames (policy `pause`), or of
+    /// results that no sink takes, for which there is no other policy.
     pub fn is_paused(&self) -> bool {
-        self.settings.policy == Policy::Pause && self.backlog().1 >= self.settings.quota_bytes
+        let quota = self.settings.quota_bytes;
+        let sinks = self.channels.values().filter(|c| c.kind == Kind::Sink);
+        let results: u64 = sinks.map(Channel::backlog_bytes).sum();
+        let are_frames_full = self.settings.policy == Policy::Pause && self.backlog().1 >= quota;
+        are_frames_full || results >= quota
     }
 
     /// Whether a checkpoint is due.

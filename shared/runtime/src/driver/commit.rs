@@ -1,6 +1,9 @@
 //! Commits that do not give up: retried with back-off, the store reopened after errors.
+//!
+//! A full disk is the common reason: everything waits, nothing is lost, and the node goes on by
+//! itself when there is room. Then the reserve that was given up is put back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_store::{Commit, CommitStats, Store, StoreError};
 
@@ -12,6 +15,8 @@ use crate::signal::Stop;
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// Tries after a stop was asked for.
 const TRIES_WHEN_STOPPING: u32 = 3;
+/// How soon a stop is noticed while waiting.
+const STOP_TICK: Duration = Duration::from_millis(100);
 
 /// Stores `commit`, as often as it takes. What arrives meanwhile waits in its source.
 pub(super) fn store(
@@ -22,10 +27,16 @@ pub(super) fn store(
 ) -> Result<CommitStats, StoreError> {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     let mut tries = 0;
+    let mut tries_when_stopping = 0;
     loop {
         let error = match store.commit(commit) {
             Ok(stats) => {
                 registry.well("state");
+                if tries > 0 {
+                    tracing::info!(tries, "The checkpoint is stored.");
+                    // Not when it is tight still: the next failure or start tries again.
+                    let _ = store.restore_ballast();
+                }
                 return Ok(stats);
             }
             Err(error) => error,
@@ -33,12 +44,27 @@ pub(super) fn store(
         tries += 1;
         registry.unwell("state", &error.to_string());
         tracing::warn!(%error, tries, "A checkpoint failed; trying again.");
-        if stop.asked() && tries >= TRIES_WHEN_STOPPING {
-            return Err(error);
+        if stop.asked() {
+            tries_when_stopping += 1;
+            if tries_when_stopping >= TRIES_WHEN_STOPPING {
+                return Err(error);
+            }
         }
-        std::thread::sleep(backoff.next());
+        wait(backoff.next(), stop);
         if let Err(error) = store.reopen() {
             tracing::warn!(%error, "The state file cannot be reopened yet.");
+        }
+    }
+}
+
+/// Waits, a short time only once a stop is asked for.
+fn wait(time: Duration, stop: &Stop) {
+    let until = Instant::now() + time;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        std::thread::sleep(left.min(STOP_TICK));
+        if left <= STOP_TICK || stop.asked() {
+            return;
         }
     }
 }

@@ -30,6 +30,8 @@ const STATUS_MS: i64 = 500;
 const PACKET_BYTES_MAX: u32 = 512 << 10;
 /// Messages that may wait for their commit.
 const INFLIGHT_MAX: u16 = 1024;
+/// Frames wait at their agents while sinks have this many bytes of results not taken.
+const RESULTS_BYTES_MAX: u64 = 256 << 20;
 /// Replies that may be under way.
 const REPLY_WINDOW: usize = 256;
 
@@ -281,6 +283,11 @@ impl Core {
 
     /// Takes messages until there are none or a checkpoint is due.
     fn receive(&mut self, now: Now) -> Result<bool, RunError> {
+        if self.store.outbox_totals().unacked_bytes >= RESULTS_BYTES_MAX {
+            self.registry.unwell("outbox", "the sinks do not take the results: frames wait");
+            return Ok(false);
+        }
+        self.registry.well("outbox");
         let mut is_busy = false;
         while let Some(event) = self.client.poll() {
             is_busy = true;

@@ -20,8 +20,11 @@ pub(super) fn serve(
         .map_err(|error| RunError::Failed(format!("cannot listen on {listen}: {error}")))?;
     if let Some(dir) = state_dir {
         let file = dir.join("http.addr");
-        std::fs::write(&file, address.to_string())
-            .map_err(|error| RunError::Failed(format!("{}: {error}", file.display())))?;
+        // On a full disk the node runs all the same; only `status` has to be told the address.
+        if let Err(error) = std::fs::write(&file, address.to_string()) {
+            let file = file.display();
+            tracing::warn!(%file, %error, "The address is not written down.");
+        }
     }
     tracing::info!(%address, "Metrics and health are served.");
     Ok(address)
