@@ -8,6 +8,7 @@
 mod commit;
 mod core;
 mod node;
+mod refusals;
 mod report;
 mod sinks;
 mod uplink;

@@ -142,7 +142,8 @@ impl Registry {
     /// All metrics in Prometheus's text format.
     pub fn render(&self) -> String {
         let mut out = String::new();
-        for (name, family) in &self.inner().families {
+        let inner = self.inner();
+        for (name, family) in &inner.families {
             let kind = match family.series.values().next() {
                 Some(Value::Counter(_)) => "counter",
                 _ => "gauge",
@@ -155,6 +156,12 @@ impl Registry {
                     Value::Gauge(gauge) => writeln!(out, "{name}{labels} {}", gauge.get()),
                 };
             }
+        }
+        let name = "headwater_problem";
+        let _ = writeln!(out, "# HELP {name} Components that are not well; /health says why.");
+        let _ = writeln!(out, "# TYPE {name} gauge");
+        for component in inner.health.keys() {
+            let _ = writeln!(out, "{name}{} 1", label_text(&[("component", component)]));
         }
         out
     }
@@ -200,8 +207,13 @@ mod tests {
             registry.render(),
             "# HELP headwater_lag_ms Lag.\n# TYPE headwater_lag_ms gauge\nheadwater_lag_ms -5\n\
              # HELP headwater_rows_total Rows.\n# TYPE headwater_rows_total counter\n\
-             headwater_rows_total{source=\"a\\\"b\"} 3\n"
+             headwater_rows_total{source=\"a\\\"b\"} 3\n\
+             # HELP headwater_problem Components that are not well; /health says why.\n\
+             # TYPE headwater_problem gauge\n"
         );
+        registry.unwell("uplink", "broker away");
+        let metrics = registry.render();
+        assert!(metrics.ends_with("headwater_problem{component=\"uplink\"} 1\n"), "{metrics}");
     }
 
     #[test]

@@ -59,4 +59,9 @@ pub trait Sink: Send {
     fn must_resend(&mut self) -> bool {
         false
     }
+
+    /// What is wrong at present with a sink that does not answer at once, for health.
+    fn problem(&self) -> Option<&str> {
+        None
+    }
 }

@@ -9,6 +9,7 @@ use headwater_wire::{Topics, UpKind};
 use headwater_wire::{encode_ack, encode_control};
 
 use super::node::{Network, open_store};
+use super::refusals::Refusals;
 use super::sinks::Outlet;
 use super::uplink::Endpoint;
 use super::wiring::{self, Environment};
@@ -44,6 +45,7 @@ struct Core {
     /// Messages whose acknowledgement the broker waits for, in order of receipt.
     unacknowledged: BTreeMap<u64, (u64, u16, bool)>,
     token: u64,
+    refusals: Refusals,
     pending: std::collections::VecDeque<Reply>,
     registry: Registry,
     stop: Stop,
@@ -122,6 +124,7 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
         topics,
         unacknowledged: BTreeMap::new(),
         token: 0,
+        refusals: Refusals::new(&registry, ["uplink acknowledgements", "uplink control"]),
         pending: std::collections::VecDeque::new(),
         frames: registry.counter("headwater_frames_total", "Frames received.", &[]),
         flash_bytes: registry.counter(
@@ -295,8 +298,9 @@ impl Core {
                 MqttEvent::Connected { .. } => self.registry.well("uplink"),
                 MqttEvent::Disconnected { error, .. } => self.registry.unwell("uplink", &error),
                 MqttEvent::Message(message) => self.take(&message, now)?,
-                MqttEvent::Refused { reason, .. } => self.registry.unwell("uplink", &reason),
-                MqttEvent::Confirmed { .. } | MqttEvent::SessionReset { .. } => {}
+                MqttEvent::Refused { token, reason } => self.refusals.refused(token, &reason),
+                MqttEvent::Confirmed { token } => self.refusals.confirmed(token),
+                MqttEvent::SessionReset { .. } => {}
             }
             if self.hub.wants_checkpoint(now) {
                 break;
@@ -396,9 +400,9 @@ impl Core {
                     (self.topics.control(&control.agent), encode_control(control), false)
                 }
             };
-            self.token += 1;
+            let token = self.refusals.token(usize::from(!retain));
             if let Ok(bytes) = bytes
-                && self.client.publish(&topic, &bytes, retain, self.token, REPLY_WINDOW).is_err()
+                && self.client.publish(&topic, &bytes, retain, token, REPLY_WINDOW).is_err()
             {
                 return;
             }

@@ -1,7 +1,10 @@
 //! The sinks of a node: committed chunks are delivered in order and confirmed.
 
+use std::time::{Duration, Instant};
+
 use headwater_store::{Commit, Snapshot, Store};
 
+use crate::backoff::Backoff;
 use crate::metrics::Registry;
 use crate::sink::{Chunk, Delivery, Sink, SinkError};
 
@@ -14,14 +17,22 @@ pub(super) struct Outlet {
     next: u64,
     confirmed: u64,
     is_started: bool,
+    backoff: Backoff,
+    /// The last error, and until when nothing is tried again.
+    failed: Option<(String, Instant)>,
 }
+
+/// A delivery that failed is tried again between these times.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// Bytes of chunks read back from the store at a time.
 const READ_BYTES: usize = 1 << 20;
 
 impl Outlet {
     pub(super) fn new(name: String, channel: u32, sink: Box<dyn Sink>) -> Self {
-        Outlet { name, channel, sink, next: 1, confirmed: 0, is_started: false }
+        let backoff = Backoff::new(RETRY.0, RETRY.1);
+        let (next, confirmed, is_started, failed) = (1, 0, false, None);
+        Outlet { name, channel, sink, next, confirmed, is_started, backoff, failed }
     }
 
     /// Asks the sink where its chunks start. `range` is the first unconfirmed chunk and the next
@@ -51,7 +62,7 @@ impl Outlet {
             return Ok(seq < self.next);
         }
         let (offset, bytes) = split(bytes);
-        match self.sink.deliver(Chunk { seq, offset, bytes })? {
+        match self.try_deliver(Chunk { seq, offset, bytes })? {
             Delivery::Confirmed => {
                 self.confirmed = seq;
                 self.next = seq + 1;
@@ -62,6 +73,27 @@ impl Outlet {
                 Ok(true)
             }
             Delivery::Busy => Ok(false),
+        }
+    }
+
+    /// Hands a chunk to the sink, with back-off after a failure: until then the failure stands.
+    fn try_deliver(&mut self, chunk: Chunk<'_>) -> Result<Delivery, SinkError> {
+        if let Some((error, until)) = &self.failed
+            && Instant::now() < *until
+        {
+            return Err(SinkError(error.clone()));
+        }
+        match self.sink.deliver(chunk) {
+            Ok(delivery) => {
+                self.backoff.reset();
+                self.failed = None;
+                Ok(delivery)
+            }
+            Err(error) => {
+                tracing::warn!(sink = self.name, %error, "Results wait; trying again.");
+                self.failed = Some((error.to_string(), Instant::now() + self.backoff.next()));
+                Err(error)
+            }
         }
     }
 
@@ -131,7 +163,10 @@ impl Outlet {
         let component = format!("sink {}", self.name);
         match result {
             Ok(value) => {
-                registry.well(&component);
+                match self.sink.problem() {
+                    Some(problem) => registry.unwell(&component, problem),
+                    None => registry.well(&component),
+                }
                 Some(value)
             }
             Err(error) => {

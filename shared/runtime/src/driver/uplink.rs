@@ -9,12 +9,16 @@ use headwater_wire::set_frame_term;
 use tokio::runtime::Handle;
 
 use super::RunError;
+use super::refusals::Refusals;
 use crate::agent::{Agent, Now};
 use crate::config::{AgentUplink, AggregatorUplink, MqttVersion, Secrets, Tls};
 use crate::metrics::{Counter, Registry};
 use crate::mqtt::{MqttClient, MqttEvent, MqttOptions, TlsFiles, Version};
 use crate::source::Wake;
 
+/// What is published, by its number in [`Refusals`].
+const HELLO: usize = 0;
+const FRAME: usize = 1;
 /// Bytes of frames read from the store at a time.
 const READ_BYTES: usize = 1 << 20;
 
@@ -106,7 +110,7 @@ pub(super) struct AgentLink {
     client: MqttClient,
     topics: Topics,
     window: usize,
-    token: u64,
+    refusals: Refusals,
     bytes_sent: Counter,
     frames_sent: Counter,
 }
@@ -131,7 +135,7 @@ impl AgentLink {
             client: MqttClient::connect(options, wake.clone(), handle),
             topics,
             window: usize::from(uplink.window),
-            token: 0,
+            refusals: Refusals::new(registry, ["uplink hello", "uplink frames"]),
             bytes_sent: registry.counter("headwater_uplink_bytes_total", sent, &[]),
             frames_sent: registry.counter(
                 "headwater_uplink_frames_total",
@@ -169,8 +173,9 @@ impl AgentLink {
                     // What the core says it says again: nothing depends on this message.
                     self.client.ack(message.connection, &[message.packet_id]);
                 }
-                MqttEvent::Refused { reason, .. } => registry.unwell("uplink", &reason),
-                MqttEvent::Confirmed { .. } | MqttEvent::SessionReset { .. } => {}
+                MqttEvent::Refused { token, reason } => self.refusals.refused(token, &reason),
+                MqttEvent::Confirmed { token } => self.refusals.confirmed(token),
+                MqttEvent::SessionReset { .. } => {}
             }
         }
         match agent.link_problem() {
@@ -186,9 +191,9 @@ impl AgentLink {
         while self.client.is_connected() {
             let Some(message) = agent.next_message(now) else { return };
             let Ok(bytes) = encode_up(&message) else { return };
-            self.token += 1;
             // Messages do not wait behind frames: the window is for those.
-            if self.client.publish(&topic, &bytes, false, self.token, usize::MAX).is_err() {
+            let token = self.refusals.token(HELLO);
+            if self.client.publish(&topic, &bytes, false, token, usize::MAX).is_err() {
                 return;
             }
         }
@@ -207,8 +212,8 @@ impl AgentLink {
                 }
                 set_frame_term(&mut row.bytes, agent.term())
                     .map_err(|error| RunError::Failed(format!("frame {}: {error}", row.seq)))?;
-                self.token += 1;
-                let sent = self.client.publish(&topic, &row.bytes, false, self.token, self.window);
+                let token = self.refusals.token(FRAME);
+                let sent = self.client.publish(&topic, &row.bytes, false, token, self.window);
                 if sent.is_err() {
                     return Ok(());
                 }

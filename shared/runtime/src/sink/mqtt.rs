@@ -28,6 +28,7 @@ pub struct Mqtt {
     backoff: Backoff,
     not_before: Option<Instant>,
     problem: Option<String>,
+    is_refused: bool,
 }
 
 /// A chunk that is being sent.
@@ -62,12 +63,8 @@ impl Mqtt {
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             not_before: None,
             problem: None,
+            is_refused: false,
         }
-    }
-
-    /// What is wrong with the connection or was refused last, for health.
-    pub fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
     }
 
     fn pump(&mut self) {
@@ -75,7 +72,11 @@ impl Mqtt {
             match event {
                 MqttEvent::Confirmed { token } => self.one_confirmed(token),
                 MqttEvent::Refused { reason, .. } => {
-                    self.problem = Some(format!("'{}' refused: {reason}", self.topic));
+                    self.is_refused = true;
+                    self.problem = Some(format!(
+                        "the broker refuses '{}': {reason}; check its access rules",
+                        self.topic
+                    ));
                     self.not_before = Some(Instant::now() + self.backoff.next());
                     self.give_up();
                 }
@@ -83,7 +84,9 @@ impl Mqtt {
                     self.problem = Some(error);
                     self.give_up();
                 }
-                MqttEvent::Connected { .. } => self.problem = None,
+                // What was refused before is tried again; only its confirmation makes it well.
+                MqttEvent::Connected { .. } if !self.is_refused => self.problem = None,
+                MqttEvent::Connected { .. } => {}
                 MqttEvent::Message(_) | MqttEvent::SessionReset { .. } => {}
             }
         }
@@ -98,6 +101,7 @@ impl Mqtt {
             self.chunk = None;
             self.backoff.reset();
             self.problem = None;
+            self.is_refused = false;
         }
     }
 
@@ -152,6 +156,10 @@ impl Sink for Mqtt {
     fn confirmed(&mut self) -> Option<u64> {
         self.pump();
         self.confirmed.take()
+    }
+
+    fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     fn must_resend(&mut self) -> bool {
