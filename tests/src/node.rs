@@ -77,6 +77,42 @@ impl Node {
         fs::write(path, text.replace("[uplink]\n", &format!("[uplink]\n{line}\n")))
     }
 
+    /// Replaces `from` by `to` in the configuration (`node.toml`) or in the pipeline
+    /// (`pipeline.sql`), for the next start.
+    ///
+    /// # Errors
+    /// When the file cannot be changed or does not hold `from`.
+    pub fn edit(&self, file: &str, from: &str, to: &str) -> io::Result<()> {
+        let path = self.dir.join(file);
+        let text = fs::read_to_string(&path)?;
+        if !text.contains(from) {
+            return Err(io::Error::other(format!("{}: no {from:?}", path.display())));
+        }
+        fs::write(path, text.replace(from, to))
+    }
+
+    /// What the node says of its health, empty when it does not answer.
+    #[must_use]
+    pub fn health(&self) -> String {
+        http_get(self.http, "/health").map(|(_, body)| body).unwrap_or_default()
+    }
+
+    /// Waits until health names all of `words`; the last text when it never does.
+    ///
+    /// # Errors
+    /// What health says instead, when that has not happened within `timeout`.
+    pub fn wait_for_health(&self, words: &[&str], timeout: Duration) -> Result<String, String> {
+        let mut health = String::new();
+        let said = wait_until(timeout, || {
+            health = self.health();
+            !health.is_empty() && words.iter().all(|word| health.contains(word))
+        });
+        match said {
+            true => Ok(health),
+            false => Err(format!("no {words:?} in {health}; log: {}", self.log())),
+        }
+    }
+
     /// The program with a subcommand, the configuration and the pipeline.
     #[must_use]
     pub fn command(&self, subcommand: &str) -> Command {
@@ -115,7 +151,7 @@ impl Node {
         if ready && self.is_ready() {
             return Ok(process.age());
         }
-        let health = http_get(self.http, "/health").map_or_else(|e| e.to_string(), |h| h.1);
+        let health = self.health();
         let said = process.output().1;
         Err(io::Error::other(format!("{}: {health}\n{said}", self.dir.display())))
     }

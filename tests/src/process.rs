@@ -27,6 +27,8 @@ pub enum Signal {
     Stop,
     /// Thaw.
     Cont,
+    /// Read the configuration again.
+    Hup,
 }
 
 /// How a child ended and what it said.
@@ -123,6 +125,7 @@ impl Process {
             Signal::Term => "TERM",
             Signal::Stop => "STOP",
             Signal::Cont => "CONT",
+            Signal::Hup => "HUP",
         };
         // The shell's own `kill`: the standard library can send SIGKILL only.
         let script = format!("kill -{name} {}", self.child.id());

@@ -128,6 +128,72 @@ fn bad_rows_are_set_aside_and_what_follows_arrives() {
     assert_eq!(inspected.code, Some(0), "{}", inspected.stderr);
     let inspected: Value = serde_json::from_str(&inspected.stdout).unwrap();
     assert_eq!(inspected["dead_letters"]["count"], 10, "{inspected}");
+    let letters = inspected["dead_letters"]["newest"].as_array().unwrap();
+    let reasons: Vec<_> = letters.iter().map(|letter| letter["reason"].as_str().unwrap()).collect();
+    let expected = [
+        "malformed",
+        "malformed",
+        "not-coercible",
+        "null-event-time",
+        "not-coercible",
+        "division-by-zero",
+        "cast-failed",
+        "invalid-utf8",
+        "nested-too-deep",
+        "too-large",
+    ];
+    assert_eq!(reasons, expected, "{inspected}");
+    // Each is counted by its place and reason too.
+    let counters = inspected["counters"].as_object().unwrap().iter();
+    let dropped = counters.filter(|(name, _)| name.starts_with("drop/"));
+    let dropped: u64 = dropped.filter_map(|(_, count)| count.as_u64()).sum();
+    assert_eq!(dropped, 10, "{}", inspected["counters"]);
+}
+
+/// Runs a pipeline over `input` with a source table of these columns and options; the result, and
+/// the number of dead letters.
+fn passed(columns: &str, options: &str, select: &str, input: &str) -> (String, u64) {
+    let scratch = Scratch::new("passed").unwrap();
+    let pipeline = format!(
+        "CREATE TABLE a ({columns}) \
+         WITH ('connector'='filesystem', 'path'='in.ndjson', 'format'='json'{options});\n\
+         CREATE TABLE b (x STRING, y DOUBLE) \
+         WITH ('connector'='filesystem', 'path'='result.ndjson', 'format'='json');\n\
+         INSERT INTO b SELECT {select} FROM a;\n"
+    );
+    fs::write(scratch.join("p.sql"), pipeline).unwrap();
+    fs::write(scratch.join("in.ndjson"), input).unwrap();
+    let finished = aggregator(&scratch, &["run", "--standalone", "--state-dir", "state", "p.sql"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let inspected = aggregator(&scratch, &["inspect", "--json", "state"]);
+    let inspected: Value = serde_json::from_str(&inspected.stdout).unwrap();
+    let result = fs::read_to_string(scratch.join("result.ndjson")).unwrap_or_default();
+    (result, inspected["dead_letters"]["count"].as_u64().unwrap())
+}
+
+#[test]
+fn missing_fields_and_parse_errors_follow_the_options() {
+    let input = "{\"x\":\"a\",\"y\":1}\n{\"x\":\"b\"}\n{\"x\":\"c\",\"y\":\"no\"}\nno JSON\n";
+    let row = |x: &str, y: &str| format!("{{\"x\":\"{x}\",\"y\":{y}}}\n");
+    let with = |columns: &str, options: &str| passed(columns, options, "x, y", input);
+    let (a, b) = (row("a", "1.0"), row("b", "null"));
+    assert_eq!(with("x STRING, y DOUBLE", ""), (format!("{a}{b}"), 2));
+    assert_eq!(with("x STRING, y DOUBLE NOT NULL", ""), (a.clone(), 3));
+    let fail = ", 'json.fail-on-missing-field'='true'";
+    assert_eq!(with("x STRING, y DOUBLE", fail), (a.clone(), 3));
+    // As in Flink: a field that cannot be parsed is NULL then, and a line is skipped.
+    let ignore = ", 'json.ignore-parse-errors'='true'";
+    let c = row("c", "null");
+    assert_eq!(with("x STRING, y DOUBLE", ignore), (format!("{a}{b}{c}"), 0));
+}
+
+#[test]
+fn computed_nan_and_infinity_are_values() {
+    let input = "{\"v\":1}\n{\"v\":-1}\n{\"v\":0}\n";
+    let (result, dead) = passed("v DOUBLE", "", "CAST(v AS STRING), v / 0e0", input);
+    let values: Vec<_> = result.lines().map(|l| l.rsplit(':').next().unwrap()).collect();
+    assert_eq!(values, ["\"Infinity\"}", "\"-Infinity\"}", "\"NaN\"}"], "{result}");
+    assert_eq!(dead, 0);
 }
 
 #[test]

@@ -19,10 +19,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use headwater_plan::{Plan, Target};
+use headwater_plan::{Place, Plan, Target};
 use headwater_store::StoreError;
 
-use crate::config::{AgentConfig, AggregatorConfig, Secrets};
+use crate::config::{AgentConfig, AggregatorConfig, Secrets, Tls};
 use crate::exit::Exit;
 
 /// How to run a whole pipeline in this process.
@@ -103,6 +103,7 @@ impl RunError {
 /// Runs a whole pipeline in this process, to the end of its bounded sources or until stopped.
 pub fn run_standalone(options: StandaloneOptions) -> Result<Summary, RunError> {
     let plan = load(&options.pipeline, &options.set, Target::Whole)?;
+    check(&plan, &Secrets::new(BTreeMap::new()))?;
     node::run(node::Setup::standalone(plan, &options))
 }
 
@@ -110,6 +111,8 @@ pub fn run_standalone(options: StandaloneOptions) -> Result<Summary, RunError> {
 pub fn run_agent(config: AgentConfig, options: RunOptions) -> Result<Summary, RunError> {
     let vars = merge(&config.vars, &options.set);
     let plan = load(&options.pipeline, &vars, Target::Cut)?;
+    let tls = config.uplink.as_ref().and_then(|uplink| uplink.tls.as_ref());
+    check_node(&plan, Place::Edge, &config.secrets, tls)?;
     node::run(node::Setup::agent(plan, config, &options)?)
 }
 
@@ -117,7 +120,21 @@ pub fn run_agent(config: AgentConfig, options: RunOptions) -> Result<Summary, Ru
 pub fn run_aggregator(config: AggregatorConfig, options: RunOptions) -> Result<Summary, RunError> {
     let vars = merge(&config.vars, &options.set);
     let plan = load(&options.pipeline, &vars, Target::Cut)?;
+    check_node(&plan, Place::Core, &config.secrets, config.uplink.tls.as_ref())?;
     core::run(plan, config, &options)
+}
+
+/// What a node would stumble over at its tables and its uplink, before it opens anything.
+fn check_node(
+    plan: &Plan,
+    place: Place,
+    secrets: &BTreeMap<String, PathBuf>,
+    tls: Option<&Tls>,
+) -> Result<(), RunError> {
+    let mut ours = plan.clone();
+    ours.tables.retain(|table| table.place == place);
+    check(&ours, &Secrets::new(secrets.clone()))?;
+    tls.map_or(Ok(()), check_uplink_tls)
 }
 
 fn merge(
@@ -146,4 +163,9 @@ pub fn load(
 /// of options that only the connector understands. Opens no socket and creates nothing.
 pub fn check(plan: &Plan, secrets: &Secrets) -> Result<(), RunError> {
     wiring::check(plan, secrets)
+}
+
+/// Reads the TLS files of `[uplink]` and finds what is wrong with them. Opens no socket.
+pub fn check_uplink_tls(tls: &Tls) -> Result<(), RunError> {
+    uplink::client_config(Some(tls)).map(drop)
 }

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt;
 use crate::config::{Log, LogLevel};
 
 /// Starts logging; once per process, later calls change nothing. The client crates below are
-/// held to warnings: they log every packet.
+/// held to errors: they log every packet, and every word of a pipeline.
 pub fn start(log: &Log) {
     let level = match log.level {
         LogLevel::Error => "error",
@@ -17,7 +17,8 @@ pub fn start(log: &Log) {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    let filter = EnvFilter::new(format!("{level},rumqttc=error,rumqttd=error,rustls=error"));
+    let others = "rumqttc=error,rumqttd=error,rustls=error,sqlparser=error";
+    let filter = EnvFilter::new(format!("{level},{others}"));
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error means that logging has been started before.
     let _ = if log.json {

@@ -10,6 +10,7 @@
 //! Does not keep anything over a restart and does not recognise redelivery: see `intake`.
 
 mod session;
+mod tls;
 mod v4;
 mod v5;
 
@@ -23,6 +24,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::Secret;
 use crate::source::Wake;
+pub use tls::{TlsError, TlsFiles};
 
 /// Version of the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,15 +34,6 @@ pub enum Version {
     V4,
     /// MQTT 5.
     V5,
-}
-
-/// Contents of the PEM files for TLS.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificates that may sign the server's one; the system's if `None`.
-    pub ca: Option<Vec<u8>>,
-    /// Certificate chain and private key of this client.
-    pub client: Option<(Vec<u8>, Secret)>,
 }
 
 /// Everything a connection needs.
@@ -53,7 +46,7 @@ pub struct MqttOptions {
     /// Version of the protocol.
     pub version: Version,
     /// TLS, if the URL asked for it.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Client id; the server keeps the session under it.
     pub client_id: String,
     /// User and password.

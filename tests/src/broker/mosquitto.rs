@@ -36,7 +36,7 @@ pub fn mosquitto_is_installed() -> bool {
 impl Mosquitto {
     /// Starts a server that keeps its sessions in `dir`, saved every 5 s and when it ends in good
     /// order, and lets `inflight_max` messages per client wait for an acknowledgement. `extra`
-    /// lines go into its configuration.
+    /// lines go into its configuration; access rules in them are for the last listener named.
     ///
     /// # Errors
     /// When it is not installed or does not listen within 10 s.
@@ -46,7 +46,8 @@ impl Mosquitto {
         let dir = dir.canonicalize()?;
         // `user root`: started as root it would change to a user that cannot write to `dir`.
         let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n\
+            "per_listener_settings true\n\
+             listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n\
              persistence true\npersistence_location {}/\n\
              autosave_interval 5\n\
              max_queued_messages 1000000\nmax_inflight_messages {inflight_max}\n\
@@ -93,6 +94,14 @@ impl Mosquitto {
             let _ = process.signal(Signal::Term);
             let _ = process.wait(std::time::Duration::from_secs(5));
         }
+    }
+
+    /// Lets it read its access rules again.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn reload(&self) -> io::Result<()> {
+        self.running()?.signal(Signal::Hup)
     }
 
     /// Freezes it: connections stay open and nothing answers.

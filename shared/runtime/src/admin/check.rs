@@ -229,14 +229,20 @@ fn check_node(subject: &Subject<'_>, plan: &Plan, secrets: &Secrets, faults: &mu
     if let Some(Err(error)) = password.as_ref().map(|password| secrets.expand(password)) {
         report(format!("[uplink] password: {error}"), "add it to [secrets] of the configuration");
     }
-    let Tls { ca, cert, key } = tls.clone().unwrap_or_default();
+    let Some(tls) = tls else { return };
+    let Tls { ca, cert, key } = tls.clone();
+    let mut are_there = true;
     for (name, path) in [("ca", ca), ("cert", cert), ("key", key)] {
         if let Some(path) = path
             && let Err(error) = readable(&path)
         {
+            are_there = false;
             let message = format!("[uplink.tls] {name}: {}: {error}", path.display());
             report(message, "check the path and its permissions");
         }
+    }
+    if are_there && let Err(error) = driver::check_uplink_tls(tls) {
+        report(error.to_string(), "name PEM files: certificates, and the key of the client's one");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The MQTT connection between agents and the core, seen from either end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_store::Store;
@@ -82,10 +83,16 @@ impl Endpoint<'_> {
             options.user = Some((user.to_owned(), password));
         }
         if is_tls {
-            options.tls = Some(tls_files(self.tls)?);
+            options.tls = Some(client_config(self.tls)?);
         }
         Ok(options)
     }
+}
+
+/// The TLS of a connection with these files.
+pub(super) fn client_config(tls: Option<&Tls>) -> Result<Arc<rustls::ClientConfig>, RunError> {
+    let config = tls_files(tls)?.client_config();
+    config.map_err(|error| RunError::Config(format!("[uplink.tls] {}: {error}", error.file)))
 }
 
 fn tls_files(tls: Option<&Tls>) -> Result<TlsFiles, RunError> {

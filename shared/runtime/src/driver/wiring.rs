@@ -252,7 +252,7 @@ pub(super) fn open_source(
             source::filesystem::Filesystem::open(options, position, wake).map(|s| Box::new(s) as _)
         }
         "mqtt" => {
-            let mut options = mqtt_options(table, env)?;
+            let mut options = mqtt_options(table, env.secrets, env.node)?;
             let topics = table.options.get("topic").cloned().unwrap_or_default();
             options.subscriptions = topics.split(';').map(|topic| topic.trim().into()).collect();
             source::mqtt::Mqtt::open(options, bytes_max, position, wake, env.handle)
@@ -291,7 +291,7 @@ pub(super) fn open_sink(table: &Table, env: &Environment<'_>) -> Result<Box<dyn 
             Box::new(opened.map_err(|error| config(table, error))?)
         }
         "mqtt" => {
-            let options = mqtt_options(table, env)?;
+            let options = mqtt_options(table, env.secrets, env.node)?;
             let topic = option("topic").unwrap_or_default().to_owned();
             let retain = flag(table, "retain");
             Box::new(sink::mqtt::Mqtt::open(options, topic, retain, env.wake.clone(), env.handle))
@@ -320,6 +320,11 @@ pub(super) fn check(plan: &Plan, secrets: &Secrets) -> Result<(), RunError> {
         }
         if table.source.is_some()
             && let Err(error) = decoder(table, "check")
+        {
+            problems.push(error.to_string());
+        }
+        if table.connector == "mqtt"
+            && let Err(error) = mqtt_options(table, secrets, "check")
         {
             problems.push(error.to_string());
         }

@@ -1,12 +1,13 @@
 //! MQTT 3.1.1 by `rumqttc`: its events in our words. Keeps nothing itself.
 
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions as Options, Outgoing,
-    Packet, PubAck, Publish, QoS, StateError, SubscribeFilter, SubscribeReasonCode, Transport,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming,
+    MqttOptions as Options, Outgoing, Packet, PubAck, Publish, QoS, StateError, SubscribeFilter,
+    SubscribeReasonCode, TlsConfiguration, Transport,
 };
 
 use super::session::{Failure, Wire};
-use super::{Message, MqttOptions};
+use super::{Message, MqttOptions, tls};
 
 /// A client and its loop for one connection.
 pub(super) fn open(options: &MqttOptions, clean: bool) -> (AsyncClient, EventLoop) {
@@ -33,15 +34,8 @@ pub(super) fn requests_max(options: &MqttOptions) -> usize {
 
 /// TLS as the options ask for it.
 pub(super) fn transport(options: &MqttOptions) -> Option<Transport> {
-    let tls = options.tls.as_ref()?;
-    let client = tls
-        .client
-        .as_ref()
-        .map(|(certificate, key)| (certificate.clone(), key.expose().as_bytes().to_vec()));
-    Some(match &tls.ca {
-        Some(ca) => Transport::tls(ca.clone(), client, None),
-        None => Transport::tls_with_default_config(),
-    })
+    let config = options.tls.clone()?;
+    Some(Transport::tls_with_config(TlsConfiguration::Rustls(config)))
 }
 
 /// Waits for the next event.
@@ -51,8 +45,18 @@ pub(super) async fn poll(events: &mut EventLoop, connection: u64) -> Result<Wire
         Err(ConnectionError::MqttState(StateError::Deserialization(
             rumqttc::mqttbytes::Error::PayloadSizeLimitExceeded(bytes),
         ))) => Err(Failure::TooLarge { bytes }),
-        Err(error) => Err(Failure::Other(error.to_string())),
+        Err(ConnectionError::ConnectionRefused(
+            code @ (ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized),
+        )) => Err(Failure::Other(refused_words(&code))),
+        Err(error) => {
+            Err(Failure::Other(tls::words(&error, &events.mqtt_options.broker_address().0)))
+        }
     }
+}
+
+/// What a refused login means, in plain words.
+pub(super) fn refused_words(code: &dyn std::fmt::Debug) -> String {
+    format!("the server refuses user, password or client id ({code:?})")
 }
 
 /// The next event that was received before the connection failed.

@@ -2,7 +2,7 @@
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectProperties, Filter, Packet, PubAckReason, Publish, RetainForwardRule,
+    ConnectProperties, ConnectReturnCode, Filter, Packet, PubAckReason, Publish, RetainForwardRule,
     SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
@@ -11,8 +11,8 @@ use rumqttc::v5::{
 };
 
 use super::session::{Failure, Wire};
-use super::v4::{requests_max, transport};
-use super::{Message, MqttOptions};
+use super::v4::{refused_words, requests_max, transport};
+use super::{Message, MqttOptions, tls};
 
 /// A client and its loop for one connection.
 pub(super) fn open(options: &MqttOptions, clean: bool) -> (AsyncClient, EventLoop) {
@@ -46,9 +46,16 @@ pub(super) async fn poll(events: &mut EventLoop, connection: u64) -> Result<Wire
             | StateError::IncomingPacketTooLarge { pkt_size, .. } => {
                 Failure::TooLarge { bytes: pkt_size }
             }
-            other => Failure::Other(other.to_string()),
+            // The crate does not name its source.
+            StateError::Deserialization(inner) => {
+                Failure::Other(tls::words(&inner, &events.options.broker_address().0))
+            }
+            other => Failure::Other(tls::words(&other, &events.options.broker_address().0)),
         }),
-        Err(error) => Err(Failure::Other(error.to_string())),
+        Err(ConnectionError::ConnectionRefused(
+            code @ (ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized),
+        )) => Err(Failure::Other(refused_words(&code))),
+        Err(error) => Err(Failure::Other(tls::words(&error, &events.options.broker_address().0))),
     }
 }
 

@@ -5,17 +5,19 @@ use std::time::Duration;
 use headwater_engine::types::DataType;
 use headwater_plan::{Table, parse_duration_ms};
 
-use super::{Environment, RunError, config};
+use super::{RunError, config};
+use crate::config::Secrets;
 use crate::mqtt::{MqttOptions, TlsFiles, Version};
 use crate::source::datagen::{DatagenOptions, Generator};
 
 /// Connection options of an `mqtt` table.
 pub(in crate::driver) fn mqtt_options(
     table: &Table,
-    env: &Environment<'_>,
+    secrets: &Secrets,
+    node: &str,
 ) -> Result<MqttOptions, RunError> {
     let text = |key: &str| -> Result<Option<crate::config::Secret>, RunError> {
-        let value = table.options.get(key).map(|value| env.secrets.expand(value)).transpose();
+        let value = table.options.get(key).map(|value| secrets.expand(value)).transpose();
         value.map_err(|error| config(table, format!("option '{key}': {error}")))
     };
     let url = text("url")?.map(|url| url.expose().to_owned()).unwrap_or_default();
@@ -23,7 +25,7 @@ pub(in crate::driver) fn mqtt_options(
         .map_err(|problem| config(table, format!("option 'url': {problem}")))?;
     let id = match text("client-id")? {
         Some(id) => id.expose().to_owned(),
-        None => client_id(env.node, &table.name),
+        None => client_id(node, &table.name),
     };
     let mut options = MqttOptions::new(id, host, port);
     if table.options.get("version").is_some_and(|version| version == "5") {
@@ -41,7 +43,10 @@ pub(in crate::driver) fn mqtt_options(
         options.receive_max = max;
     }
     if is_tls {
-        options.tls = Some(tls_files(table)?);
+        let tls = tls_files(table, &text)?.client_config();
+        options.tls = Some(
+            tls.map_err(|error| config(table, format!("option 'tls.{}': {error}", error.file)))?,
+        );
     }
     Ok(options)
 }
@@ -51,9 +56,12 @@ pub(in crate::driver) fn client_id(node: &str, purpose: &str) -> String {
     format!("headwater-{node}-{purpose}")
 }
 
-fn tls_files(table: &Table) -> Result<TlsFiles, RunError> {
+fn tls_files(
+    table: &Table,
+    text: &dyn Fn(&str) -> Result<Option<crate::config::Secret>, RunError>,
+) -> Result<TlsFiles, RunError> {
     let read = |key: &str| -> Result<Option<Vec<u8>>, RunError> {
-        let read = table.options.get(key).map(std::fs::read).transpose();
+        let read = text(key)?.map(|path| std::fs::read(path.expose())).transpose();
         read.map_err(|error| config(table, format!("option '{key}': {error}")))
     };
     let client = match (read("tls.cert")?, read("tls.key")?) {

@@ -1,0 +1,192 @@
+//! The commands around a running node: `status` and `inspect` beside it, `--drain-after-idle`,
+//! state that is in use or of a newer version, loopback only, and what `init` writes.
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use headwater_tests::process::{Finished, Process, Signal, binary, run, wait_until};
+use headwater_tests::scratch::{Scratch, free_port};
+use redb::{Database, ReadableTable as _, TableDefinition};
+use serde_json::Value;
+
+const TIME_MAX: Duration = Duration::from_secs(30);
+const STOP_MAX: Duration = Duration::from_secs(5);
+const PROGRAMS: [&str; 2] = ["headwater-agent", "headwater-aggregator"];
+
+/// Follows a file, so that it runs until it is stopped.
+const PIPELINE: &str = "\
+CREATE TABLE a (x BIGINT, ts BIGINT, rt AS TO_TIMESTAMP_LTZ(ts, 3),
+  WATERMARK FOR rt AS rt - INTERVAL '1' SECOND)
+WITH ('connector'='filesystem', 'path'='in.ndjson', 'source.monitor-interval'='100 ms',
+  'format'='json');
+CREATE TABLE b (s TIMESTAMP(3), n BIGINT)
+WITH ('connector'='filesystem', 'path'='out.ndjson', 'format'='json');
+INSERT INTO b SELECT window_start, COUNT(*)
+FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(rt), INTERVAL '10' SECOND))
+GROUP BY window_start, window_end;
+";
+
+fn folder() -> Scratch {
+    let scratch = Scratch::new("cli").unwrap();
+    fs::write(scratch.join("p.sql"), PIPELINE).unwrap();
+    fs::write(scratch.join("in.ndjson"), "{\"x\":1,\"ts\":1000}\n{\"x\":2,\"ts\":2000}\n").unwrap();
+    scratch
+}
+
+fn command(scratch: &Scratch, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary(program));
+    command.args(arguments).current_dir(scratch.path());
+    command
+}
+
+fn done(scratch: &Scratch, program: &str, arguments: &[&str]) -> Finished {
+    run(&mut command(scratch, program, arguments), TIME_MAX).unwrap().expect("it ends")
+}
+
+/// Starts the pipeline with state and HTTP, and waits until it is well and has read its input.
+fn running(scratch: &Scratch, program: &str) -> (Process, String) {
+    let http = SocketAddr::from(([127, 0, 0, 1], free_port())).to_string();
+    let arguments = ["run", "--standalone", "p.sql", "--state-dir", "state", "--http", &http];
+    let mut command = command(scratch, program, &arguments);
+    let process = Process::start(command.args(["--checkpoint-interval", "100ms"])).unwrap();
+    let mut last = String::new();
+    let well = wait_until(TIME_MAX, || {
+        let status = done(scratch, program, &["status", "--addr", &http]);
+        last = format!("{}{}", status.stdout, status.stderr);
+        status.code == Some(0) && last.contains("rows_in: 2")
+    });
+    assert!(well, "{last} {:?}", process.output());
+    (process, http)
+}
+
+fn stop(mut process: Process) {
+    process.signal(Signal::Term).unwrap();
+    let finished = process.wait(STOP_MAX).expect("it ends within 5 s");
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn status_and_inspect_beside_a_running_node() {
+    for program in PROGRAMS {
+        let scratch = folder();
+        let (process, http) = running(&scratch, program);
+        let status = done(&scratch, program, &["status", "--addr", &http, "--json"]);
+        let status: Value = serde_json::from_str(&status.stdout).unwrap();
+        assert_eq!(status["health"]["status"], "ok", "{status}");
+        let mut inspected = Value::Null;
+        let stored = wait_until(TIME_MAX, || {
+            let finished = done(&scratch, program, &["inspect", "--json", "state"]);
+            assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+            inspected = serde_json::from_str(&finished.stdout).unwrap();
+            inspected["counters"]["rows-in"] == 2
+        });
+        assert!(stored, "{inspected}");
+        stop(process);
+        let status = done(&scratch, program, &["status", "--addr", &http]);
+        assert_eq!(status.code, Some(1), "{}", status.stdout);
+        assert!(status.stderr.contains("remedy"), "{}", status.stderr);
+    }
+}
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+#[test]
+fn state_that_is_locked_or_newer_is_exit_74() {
+    let program = "headwater-agent";
+    let scratch = folder();
+    let (process, _) = running(&scratch, program);
+    let again = ["run", "--standalone", "p.sql", "--state-dir", "state"];
+    let second = done(&scratch, program, &again);
+    assert_eq!(second.code, Some(74), "{}", second.stderr);
+    for word in ["in use", "remedy"] {
+        assert!(second.stderr.contains(word), "{}", second.stderr);
+    }
+    stop(process);
+    // What a later version would write.
+    let database = Database::open(scratch.join("state/state.redb")).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let mut meta = write.open_table(META).unwrap();
+        let now = meta.get("format").unwrap().unwrap().value().to_vec();
+        assert_eq!(now, b"headwater-state\x01\0\0\0");
+        meta.insert("format", &b"headwater-state\x63\0\0\0"[..]).unwrap();
+    }
+    write.commit().unwrap();
+    drop(database);
+    for arguments in [&again[..], &["inspect", "state"]] {
+        let newer = done(&scratch, program, arguments);
+        assert_eq!(newer.code, Some(74), "{}", newer.stderr);
+        for word in ["99", "newer", "remedy"] {
+            assert!(newer.stderr.contains(word), "{arguments:?}: {}", newer.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_live_source_can_be_drained_after_a_silence() {
+    for program in PROGRAMS {
+        let scratch = folder();
+        let arguments = ["run", "--standalone", "p.sql", "--drain-after-idle", "500ms"];
+        let finished = done(&scratch, program, &arguments);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        let out = fs::read_to_string(scratch.join("out.ndjson")).unwrap();
+        assert_eq!(out, "{\"s\":\"1970-01-01 00:00:00\",\"n\":2}\n", "every window closes");
+    }
+}
+
+/// Local addresses (hexadecimal, as `/proc` has them) on which process `id` listens.
+fn listens(id: u32) -> Vec<String> {
+    let links = fs::read_dir(format!("/proc/{id}/fd")).unwrap().flatten();
+    let sockets: Vec<String> = links
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .filter_map(|link| link.to_str()?.strip_prefix("socket:[").map(str::to_owned))
+        .map(|inode| inode.trim_end_matches(']').to_owned())
+        .collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let table = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            if fields[3] == "0A" && sockets.iter().any(|inode| inode == fields[9]) {
+                found.push(fields[1].to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_node_listens_on_loopback_only() {
+    let scratch = folder();
+    let (process, http) = running(&scratch, "headwater-agent");
+    let port: u16 = http.rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(listens(process.id()), [format!("0100007F:{port:04X}")]);
+    stop(process);
+    for program in PROGRAMS {
+        let arguments = ["run", "--standalone", "p.sql", "--http", "0.0.0.0:0"];
+        let finished = done(&scratch, program, &arguments);
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(finished.stderr.contains("loopback"), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn what_init_writes_passes_check() {
+    for (program, config) in
+        [PROGRAMS[0], PROGRAMS[1]].iter().zip(["agent.toml", "aggregator.toml"])
+    {
+        let scratch = Scratch::new("init").unwrap();
+        let finished = done(&scratch, program, &["init"]);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        let text = fs::read_to_string(scratch.join(config)).unwrap();
+        let comments = text.lines().filter(|line| line.trim_start().starts_with('#')).count();
+        assert!(comments > 10, "it is commented: {text}");
+        for command in ["check", "explain"] {
+            let finished = done(&scratch, program, &[command, "--config", config, "pipeline.sql"]);
+            assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        }
+    }
+}
