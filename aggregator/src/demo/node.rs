@@ -1,6 +1,7 @@
 //! One agent or the aggregator of the demo: a real process with its own folder.
 //!
-//! Guarantees: the process ends with the demo, also when the demo is killed. Its log is `log.txt` in its folder.
+//! Guarantees: the process ends with the demo, also when the demo is killed. Its log is `log.txt`
+//! in its folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

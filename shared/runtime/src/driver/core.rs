@@ -1,5 +1,7 @@
 //! The loop of the aggregator: frames in, results and acknowledgements out.
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -102,7 +104,7 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
     let (outputs, sinks) = wiring::output_ports(plan, fragment)?;
     let task = Task::new(fragment, &plan.limits, scans, outputs)
         .map_err(|error| RunError::Config(error.to_string()))?;
-    let settings = settings(plan, &config, record, &sinks)?;
+    let settings = settings::settings(plan, &config, record, &sinks)?;
     let secrets = Secrets::new(config.secrets.clone());
     let env = Environment {
         secrets: &secrets,
@@ -144,34 +146,6 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
         is_ended: false,
         _network: network,
     })
-}
-
-fn settings(
-    plan: &Plan,
-    config: &AggregatorConfig,
-    record: headwater_store::PlanRecord,
-    sinks: &[wiring::SinkSpec<'_>],
-) -> Result<hub::Settings, RunError> {
-    let mut exchanges = Vec::new();
-    for scan in plan.core.iter().flat_map(|fragment| &fragment.scans) {
-        exchanges.push((wiring::channel_number(plan, &scan.name)?, scan.decoded.clone()));
-    }
-    Ok(hub::Settings {
-        plan: record,
-        exchanges,
-        sinks: sinks.iter().map(|sink| sink.channel).collect(),
-        checkpoint_interval_ms: config.checkpoint.interval.ms(),
-        dirty_bytes_max: usize::try_from(config.checkpoint.dirty_bytes.0).unwrap_or(usize::MAX),
-        idle_timeout_ms: config.uplink.idle_timeout.ms(),
-        expected: expected(config)?,
-    })
-}
-
-fn expected(config: &AggregatorConfig) -> Result<Vec<headwater_wire::AgentId>, RunError> {
-    let parse = |id: &crate::config::NodeId| {
-        id.as_str().parse().map_err(|error| RunError::Config(format!("agents: {error}")))
-    };
-    config.agents.iter().map(parse).collect()
 }
 
 fn restore(
