@@ -223,7 +223,8 @@ fn examples() {
     let mut count = 0;
     for (kind, line, text) in &document.examples {
         let pipeline = match kind.as_str() {
-            "sql prelude" => continue,
+            // Grammar, with what may be left out.
+            "" | "sql prelude" => continue,
             "sql" => text.clone(),
             "sql query" | "sql refused" => format!(
                 "{prelude}CREATE VIEW example AS {text};\n\
