@@ -32,6 +32,18 @@ impl Arena {
         self.finish(start)
     }
 
+    /// Takes over the first `len` bytes of `chunk`: a copy of fixed size needs no call.
+    #[inline]
+    pub fn push_prefix(&mut self, chunk: &[u8; 16], len: usize) -> Option<(u32, u32)> {
+        let start = self.begin();
+        if self.capacity - start < chunk.len() {
+            return self.push(&chunk[..len]);
+        }
+        self.bytes.extend_from_slice(chunk);
+        self.bytes.truncate(start + len);
+        self.finish(start)
+    }
+
     /// Starts a text that is written piece by piece with [`append`](Arena::append).
     pub fn begin(&self) -> usize {
         self.bytes.len()

@@ -7,6 +7,7 @@
 
 mod coerce;
 mod encode;
+mod quick;
 mod scan;
 
 use headwater_engine::calendar::text::TimestampStandard;
@@ -16,6 +17,7 @@ use headwater_engine::types::DataType;
 
 use crate::format::{Column, DecodeError, Decoded, Reason};
 use coerce::coerce;
+use quick::Quick;
 use scan::{Scanner, Token};
 
 pub(super) use encode::Keys;
@@ -37,6 +39,8 @@ pub struct JsonDecodeOptions {
 pub struct JsonDecoder {
     options: JsonDecodeOptions,
     columns: Vec<Column>,
+    /// Columns that are NOT NULL, by position in the row.
+    required: u64,
     root: Object,
 }
 
@@ -58,12 +62,12 @@ struct Field {
 
 #[derive(Debug)]
 enum Target {
-    /// Position in `columns`.
-    Column(usize),
+    /// Position in `columns`, and the column's short way.
+    Column(usize, Quick),
     Object(Object),
 }
 
-/// A quoted key of up to 16 bytes as a word, to be compared at once.
+/// A quoted key and its colon, up to 16 bytes, as a word to be compared at once.
 #[derive(Clone, Copy, Debug, Default)]
 struct Key {
     word: u128,
@@ -73,7 +77,7 @@ struct Key {
 
 impl Key {
     fn new(name: &str) -> Self {
-        let quoted = format!("\"{name}\"");
+        let quoted = format!("\"{name}\":");
         let plain = name.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\');
         if quoted.len() > 16 || !plain {
             return Self::default();
@@ -95,7 +99,7 @@ impl Key {
 }
 
 impl Object {
-    fn add(&mut self, path: &[String], column: usize) {
+    fn add(&mut self, path: &[String], column: usize, quick: Quick) {
         let Some((name, rest)) = path.split_first() else { return };
         let place = self.fields.iter().position(|field| field.name == *name);
         let place = place.unwrap_or_else(|| {
@@ -107,27 +111,26 @@ impl Object {
             self.fields.len() - 1
         });
         if rest.is_empty() {
-            self.fields[place].target = Target::Column(column);
+            self.fields[place].target = Target::Column(column, quick);
         } else if let Target::Object(object) = &mut self.fields[place].target {
-            object.add(rest, column);
+            object.add(rest, column, quick);
         }
     }
 
-    /// The field whose key is next, after the key and its colon were taken.
+    /// The field that came at this place last time, if its key and colon are next; takes them.
     #[inline]
-    fn next_field(
-        &mut self,
-        place: usize,
-        scanner: &mut Scanner<'_>,
-    ) -> Result<usize, DecodeError> {
-        if let Some(field) = self.order.get(place).and_then(|at| self.fields.get(*at))
-            && field.key.is_at(scanner.rest())
-        {
-            scanner.at += field.key.length;
-            scanner.space();
-            scanner.expect(b':')?;
-            return Ok(self.order[place]);
+    fn expected_field(&self, place: usize, scanner: &mut Scanner<'_>) -> Option<usize> {
+        let at = *self.order.get(place)?;
+        let key = self.fields.get(at)?.key;
+        if !key.is_at(scanner.rest()) {
+            return None;
         }
+        scanner.at += key.length;
+        Some(at)
+    }
+
+    /// The field whose key is next, after the key and its colon were taken.
+    fn any_field(&mut self, place: usize, scanner: &mut Scanner<'_>) -> Result<usize, DecodeError> {
         let key = scanner.text()?;
         scanner.space();
         scanner.expect(b':')?;
@@ -159,9 +162,11 @@ impl JsonDecoder {
     pub fn new(columns: Vec<Column>, options: JsonDecodeOptions) -> Self {
         let mut root = Object::default();
         for (position, column) in columns.iter().enumerate() {
-            root.add(&column.path, position);
+            root.add(&column.path, position, Quick::of(&column.data_type));
         }
-        Self { options, columns, root }
+        let required = columns.iter().filter(|column| !column.nullable);
+        let required = required.fold(0, |bits, column| bits | 1 << column.index);
+        Self { options, columns, required, root }
     }
 
     /// Decodes one record into a row that is all NULL.
@@ -207,7 +212,8 @@ impl JsonDecoder {
         if scanner.at != text.len() {
             return Err(scanner.malformed());
         }
-        sink.complete(record.len())
+        let missing = self.options.fail_on_missing_field || *sink.nulls & self.required != 0;
+        if missing { sink.complete(record.len()) } else { Ok(()) }
     }
 }
 
@@ -226,12 +232,19 @@ fn object(
     }
     let mut place = 0;
     loop {
-        let found = object.next_field(place, scanner)?;
+        let found = match object.expected_field(place, scanner) {
+            Some(found) => found,
+            None => object.any_field(place, scanner)?,
+        };
         place += 1;
         scanner.space();
         match object.fields.get_mut(found).map(|field| &mut field.target) {
             None => scanner.skip(depth + 1)?,
-            Some(Target::Column(column)) => sink.value(*column, scanner)?,
+            Some(Target::Column(column, quick)) => {
+                if !sink.quick(*column, *quick, scanner) {
+                    sink.value(*column, scanner)?;
+                }
+            }
             Some(Target::Object(nested)) => sink.nested(nested, scanner, depth + 1)?,
         }
         scanner.space();
@@ -248,7 +261,19 @@ fn object(
 }
 
 impl Sink<'_> {
+    /// Takes a value the short way; false, with nothing taken, when it has none.
     #[inline]
+    fn quick(&mut self, position: usize, quick: Quick, scanner: &mut Scanner<'_>) -> bool {
+        let value = quick.value(scanner.bytes(), scanner.at, &mut self.context.arena);
+        let Some((slot, after)) = value else { return false };
+        let index = self.columns[position].index;
+        scanner.at = after;
+        self.seen |= 1 << position;
+        self.slots[index] = slot;
+        *self.nulls &= !(1 << index);
+        true
+    }
+
     fn value(&mut self, position: usize, scanner: &mut Scanner<'_>) -> Result<(), DecodeError> {
         let column = &self.columns[position];
         self.seen |= 1 << position;
@@ -309,7 +334,7 @@ impl Sink<'_> {
     fn clear(&mut self, nested: &Object) {
         for field in &nested.fields {
             match &field.target {
-                Target::Column(position) => {
+                Target::Column(position, _) => {
                     self.seen |= 1 << position;
                     self.set_null(*position);
                 }

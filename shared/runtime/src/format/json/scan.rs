@@ -34,6 +34,12 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
+    #[inline]
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.at..]
     }
@@ -195,7 +201,7 @@ pub(super) enum Piece<'a> {
 
 /// The next quotation mark or backslash. Most texts are short: eight bytes at a time, inline.
 #[inline]
-fn stop(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn stop(bytes: &[u8], mut at: usize) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     for _ in 0..4 {
