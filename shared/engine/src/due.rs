@@ -125,8 +125,10 @@ impl DueQueue {
         self.len -= 1;
     }
 
-    /// The first place whose time `until` has reached; it stays in the queue.
-    pub(crate) fn first(&mut self, until: Timestamp) -> Option<Place> {
+    /// The first place whose time `until` has reached; it stays in the queue. `near` is called for
+    /// places that will be due within 64 ms, so that what they stand for is in the cache when
+    /// it is needed: together, these loads overlap.
+    pub(crate) fn first(&mut self, until: Timestamp, mut near: impl FnMut(Place)) -> Option<Place> {
         loop {
             let (position, digit, start) = self.earliest()?;
             if start > number(until) {
@@ -142,6 +144,9 @@ impl DueQueue {
             self.base = start;
             while place != NONE {
                 let Node { time, next, .. } = self.nodes[place as usize];
+                if position == 1 {
+                    near(place);
+                }
                 self.link(place, time);
                 place = next;
             }
@@ -183,7 +188,7 @@ mod tests {
 
     fn drain(queue: &mut DueQueue, until: Timestamp) -> Vec<Place> {
         let mut places = Vec::new();
-        while let Some(place) = queue.first(until) {
+        while let Some(place) = queue.first(until, |_| {}) {
             queue.remove(place);
             places.push(place);
         }

@@ -30,16 +30,67 @@ pub fn mix_pair(hash: u64, first: u64, second: u64) -> u64 {
 #[inline]
 pub fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hash = mix(0, bytes.len() as u64);
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let word = u64::from_le_bytes(chunk.try_into().expect("chunks of eight"));
-        hash = mix(hash, word);
+    let mut rest = bytes;
+    while rest.len() > WORDS {
+        let (head, tail) = rest.split_at(WORDS);
+        let [first, second] = words(head);
+        hash = mix_pair(hash, first, second);
+        rest = tail;
     }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut word = [0u8; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        hash = mix(hash, u64::from_le_bytes(word));
+    let [first, second] = words(rest);
+    fold(mix_pair(hash, first, second), K0)
+}
+
+/// Bytes that two words hold.
+pub const WORDS: usize = 16;
+
+/// Up to [`WORDS`] bytes as two words, zeros behind them: loads of fixed size, no copy of a length
+/// that only the text knows.
+#[inline]
+pub fn words(bytes: &[u8]) -> [u64; 2] {
+    let len = bytes.len();
+    assert!(len <= WORDS, "longer texts are cut before");
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // The last eight bytes overlap the first ones.
+        let last = u64::from_le_bytes(*last) >> (8 * (WORDS - len)).min(63);
+        return [u64::from_le_bytes(*first), if len == 8 { 0 } else { last }];
     }
-    fold(hash, K0)
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4));
+        return [u64::from(u32::from_le_bytes(*first)) | last, 0];
+    }
+    [bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn words_hold_the_bytes_and_zeros() {
+        for len in 0..=WORDS {
+            let bytes: Vec<u8> = (1..).take(len).collect();
+            let mut expected = [0; WORDS];
+            expected[..len].copy_from_slice(&bytes);
+            let [first, second] = words(&bytes);
+            let found = u128::from(first) | u128::from(second) << 64;
+            assert_eq!(found.to_le_bytes(), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn hashes_differ_where_texts_do() {
+        let bytes = [0; 40];
+        let mut hashes: Vec<_> = (0..=40).map(|len| hash_bytes(&bytes[..len])).collect();
+        for at in 0..40 {
+            let mut bytes = bytes;
+            bytes[at] = 1;
+            hashes.push(hash_bytes(&bytes));
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 81);
+    }
 }

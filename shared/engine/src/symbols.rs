@@ -9,7 +9,10 @@ use alloc::{boxed::Box, collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
 use hashbrown::HashTable;
 
-use crate::{hash::hash_bytes, memory};
+use crate::{
+    hash::{WORDS, hash_bytes, words},
+    memory,
+};
 
 /// Number of a text in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +20,7 @@ pub struct SymbolId(pub u32);
 
 #[derive(Debug)]
 struct Entry {
-    text: Box<[u8]>,
+    text: Text,
     hash: u64,
     references: u32,
     is_live: bool,
@@ -26,7 +29,49 @@ struct Entry {
 }
 
 fn unused() -> Entry {
-    Entry { text: Box::default(), hash: 0, references: 0, is_live: false, is_changed: false }
+    Entry {
+        text: Text::Short([0; WORDS], 0),
+        hash: 0,
+        references: 0,
+        is_live: false,
+        is_changed: false,
+    }
+}
+
+/// A text: most are short, and neither allocate nor cost a second miss of the cache.
+#[derive(Debug)]
+enum Text {
+    /// Bytes, zeros behind them, and length.
+    Short([u8; WORDS], u8),
+    Long(Box<[u8]>),
+}
+
+impl Text {
+    fn new(bytes: &[u8]) -> Self {
+        if bytes.len() > WORDS {
+            return Text::Long(bytes.into());
+        }
+        let mut short = [0; WORDS];
+        short[..bytes.len()].copy_from_slice(bytes);
+        Text::Short(short, u8::try_from(bytes.len()).expect("short"))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Text::Short(bytes, len) => &bytes[..usize::from(*len)],
+            Text::Long(bytes) => bytes,
+        }
+    }
+
+    #[inline]
+    fn is(&self, other: &[u8]) -> bool {
+        match self {
+            Text::Short(bytes, len) => {
+                usize::from(*len) == other.len() && words(bytes) == words(other)
+            }
+            Text::Long(bytes) => **bytes == *other,
+        }
+    }
 }
 
 /// Texts by id and ids by text.
@@ -68,7 +113,7 @@ impl Symbols {
         let entries = &self.entries;
         let same = |&id: &u32| {
             let e = &entries[id as usize];
-            e.hash == hash && *e.text == *text
+            e.hash == hash && e.text.is(text)
         };
         if let Some(&id) = self.index.find(hash, same) {
             return Some(SymbolId(id));
@@ -88,7 +133,7 @@ impl Symbols {
             }
         };
         let entry = &mut self.entries[id as usize];
-        (entry.text, entry.hash, entry.is_live) = (text.into(), hash, true);
+        (entry.text, entry.hash, entry.is_live) = (Text::new(text), hash, true);
         self.insert_index(id, hash, text.len());
         self.note_change(id);
         Some(SymbolId(id))
@@ -130,9 +175,9 @@ impl Symbols {
             return;
         }
         entry.is_live = false;
-        let text = core::mem::take(&mut entry.text);
+        let text = core::mem::replace(&mut entry.text, Text::Short([0; WORDS], 0));
         let hash = entry.hash;
-        self.bytes_count -= text.len();
+        self.bytes_count -= text.bytes().len();
         if let Ok(found) = self.index.find_entry(hash, |&i| i == id.0) {
             found.remove();
         }
@@ -142,7 +187,7 @@ impl Symbols {
 
     /// The text of a live symbol.
     pub fn text(&self, id: SymbolId) -> &[u8] {
-        &self.entries[id.0 as usize].text
+        self.entries[id.0 as usize].text.bytes()
     }
 
     /// Whether this number names a text now.
@@ -166,14 +211,14 @@ impl Symbols {
         if full {
             for (id, entry) in (0u32..).zip(&self.entries) {
                 if entry.is_live {
-                    write(id, Some(&entry.text));
+                    write(id, Some(entry.text.bytes()));
                 }
             }
         } else {
             self.changed.sort_unstable();
             for &id in &self.changed {
                 let entry = &self.entries[id as usize];
-                write(id, entry.is_live.then_some(&*entry.text));
+                write(id, entry.is_live.then_some(entry.text.bytes()));
             }
         }
         self.forget_changes();
@@ -208,7 +253,7 @@ impl Symbols {
         }
         if let Some(text) = text {
             let hash = hash_bytes(text);
-            (entry.text, entry.hash, entry.is_live) = (text.into(), hash, true);
+            (entry.text, entry.hash, entry.is_live) = (Text::new(text), hash, true);
             self.insert_index(id, hash, text.len());
         }
         true
@@ -227,7 +272,7 @@ impl Symbols {
 
     /// The largest memory it can come to hold, in bytes.
     pub fn memory_bytes_max(&self) -> usize {
-        // A text is an allocation of its own, with what the allocator adds to it.
+        // A long text is an allocation of its own, with what the allocator adds to it.
         const ALLOCATION_BYTES: usize = 16;
         memory::vec_bytes::<Entry>(self.symbols_max)
             + 2 * memory::vec_bytes::<u32>(self.symbols_max)

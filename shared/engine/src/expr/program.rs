@@ -58,7 +58,7 @@ impl Program {
 
     /// The value for `row`; texts it makes lie in the arena.
     pub fn eval(&self, row: Row<'_>, context: &mut Context) -> Datum {
-        self.node.eval(row, context)
+        self.node.value(row, context)
     }
 
     /// The column that this expression merely passes on.
@@ -135,6 +135,16 @@ fn call(name: &str, args: &[Expr], depth: usize) -> Result<Node, CompileError> {
 }
 
 impl Node {
+    /// As `eval`, without a call for the commonest arguments.
+    #[inline]
+    fn value(&self, row: Row<'_>, cx: &mut Context) -> Datum {
+        match self {
+            Node::Column(index) => row.datum(*index),
+            Node::Constant(datum) => *datum,
+            other => other.eval(row, cx),
+        }
+    }
+
     fn eval(&self, row: Row<'_>, cx: &mut Context) -> Datum {
         match self {
             Node::Column(index) => row.datum(*index),
@@ -178,6 +188,15 @@ impl Node {
 }
 
 fn eval_call(args: &[Node], is_strict: bool, eval: &Eval, row: Row<'_>, cx: &mut Context) -> Datum {
+    if let [a, b] = args {
+        let a = a.value(row, cx);
+        if is_strict && a.null {
+            return Datum::NULL;
+        }
+        let b = b.value(row, cx);
+        let is_null = is_strict && b.null;
+        return if is_null { Datum::NULL } else { eval(&[a, b], cx) };
+    }
     let mut values = heapless::Vec::<Datum, ARGS_MAX>::new();
     for arg in args {
         let value = arg.eval(row, cx);

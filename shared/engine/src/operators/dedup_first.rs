@@ -54,6 +54,8 @@ pub struct DedupFirst {
     next_seq: u64,
     /// Arrival numbers of stored entries that are gone and cannot be told from the watermark.
     deleted: Vec<u64>,
+    /// What came of reading rows that are due soon; only that they are read matters.
+    touched: u64,
     /// For use by one checkpoint at a time.
     changed: Vec<EntryId>,
     /// Entries by arrival number while a checkpoint is being restored.
@@ -76,6 +78,7 @@ impl DedupFirst {
             emitted: VecDeque::new(),
             next_seq: 0,
             deleted: Vec::new(),
+            touched: 0,
             changed: Vec::new(),
             restoring: BTreeMap::new(),
             restored_watermark: WATERMARK_MIN,
@@ -146,6 +149,12 @@ impl DedupFirst {
         self.entries.remove(id, out.context);
     }
 
+    /// The next waiting row that is due at `watermark`.
+    fn next_due(&mut self, watermark: Timestamp) -> Option<EntryId> {
+        let (entries, touched) = (&self.entries, &mut self.touched);
+        self.due.first(watermark, |id| *touched ^= entries.touch_row(id))
+    }
+
     /// Called when the row of `id` has been emitted, or was before the checkpoint.
     fn settle(&mut self, id: EntryId, context: &mut Context) {
         self.due.remove(id);
@@ -186,7 +195,7 @@ impl Operator for DedupFirst {
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
-        while let Some(id) = self.due.first(watermark) {
+        while let Some(id) = self.next_due(watermark) {
             if !out.has_room() {
                 return Progress::More;
             }
@@ -257,7 +266,7 @@ impl Operator for DedupFirst {
         // just this time that came afterwards still waits for the next rise.
         if watermark > self.restored_watermark {
             self.restored_watermark = watermark;
-            while let Some(id) = self.due.first(watermark) {
+            while let Some(id) = self.next_due(watermark) {
                 self.settle(id, context);
             }
         }

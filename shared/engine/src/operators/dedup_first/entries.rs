@@ -236,6 +236,11 @@ impl Entries {
         self.rows.row(id)
     }
 
+    /// Reads from a row, so that it comes into the cache.
+    pub(super) fn touch_row(&self, id: EntryId) -> u64 {
+        self.rows.touch(id)
+    }
+
     /// The NULL bitmap of an entry's key.
     fn key_nulls(&self, id: EntryId) -> u64 {
         let (_, columns, _) = self.place(id);

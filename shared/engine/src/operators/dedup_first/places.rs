@@ -40,6 +40,8 @@ pub(super) struct Header {
 
 /// Slots that a header takes.
 const HEADER: usize = 2;
+/// Slots of a line of the cache, on nearly every CPU.
+const SLOTS_PER_LINE: usize = 4;
 
 impl Header {
     #[expect(clippy::cast_possible_truncation, reason = "halves of a word")]
@@ -115,6 +117,15 @@ impl Places {
     pub(super) fn values(&self, place: u32) -> &[Slot] {
         let at = self.at(place) + HEADER;
         &self.slots[at..at + self.types.len()]
+    }
+
+    /// Reads from each cache line of a place.
+    #[inline]
+    pub(super) fn touch(&self, place: u32) -> u64 {
+        let at = self.at(place);
+        let slots = &self.slots[at..at + self.stride()];
+        let last = slots[slots.len() - 1].0[0];
+        slots.iter().step_by(SLOTS_PER_LINE).fold(last, |sum, slot| sum ^ slot.0[0])
     }
 
     pub(super) fn row(&self, place: u32) -> Row<'_> {
