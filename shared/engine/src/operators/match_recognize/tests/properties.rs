@@ -95,13 +95,25 @@ proptest! {
     fn a_restart_at_any_row_changes_nothing(
         variables in any_pattern(),
         greedy in any::<bool>(),
+        after in prop_oneof![
+            Just(AfterMatch::NextRow),
+            Just(AfterMatch::PastLastRow),
+            Just(AfterMatch::Last(0)),
+        ],
+        rises in any::<bool>(),
         rows in any_rows(),
         full in any::<u64>(),
     ) {
-        let mut spec = of(&variables, AfterMatch::NextRow);
+        let mut spec = of(&variables, after);
         spec.order = vec![OrderTerm { column: VALUE, descending: true, nulls_first: false }];
         for (index, variable) in spec.variables.iter_mut().enumerate() {
             variable.greedy = greedy && index == 0;
+        }
+        if rises {
+            // A match that begins later may be complete earlier, and waits.
+            let items = vec![current(VALUE), row(None, true, 0, VALUE)];
+            let rising = Formula { items, expr: compare(">", value(0), value(1)) };
+            spec.variables.push(variable("R", ONE, Some(rising)));
         }
         let rows = placed(&rows);
         let mut whole = Run::new(fragment(spec.clone()));
