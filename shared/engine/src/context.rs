@@ -53,6 +53,8 @@ pub struct Context {
     pub symbols: Symbols,
     /// Set by an expression that failed; taken by the operator that evaluated it.
     pub fault: Option<Fault>,
+    /// Stages up to this one, exclusive, may have an unfinished row; later ones have none.
+    pub(crate) busy_until: usize,
 }
 
 impl Context {
@@ -62,6 +64,7 @@ impl Context {
             arena: Arena::new(limits.arena_bytes_max),
             symbols: Symbols::new(limits.symbols_max, limits.symbol_bytes_max),
             fault: None,
+            busy_until: 0,
         }
     }
 

@@ -28,6 +28,7 @@ pub mod fragment;
 pub mod functions;
 pub mod hash;
 pub mod java_double;
+mod inbox;
 pub mod keys;
 pub mod limits;
 mod memory;

@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::{
     context::{Context, Fault},
+    inbox::Inbox,
     row::Row,
 };
 
@@ -84,9 +85,37 @@ pub trait StateWriter {
 }
 
 /// A step at work. Calls do a bounded amount of work; none touches clock, randomness or I/O.
+///
+/// A row may have more results than there is room for, as in a join. Such an operator is
+/// [resumable](Operator::is_resumable): it stops when [`Emitter::has_room`] says no, and goes on in
+/// [`resume`](Operator::resume). Rows that reach it in between wait in order in the pipeline, and
+/// what comes before it is told that there is no room.
 pub trait Operator: Send {
-    /// Takes a row; emits at most [`fanout_max`](Operator::fanout_max) rows.
+    /// Takes a row; emits at most [`fanout_max`](Operator::fanout_max) rows, or as many as there is
+    /// room for if it is resumable. It is not called while the row before is unfinished.
     fn push(&mut self, port: Port, row: Row<'_>, out: &mut Emitter<'_>);
+
+    /// Whether a `push` may stay unfinished.
+    fn is_resumable(&self) -> bool {
+        false
+    }
+
+    /// Whether the last row that was pushed has results that are not emitted.
+    fn is_unfinished(&self) -> bool {
+        false
+    }
+
+    /// Goes on with an unfinished row.
+    fn resume(&mut self, out: &mut Emitter<'_>) -> Progress {
+        let _ = out;
+        Progress::Done
+    }
+
+    /// How far the event times of its results may be behind its own watermark, in ms: the steps
+    /// after it see a watermark that is later by this.
+    fn delay_ms(&self) -> i64 {
+        0
+    }
 
     /// Rows that one `push` may emit.
     fn fanout_max(&self) -> usize {
@@ -176,6 +205,18 @@ pub(crate) struct Stage {
     pub(crate) targets: Vec<Target>,
     pub(crate) late_output: Option<usize>,
     pub(crate) watermark: Timestamp,
+    /// Rows that wait for it, if it is resumable.
+    pub(crate) inbox: Option<Inbox>,
+}
+
+impl Stage {
+    /// The watermark of what it emits.
+    pub(crate) fn watermark_out(&self) -> Timestamp {
+        match self.watermark {
+            WATERMARK_MAX => WATERMARK_MAX,
+            watermark => watermark.saturating_sub(self.operator.delay_ms()),
+        }
+    }
 }
 
 /// An output's own projection.
@@ -237,14 +278,19 @@ impl Emitter<'_> {
         }
     }
 
-    /// Whether one more row may be emitted from `advance`.
+    /// Whether one more row may be emitted from `advance`, or by a resumable operator.
     pub fn has_room(&self) -> bool {
-        self.collector.has_room()
+        self.context.busy_until <= self.base && self.collector.has_room()
     }
 
     fn push_stage(&mut self, index: usize, port: Port, row: Row<'_>) {
         let (before, later) = self.later.split_at_mut(index - self.base + 1);
         let stage = before.last_mut().expect("split after at least one stage");
+        if let Some(inbox) = &mut stage.inbox
+            && inbox.is_busy
+        {
+            return inbox.put(port, row, self.context);
+        }
         let mut out = Emitter {
             later,
             base: index + 1,
@@ -257,6 +303,12 @@ impl Emitter<'_> {
             context: self.context,
         };
         stage.operator.push(port, row, &mut out);
+        if let Some(inbox) = &mut stage.inbox
+            && stage.operator.is_unfinished()
+        {
+            inbox.is_busy = true;
+            self.context.busy_until = self.context.busy_until.max(index + 1);
+        }
     }
 
     fn push_output(&mut self, index: usize, row: Row<'_>) {

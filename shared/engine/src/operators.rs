@@ -21,12 +21,13 @@ pub mod unnest;
 pub mod window_aggregate;
 pub mod window_assign;
 
-/// Makes the operator of a step. `input` is the schema of port 0.
+/// Makes the operator of a step. `inputs` are the schemas of its ports.
 pub fn build(
     step: &Step,
-    input: &Schema,
+    inputs: &[Schema],
     limits: &Limits,
 ) -> Result<Box<dyn Operator>, CompileError> {
+    let input = &inputs[0];
     Ok(match &step.operator {
         OperatorSpec::Filter(predicate) => Box::new(filter::Filter::new(predicate)?),
         OperatorSpec::Project(columns) => Box::new(project::Project::new(columns)?),

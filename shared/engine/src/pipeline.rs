@@ -13,9 +13,10 @@ use crate::{
     context::Context,
     expr::{CompileError, Program},
     fragment::{Fragment, Input, OutputKind},
-    limits::Limits,
+    inbox::Inbox,
+    limits::{FIELDS_MAX, Limits},
     operator::{
-        Collector, Emitter, OutputStage, Port, Progress, RestoreError, Stage, Target, Timestamp,
+        Collector, Emitter, Operator, OutputStage, Port, Progress, RestoreError, Stage, Target, Timestamp,
         WATERMARK_MIN,
     },
     operators,
@@ -62,9 +63,11 @@ impl Pipeline {
         };
         let mut stages = Vec::new();
         for step in &fragment.steps {
-            let input = schema_of(&step.inputs[0]);
+            let inputs: Vec<Schema> = step.inputs.iter().map(schema_of).collect();
+            let operator = operators::build(step, &inputs, limits)?;
             stages.push(Stage {
-                operator: operators::build(step, &input, limits)?,
+                inbox: operator.is_resumable().then(|| Inbox::new(&inputs)),
+                operator,
                 targets: Vec::new(),
                 late_output: step.late_output,
                 watermark: WATERMARK_MIN,
@@ -107,7 +110,7 @@ impl Pipeline {
 
     /// Processes the row in the buffer of `scan`, then the watermark it causes.
     pub fn push(&mut self, scan: usize, split: SplitId, out: &mut dyn Collector) -> Progress {
-        assert!(self.advancing.is_none(), "no row is pushed while a watermark is on its way");
+        self.assert_idle();
         let stage = &mut self.scans[scan];
         let mut emitter = Emitter {
             later: &mut self.stages,
@@ -125,13 +128,13 @@ impl Pipeline {
         stage.slots = slots;
         match raised.and_then(|watermark| stage.raise(split, watermark)) {
             Some(_) => self.start_advance(out),
-            None => Progress::Done,
+            None => self.settle(out),
         }
     }
 
     /// Processes a row that comes complete, with its change kind (an exchange).
     pub fn push_row(&mut self, scan: usize, row: Row<'_>, out: &mut dyn Collector) -> Progress {
-        assert!(self.advancing.is_none(), "no row is pushed while a watermark is on its way");
+        self.assert_idle();
         let stage = &self.scans[scan];
         let mut emitter = Emitter {
             later: &mut self.stages,
@@ -145,7 +148,7 @@ impl Pipeline {
             context: &mut self.context,
         };
         emitter.emit(row);
-        Progress::Done
+        self.settle(out)
     }
 
     /// The split of this name of a scan, new if need be.
@@ -202,45 +205,88 @@ impl Pipeline {
         self.advance(out)
     }
 
-    /// Goes on with a watermark after [`Progress::More`].
+    pub(crate) fn assert_idle(&self) {
+        assert!(self.advancing.is_none(), "nothing comes in while a watermark is on its way");
+        assert_eq!(self.context.busy_until, 0, "nothing comes in while a row is unfinished");
+    }
+
+    /// Goes on with a row or a watermark after [`Progress::More`].
     pub fn advance(&mut self, out: &mut dyn Collector) -> Progress {
-        let Some(first) = self.advancing else {
-            return Progress::Done;
-        };
-        for index in first..self.stages.len() {
-            let inputs = self.inputs[index].iter().map(|input| self.watermark_of(*input));
-            let watermark = inputs.min().unwrap_or(WATERMARK_MIN);
-            let (before, later) = self.stages.split_at_mut(index + 1);
-            let stage = before.last_mut().expect("split after at least one stage");
-            stage.watermark = stage.watermark.max(watermark);
-            if stage.operator.due() > stage.watermark {
-                continue;
+        loop {
+            if self.settle(out) == Progress::More {
+                return Progress::More;
             }
-            let mut emitter = Emitter {
-                later,
-                base: index + 1,
-                targets: &stage.targets,
-                late_output: stage.late_output,
-                outputs: &self.outputs,
-                collector: out,
-                step: Some(index),
-                watermark: stage.watermark,
-                context: &mut self.context,
+            let Some(index) = self.advancing else {
+                return Progress::Done;
             };
-            if stage.operator.advance(stage.watermark, &mut emitter) == Progress::More {
-                self.advancing = Some(index);
+            if index == self.stages.len() {
+                self.advancing = None;
+                self.tell_exchanges(out);
+            } else if self.advance_stage(index, out) == Progress::Done {
+                self.advancing = Some(index + 1);
+            } else if self.context.busy_until == 0 {
                 return Progress::More;
             }
         }
-        self.advancing = None;
-        self.tell_exchanges(out);
+    }
+
+    fn advance_stage(&mut self, index: usize, out: &mut dyn Collector) -> Progress {
+        let inputs = self.inputs[index].iter().map(|input| self.watermark_of(*input));
+        let watermark = inputs.min().unwrap_or(WATERMARK_MIN);
+        let stage = &mut self.stages[index];
+        stage.watermark = stage.watermark.max(watermark);
+        if stage.operator.due() > stage.watermark {
+            return Progress::Done;
+        }
+        let watermark = stage.watermark;
+        let (operator, _, mut emitter) = self.stage(index, out);
+        operator.advance(watermark, &mut emitter)
+    }
+
+    /// Finishes rows that had more results than there was room for, from the last stage on.
+    fn settle(&mut self, out: &mut dyn Collector) -> Progress {
+        while let Some(index) = self.context.busy_until.checked_sub(1) {
+            let (operator, inbox, mut emitter) = self.stage(index, out);
+            let Some(inbox) = inbox.as_mut().filter(|inbox| inbox.is_busy) else {
+                self.context.busy_until = index;
+                continue;
+            };
+            if !operator.is_unfinished() {
+                push_waiting(inbox, operator, &mut emitter);
+            } else if operator.resume(&mut emitter) == Progress::More
+                && self.context.busy_until == index + 1
+            {
+                return Progress::More;
+            }
+        }
         Progress::Done
+    }
+
+    fn stage<'a>(
+        &'a mut self,
+        index: usize,
+        out: &'a mut dyn Collector,
+    ) -> (&'a mut dyn Operator, &'a mut Option<Inbox>, Emitter<'a>) {
+        let (before, later) = self.stages.split_at_mut(index + 1);
+        let stage = before.last_mut().expect("split after at least one stage");
+        let emitter = Emitter {
+            later,
+            base: index + 1,
+            targets: &stage.targets,
+            late_output: stage.late_output,
+            outputs: &self.outputs,
+            collector: out,
+            step: Some(index),
+            watermark: stage.watermark,
+            context: &mut self.context,
+        };
+        (&mut *stage.operator, &mut stage.inbox, emitter)
     }
 
     fn watermark_of(&self, input: Input) -> Timestamp {
         match input {
             Input::Scan(i) => self.scans[i].watermark,
-            Input::Step(i) => self.stages[i].watermark,
+            Input::Step(i) => self.stages[i].watermark_out(),
         }
     }
 
@@ -302,6 +348,22 @@ impl Pipeline {
         let context = &self.context;
         (steps, context.arena.capacity() + context.symbols.memory_bytes_max())
     }
+}
+
+/// Pushes the first row that waits; without one the step is idle again.
+fn push_waiting(inbox: &mut Inbox, operator: &mut dyn Operator, out: &mut Emitter<'_>) {
+    let mark = out.context.arena.mark();
+    let mut slots = [Slot::ZERO; FIELDS_MAX];
+    match inbox.take(&mut slots, out.context) {
+        Some((port, width, nulls, change)) => {
+            let row = Row { slots: &slots[..width], nulls, change };
+            if !out.take_fault(row) {
+                operator.push(port, row, out);
+            }
+        }
+        None => inbox.is_busy = false,
+    }
+    out.context.arena.release(mark);
 }
 
 fn connect(fragment: &Fragment, scans: &mut [ScanStage], stages: &mut [Stage]) {

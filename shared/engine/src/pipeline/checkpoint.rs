@@ -82,7 +82,7 @@ impl Pipeline {
     /// Writes what changed since the last checkpoint as one page, or everything as several. The
     /// caller stores them before anything that depends on them is told to others.
     pub fn checkpoint(&mut self, is_full: bool, out: &mut dyn CheckpointWriter) {
-        assert!(self.advancing.is_none(), "no checkpoint while a watermark is on its way");
+        self.assert_idle();
         self.context.arena.clear();
         // The first page of a whole state holds the symbols that later pages refer to. Among
         // changes entries come first and are kept until it is known which symbols writing them has
