@@ -14,12 +14,17 @@ pub mod absence;
 pub mod dedup_first;
 pub mod filter;
 pub mod group_aggregate;
+pub mod interval_join;
+pub mod join;
+mod joined;
 pub mod match_recognize;
 pub mod project;
+mod timers;
 pub mod union;
 pub mod unnest;
 pub mod window_aggregate;
 pub mod window_assign;
+pub mod window_join;
 
 /// Makes the operator of a step. `inputs` are the schemas of its ports.
 pub fn build(
@@ -48,6 +53,13 @@ pub fn build(
             Box::new(match_recognize::MatchRecognize::new(spec, input, limits)?)
         }
         OperatorSpec::Union => Box::new(union::Union),
+        OperatorSpec::IntervalJoin(spec) => {
+            Box::new(interval_join::IntervalJoin::new(spec, inputs, limits)?)
+        }
+        OperatorSpec::WindowJoin(spec) => {
+            Box::new(window_join::WindowJoin::new(spec, inputs, limits)?)
+        }
+        OperatorSpec::Join(spec) => Box::new(join::Join::new(spec, inputs, limits)?),
         OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),
     })
 }

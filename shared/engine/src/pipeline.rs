@@ -16,8 +16,8 @@ use crate::{
     inbox::Inbox,
     limits::{FIELDS_MAX, Limits},
     operator::{
-        Collector, Emitter, Operator, OutputStage, Port, Progress, RestoreError, Stage, Target, Timestamp,
-        WATERMARK_MIN,
+        Collector, Emitter, Operator, OutputStage, Port, Progress, RestoreError, Stage, Target,
+        Timestamp, WATERMARK_MIN,
     },
     operators,
     row::Row,

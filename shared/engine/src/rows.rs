@@ -299,6 +299,11 @@ impl Rows {
         core::iter::successors(self.first(key), |&id| self.next(id))
     }
 
+    /// The first row of a key that has the values of `row`, NULLs being equal.
+    pub fn find_equal(&self, key: KeyId, row: Row<'_>, cx: &Context) -> Option<RowId> {
+        self.of(key).find(|id| self.slab.is_equal(*id, row, cx))
+    }
+
     /// Rows of a key.
     pub fn count(&self, key: KeyId) -> usize {
         self.lists.get(key as usize).map_or(0, |list| list.count as usize)

@@ -220,14 +220,32 @@ impl Run {
 
     /// Pushes a row as a decoder does.
     pub(crate) fn row(&mut self, values: &[V]) -> &mut Self {
-        let split = self.split();
-        let (slots, nulls, context) = self.pipeline.row_buffer(0);
+        self.row_in(0, values)
+    }
+
+    /// Pushes a row into one of several scans.
+    pub(crate) fn row_in(&mut self, scan: usize, values: &[V]) -> &mut Self {
+        let split = self.pipeline.split(scan, "split");
+        let (slots, nulls, context) = self.pipeline.row_buffer(scan);
         for (index, v) in values.iter().enumerate() {
             let datum = datum(v, context);
             slots[index] = datum.slot;
             *nulls = *nulls & !(1 << index) | u64::from(datum.null) << index;
         }
-        let progress = self.pipeline.push(0, split, &mut self.log);
+        let progress = self.pipeline.push(scan, split, &mut self.log);
+        self.drain(progress);
+        self
+    }
+
+    /// Pushes a change into one of several scans.
+    pub(crate) fn change_in(&mut self, scan: usize, change: Change, values: &[V]) -> &mut Self {
+        let context = self.pipeline.context();
+        context.arena.clear();
+        let data: Vec<_> = values.iter().map(|v| datum(v, context)).collect();
+        let slots: Vec<_> = data.iter().map(|d| d.slot).collect();
+        let nulls = data.iter().enumerate().fold(0, |n, (i, d)| n | u64::from(d.null) << i);
+        let row = Row { slots: &slots, nulls, change };
+        let progress = self.pipeline.push_row(scan, row, &mut self.log);
         self.drain(progress);
         self
     }
@@ -261,6 +279,16 @@ impl Run {
     pub(crate) fn watermark(&mut self, watermark: Timestamp) -> &mut Self {
         let split = self.split();
         self.watermark_of(split, watermark)
+    }
+
+    /// Raises the watermark of all scans.
+    pub(crate) fn watermarks(&mut self, watermark: Timestamp) -> &mut Self {
+        for scan in 0..self.fragment.scans.len() {
+            let split = self.pipeline.split(scan, "split");
+            let progress = self.pipeline.raise(scan, split, watermark, &mut self.log);
+            self.drain(progress);
+        }
+        self
     }
 
     pub(crate) fn watermark_of(&mut self, split: SplitId, watermark: Timestamp) -> &mut Self {
@@ -332,6 +360,19 @@ pub(crate) fn chain_over(table: Schema, steps: Vec<(OperatorSpec, Schema)>) -> F
         steps: steps.into_iter().enumerate().map(step).collect(),
         outputs: vec![Output { kind: OutputKind::Rows, ..output }],
     }
+}
+
+/// A step that joins readings with readings.
+pub(crate) fn join(operator: OperatorSpec, is_left_only: bool) -> Fragment {
+    let mut schema = readings();
+    if !is_left_only {
+        schema.fields.extend(readings().fields);
+    }
+    let mut fragment = chain(vec![(operator, schema)]);
+    let right = Scan { name: "others".into(), ..fragment.scans[0].clone() };
+    fragment.scans.push(right);
+    fragment.steps[0].inputs = vec![Input::Scan(0), Input::Scan(1)];
+    fragment
 }
 
 /// First-row deduplication of readings by these columns.

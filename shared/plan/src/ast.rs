@@ -60,6 +60,17 @@ pub(crate) enum ExprKind {
         list: Vec<Expr>,
         negated: bool,
     },
+    /// `arg [NOT] IN (SELECT …)`
+    InQuery {
+        arg: Box<Expr>,
+        query: Box<Query>,
+        negated: bool,
+    },
+    /// `[NOT] EXISTS (SELECT …)`
+    Exists {
+        query: Box<Query>,
+        negated: bool,
+    },
     Between {
         arg: Box<Expr>,
         low: Box<Expr>,
@@ -334,9 +345,7 @@ impl JoinKind {
 #[derive(Clone, Debug)]
 pub(crate) enum JoinOn {
     Nothing,
-    #[expect(dead_code, reason = "the planner refuses joins by their place")]
     Condition(Expr),
-    #[expect(dead_code, reason = "the planner refuses joins by their place")]
     Using(Vec<Name>),
 }
 
@@ -402,7 +411,9 @@ impl Expr {
             | ExprKind::Time(_)
             | ExprKind::Timestamp(_)
             | ExprKind::Interval(_)
-            | ExprKind::Symbol(_) => Vec::new(),
+            | ExprKind::Symbol(_)
+            | ExprKind::Exists { .. } => Vec::new(),
+            ExprKind::InQuery { arg, .. } => vec![arg],
             ExprKind::Unary(_, arg) | ExprKind::Is { arg, .. } | ExprKind::Cast { arg, .. } => {
                 vec![arg]
             }

@@ -97,6 +97,10 @@ impl<'a> Binder<'a> {
                 self.distinct_from(left, right, *negated, span)
             }
             ast::ExprKind::In { arg, list, negated } => self.is_in(arg, list, *negated, span),
+            ast::ExprKind::InQuery { .. } | ast::ExprKind::Exists { .. } => {
+                let what = "IN or EXISTS with a subquery, other than as a term of WHERE,";
+                Err(Issue::unsupported(span, what))
+            }
             ast::ExprKind::Between { arg, low, high, negated } => {
                 self.between(arg, low, high, *negated, span)
             }

@@ -5,11 +5,12 @@
 //! updates earlier rows, or takes rows back as well.
 
 use headwater_engine::expr::Expr;
+use headwater_engine::fragment::JoinKind;
 
 use crate::catalog::TableDef;
 use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result};
-use crate::logical::{Graph, NodeId, NodeKind};
+use crate::logical::{By, Graph, Join, NodeId, NodeKind};
 use crate::lower::Sink;
 
 /// The changes of a stream, from few to many.
@@ -50,6 +51,7 @@ impl Graph {
             | NodeKind::Windows(..)
             | NodeKind::Unnest(..)
             | NodeKind::Union(_) => below(),
+            NodeKind::Join(join) => join_changes(join, below()),
         }
     }
 
@@ -79,6 +81,7 @@ impl Graph {
             | NodeKind::Unnest(..)
             | NodeKind::Group { .. }
             | NodeKind::Union(_) => true,
+            NodeKind::Join(join) => join.by == By::Equality,
             NodeKind::Rank { .. }
             | NodeKind::Dedup { .. }
             | NodeKind::Match(..)
@@ -99,6 +102,17 @@ impl Graph {
     }
 }
 
+/// The changes of a join: with a row that loses or finds its partner others come and go.
+fn join_changes(join: &Join, below: Changes) -> Changes {
+    let pairs = matches!(join.kind, JoinKind::Inner | JoinKind::Semi);
+    match (&join.by, below) {
+        (By::Interval { .. } | By::Window, _) => Changes::Appends,
+        (By::Equality, Changes::Appends) if pairs => Changes::Appends,
+        // An update may change the key, and so lose its partner.
+        _ => Changes::Retracts,
+    }
+}
+
 /// Checks that the steps of a query and its table follow the query's changes.
 pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<()> {
     if let Some(node) = graph.misfit(sink.node) {
@@ -107,6 +121,7 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
             NodeKind::Windows(..) | NodeKind::Aggregate { .. } => "a window",
             NodeKind::Match(..) => "a row pattern",
             NodeKind::Absence(..) => "ABSENCE",
+            NodeKind::Join(_) => "a join that is bounded in time",
             _ => "this step",
         };
         let message = format!("{what} reads a query whose rows change later");

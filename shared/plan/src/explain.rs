@@ -4,6 +4,7 @@
 //! is. The numbers of memory are the engine's own ceilings.
 
 mod expr;
+mod join;
 mod json;
 mod operator;
 mod pattern;
@@ -112,15 +113,15 @@ impl Plan {
 
     /// The columns that a step's operator names: of its input, and for a merge those of the input
     /// of its other half.
-    fn names_below(&self, fragment: &Fragment, step: usize) -> Schema {
+    fn names_below(&self, fragment: &Fragment, step: usize) -> Vec<Schema> {
         let step = &fragment.steps[step];
         let is_merge = matches!(&step.operator, OperatorSpec::WindowAggregate(spec)
             if matches!(spec.phase, Phase::Merge { .. }));
         let other = self.edge.iter().find_map(|edge| {
             let half = edge.steps.iter().find(|s| is_merge && s.name == step.name)?;
-            Some(schema_of(edge, half.inputs[0]))
+            Some(vec![schema_of(edge, half.inputs[0])])
         });
-        other.unwrap_or_else(|| schema_of(fragment, step.inputs[0]))
+        other.unwrap_or_else(|| inputs_of(fragment, step))
     }
 
     fn scan(&self, page: &mut Page<'_>, index: usize, indent: &str, out: &mut String) {
@@ -188,7 +189,15 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         | OperatorSpec::WindowAssign(_)
         | OperatorSpec::Unnest { .. }
         | OperatorSpec::Union => None,
+        OperatorSpec::IntervalJoin(_) | OperatorSpec::WindowJoin(_) | OperatorSpec::Join(_) => {
+            Some(("rows a side", limits.rows_max))
+        }
     }
+}
+
+/// The columns that a step's operator names.
+fn inputs_of(fragment: &Fragment, step: &Step) -> Vec<Schema> {
+    step.inputs.iter().map(|input| schema_of(fragment, *input)).collect()
 }
 
 fn schema_of(fragment: &Fragment, input: Input) -> Schema {
@@ -221,13 +230,12 @@ pub(crate) fn canonical(fragment: &Fragment) -> String {
         }
     }
     for step in &fragment.steps {
-        let below = schema_of(fragment, step.inputs[0]);
         let _ = writeln!(
             out,
             "{} {:?} {} : {}",
             step.name,
             step.inputs,
-            operator_text(&step.operator, &below),
+            operator_text(&step.operator, &inputs_of(fragment, step)),
             schema(&step.schema)
         );
     }

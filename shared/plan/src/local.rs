@@ -1,6 +1,6 @@
 //! Which steps may stay at the edge: those whose rows never meet rows of another gateway.
 
-use headwater_engine::fragment::{Fragment, Input, OperatorSpec};
+use headwater_engine::fragment::{Fragment, Input, JoinSpec, OperatorSpec};
 
 use crate::catalog::TableDef;
 use crate::compile::as_column;
@@ -26,6 +26,7 @@ pub(crate) fn placement(
     tables: &[TableDef],
 ) -> Placement {
     let step = &fragment.steps[step];
+    let origins = Origins { fragment, layout, tables };
     let keys: &[&[usize]] = match &step.operator {
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
@@ -37,8 +38,10 @@ pub(crate) fn placement(
         OperatorSpec::GroupAggregate(spec) => &[&spec.keys],
         OperatorSpec::MatchRecognize(spec) => &[&spec.key],
         OperatorSpec::Absence(spec) => &[&spec.key],
+        OperatorSpec::IntervalJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
+        OperatorSpec::WindowJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
+        OperatorSpec::Join(spec) => return origins.of_join(&step.inputs, spec),
     };
-    let origins = Origins { fragment, layout, tables };
     let is_local = (step.inputs.iter().zip(keys)).all(|(input, key)| origins.is_local(*input, key));
     if is_local { Placement::Edge } else { Placement::Core }
 }
@@ -85,7 +88,41 @@ impl Origins<'_> {
                 self.is_local(below, &passed)
             }
             OperatorSpec::WindowAggregate(_) => false,
+            OperatorSpec::IntervalJoin(spec) => {
+                self.is_local_join(&step.inputs, &spec.join, columns)
+            }
+            OperatorSpec::WindowJoin(spec) => self.is_local_join(&step.inputs, &spec.join, columns),
+            OperatorSpec::Join(spec) => self.is_local_join(&step.inputs, spec, columns),
         }
+    }
+
+    /// At the edge if partners come from one gateway: both sides hold it in the same key column, or
+    /// all columns that together are said to be local.
+    fn of_join(&self, inputs: &[Input], join: &JoinSpec) -> Placement {
+        let [left, right] = &join.keys;
+        let are_local = |left: &[usize], right: &[usize]| {
+            self.is_local(inputs[0], left) && self.is_local(inputs[1], right)
+        };
+        let mut pairs = left.chunks(1).zip(right.chunks(1));
+        let one_is = |columns: &[usize], input: Input| {
+            columns.chunks(1).any(|column| self.is_local(input, column))
+        };
+        let by_one = pairs.any(|(left, right)| are_local(left, right));
+        let by_all =
+            are_local(left, right) && !one_is(left, inputs[0]) && !one_is(right, inputs[1]);
+        if by_one || by_all { Placement::Edge } else { Placement::Core }
+    }
+
+    /// Whether rows of a join come from one gateway if they are equal in these columns. Columns of
+    /// a side that may be NULLs say nothing.
+    fn is_local_join(&self, inputs: &[Input], join: &JoinSpec, columns: &[usize]) -> bool {
+        let width = self.width(inputs[0]);
+        let left: Vec<usize> = columns.iter().copied().filter(|c| *c < width).collect();
+        let right: Vec<usize> = columns.iter().filter_map(|c| c.checked_sub(width)).collect();
+        let is_local = |side: usize, columns: &[usize]| {
+            !join.kind.is_outer(1 - side) && self.is_local(inputs[side], columns)
+        };
+        is_local(0, &left) || is_local(1, &right)
     }
 
     fn width(&self, input: Input) -> usize {

@@ -4,8 +4,9 @@
 //! input by position. A view is one node however many queries read it. Knows nothing of places.
 
 use headwater_engine::expr::{Expr, ExprKind};
-use headwater_engine::fragment::{AbsenceSpec, AggregateSpec, MatchSpec, WindowSpec};
+use headwater_engine::fragment::{AbsenceSpec, AggregateSpec, JoinKind, MatchSpec, WindowSpec};
 use headwater_engine::types::DataType;
+use sqlparser::tokenizer::Span;
 
 use crate::diagnostic::Issue;
 
@@ -118,6 +119,34 @@ pub(crate) enum NodeKind {
     Absence(NodeId, AbsenceSpec),
     /// Keys and measures of the matches of a row pattern.
     Match(NodeId, Box<MatchSpec>),
+    /// The columns of the left input, then those of the right one.
+    Join(Box<Join>),
+}
+
+/// Pairs of rows of two inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    pub(crate) inputs: [NodeId; 2],
+    pub(crate) kind: JoinKind,
+    /// Columns that are equal, of the left and of the right input.
+    pub(crate) keys: [Vec<usize>; 2],
+    /// What else a pair must meet: over the columns of both inputs.
+    pub(crate) condition: Option<Expr>,
+    pub(crate) by: By,
+    /// All terms of the condition as they were written.
+    pub(crate) terms: Vec<Expr>,
+    pub(crate) span: Span,
+}
+
+/// What bounds a join in time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum By {
+    /// The difference of the event times: right - left.
+    Interval { times: [usize; 2], low_ms: i64, high_ms: i64 },
+    /// Start and end of equal windows are among the keys.
+    Window,
+    /// Nothing: a regular join.
+    Equality,
 }
 
 impl NodeKind {
@@ -136,6 +165,7 @@ impl NodeKind {
             | Self::Absence(input, _)
             | Self::Unnest(input, _) => core::slice::from_ref(input),
             Self::Union(inputs) => inputs,
+            Self::Join(join) => &join.inputs,
         }
     }
 

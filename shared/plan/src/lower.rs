@@ -9,6 +9,7 @@ mod absence;
 mod aggregate;
 mod dedup;
 mod group;
+mod join;
 mod match_recognize;
 mod need;
 mod provide;
@@ -103,6 +104,7 @@ impl Lowering<'_> {
             NodeKind::Group { .. } => self.group(node),
             NodeKind::Unnest(input, column) => self.unnest(node, *input, *column),
             NodeKind::Union(inputs) => self.union(node, inputs),
+            NodeKind::Join(join) => self.join(node, join),
             NodeKind::Absence(input, spec) => self.absence(node, *input, spec),
             NodeKind::Match(input, spec) => self.match_recognize(node, *input, spec),
             // Folded into what stands on them; a rank is an error found earlier.

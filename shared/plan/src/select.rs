@@ -6,10 +6,12 @@
 mod absence;
 mod aggregate;
 mod group;
+mod join;
 mod match_recognize;
 mod rank;
 mod relation;
 mod set;
+mod subquery;
 
 use std::collections::BTreeMap;
 
@@ -86,14 +88,13 @@ impl Planner {
 
     /// A SELECT without its DISTINCT.
     fn rows(&mut self, select: &Select) -> Result<NodeId> {
-        let (mut node, scope) = self.from(&select.from)?;
+        let (mut node, mut scope) = self.from(&select.from)?;
         if let Some(filter) = &select.filter {
             if has_aggregate(filter) {
                 let message = "an aggregate stands in WHERE";
                 return Err(Issue::new(filter.span, message, "move the condition to HAVING"));
             }
-            let predicate = Binder::new(&scope).predicate(filter, "WHERE")?;
-            node = self.keep(node, predicate);
+            node = self.filtered(node, &mut scope, filter)?;
         }
         if select.group_by.is_some() || is_aggregated(select) {
             return self.aggregate(select, node, &scope);

@@ -48,3 +48,8 @@ fn a_gateways_job() {
 fn deduplication_at_the_core() {
     golden("core_dedup");
 }
+
+#[test]
+fn joins_at_their_places() {
+    golden("joins");
+}

@@ -59,6 +59,18 @@ impl Slab {
         Row::insert(&self.slots[at..at + width], self.nulls[place as usize])
     }
 
+    /// Whether a stored row has the values of another one.
+    pub(super) fn is_equal(&self, place: u32, row: Row<'_>, cx: &Context) -> bool {
+        let own = self.get(place);
+        own.nulls == row.nulls
+            && self.types.iter().enumerate().all(|(column, data_type)| {
+                let (a, b) = (own.slots[column], row.slots[column]);
+                a == b
+                    || row.is_null(column)
+                    || (data_type.is_referring() && cx.bytes(a) == cx.bytes(b))
+            })
+    }
+
     /// Keeps a row whose key is `key`; `None` when the symbol table is full.
     pub(super) fn store(&mut self, row: Row<'_>, key: &[Slot], cx: &mut Context) -> Option<u32> {
         let width = self.types.len();

@@ -10,6 +10,8 @@ use crate::logical::Column;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     pub(crate) entries: Vec<Entry>,
+    /// Where the columns of a subquery begin: its names come before those of the query around it.
+    pub(crate) inner_from: usize,
 }
 
 /// One column in reach.
@@ -17,6 +19,8 @@ pub(crate) struct Scope {
 pub(crate) struct Entry {
     pub(crate) qualifier: Option<String>,
     pub(crate) column: Column,
+    /// Another column of the same name stands for it, unless it is named with its table: USING.
+    pub(crate) is_merged: bool,
 }
 
 impl Scope {
@@ -24,14 +28,23 @@ impl Scope {
         let entry = |column: &Column| Entry {
             qualifier: qualifier.map(str::to_owned),
             column: column.clone(),
+            is_merged: false,
         };
-        Self { entries: columns.iter().map(entry).collect() }
+        Self { entries: columns.iter().map(entry).collect(), inner_from: 0 }
+    }
+
+    /// The columns at these positions alone.
+    pub(crate) fn part(
+        &self,
+        range: impl core::slice::SliceIndex<[Entry], Output = [Entry]>,
+    ) -> Self {
+        Self { entries: self.entries[range].to_vec(), inner_from: 0 }
     }
 
     /// The columns of `*` or `alias.*`, by position.
     pub(crate) fn star(&self, qualifier: Option<&Name>) -> Result<Vec<usize>> {
         let fits = |e: &Entry| match qualifier {
-            None => true,
+            None => !e.is_merged,
             Some(q) => e.qualifier.as_deref() == Some(q.value.as_str()),
         };
         let visible = self.entries.iter().enumerate().filter(|(_, e)| !e.column.hidden && fits(e));
@@ -50,9 +63,11 @@ impl Scope {
 
     /// The position of the column that a path of names means.
     pub(crate) fn position(&self, path: &[Name]) -> Result<usize> {
-        let mut found = self.entries.iter().enumerate().filter(|(_, e)| {
-            !e.column.hidden && matches(path, e, |rest, own| rest.len() == own.len())
-        });
+        let fits =
+            |e: &Entry| !e.column.hidden && matches(path, e, |rest, own| rest.len() == own.len());
+        let inner = self.entries[self.inner_from..].iter().any(fits);
+        let from = if inner { self.inner_from } else { 0 };
+        let mut found = self.entries.iter().enumerate().skip(from).filter(|(_, e)| fits(e));
         let span = path[0].span.union(&path[path.len() - 1].span);
         let written = path.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join(".");
         match (found.next(), found.next()) {
@@ -110,5 +125,5 @@ fn matches(path: &[Name], entry: &Entry, lengths: impl Fn(&[Name], &[String]) ->
             && rest.iter().zip(own).all(|(name, own)| name.value == *own)
     };
     let qualified = entry.qualifier.as_deref() == Some(path[0].value.as_str());
-    begins(path) || (qualified && begins(&path[1..]))
+    (!entry.is_merged && begins(path)) || (qualified && begins(&path[1..]))
 }

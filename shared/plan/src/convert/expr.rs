@@ -112,6 +112,14 @@ fn predicate(from: sql::Expr, span: Span) -> Result<Expr> {
             list: list.into_iter().map(expr).collect::<Result<_>>()?,
             negated,
         },
+        sql::Expr::InSubquery { expr: arg, subquery, negated } => ExprKind::InQuery {
+            arg: Box::new(expr(*arg)?),
+            query: Box::new(crate::convert::query(*subquery)?),
+            negated,
+        },
+        sql::Expr::Exists { subquery, negated } => {
+            ExprKind::Exists { query: Box::new(crate::convert::query(*subquery)?), negated }
+        }
         sql::Expr::Between { expr: arg, negated, low, high } => ExprKind::Between {
             arg: Box::new(expr(*arg)?),
             low: Box::new(expr(*low)?),
@@ -193,8 +201,6 @@ fn json_test(kind: Option<sql::JsonPredicateType>) -> &'static str {
 /// Names what is not let through.
 fn refuse(from: &sql::Expr, span: Span) -> Issue {
     match from {
-        sql::Expr::InSubquery { .. } => Issue::unsupported(span, "IN with a subquery"),
-        sql::Expr::Exists { .. } => Issue::unsupported(span, "EXISTS"),
         sql::Expr::Subquery(_) => Issue::unsupported(span, "a subquery as a value"),
         sql::Expr::GroupingSets(_) => Issue::unsupported(span, "GROUPING SETS"),
         sql::Expr::Cube(_) => Issue::unsupported(span, "CUBE"),

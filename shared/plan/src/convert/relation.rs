@@ -20,7 +20,16 @@ pub(crate) fn from(tables: Vec<sql::TableWithJoins>, at: Span) -> Result<From> {
     };
     let mut from = joined(first, at)?;
     for next in tables {
-        let From { first: right, joins } = joined(next, at)?;
+        let next = joined(next, at)?;
+        // JOIN binds tighter than the comma, which matters where right rows come alone.
+        let whole = |join: &Join| matches!(join.kind, JoinKind::Right | JoinKind::Full);
+        let From { first: right, joins } = if next.joins.iter().any(whole) {
+            let span = next.first.span;
+            let relation = Relation::Joined(Box::new(next));
+            From { first: Factor { relation, alias: None, span }, joins: Vec::new() }
+        } else {
+            next
+        };
         from.joins.push(Join { kind: JoinKind::Cross, right, on: JoinOn::Nothing });
         from.joins.extend(joins);
     }

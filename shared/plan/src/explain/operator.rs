@@ -7,10 +7,12 @@ use headwater_engine::fragment::{
 use headwater_engine::types::Schema;
 
 use super::expr::Shown;
+use super::join;
 use super::pattern;
 
-/// One step over rows of the columns `below`.
-pub(super) fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
+/// One step over rows of these columns.
+pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> String {
+    let below = &inputs[0];
     let name = |column: usize| below.fields.get(column).map_or("?", |f| f.name.as_str());
     match operator {
         OperatorSpec::Filter(predicate) => format!("filter {}", Shown(predicate, below)),
@@ -31,6 +33,9 @@ pub(super) fn operator_text(operator: &OperatorSpec, below: &Schema) -> String {
         OperatorSpec::WindowAggregate(spec) => aggregate_text(spec, below),
         OperatorSpec::GroupAggregate(spec) => group_text(spec, below),
         OperatorSpec::Union => "union".to_owned(),
+        OperatorSpec::IntervalJoin(spec) => join::interval(spec, inputs),
+        OperatorSpec::WindowJoin(spec) => join::window(spec, inputs),
+        OperatorSpec::Join(spec) => join::regular(spec, inputs),
         OperatorSpec::Absence(spec) => pattern::absence_text(spec, below),
         OperatorSpec::MatchRecognize(spec) => pattern::pattern_text(spec, below),
         OperatorSpec::Unnest { column } => format!("unnest {}", name(*column)),

@@ -10,7 +10,9 @@ use crate::bind::coerce;
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
 use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
-use crate::lower::{Sink, absence, aggregate, dedup, group, match_recognize, unnest, windows};
+use crate::lower::{
+    Sink, absence, aggregate, dedup, group, join, match_recognize, unnest, windows,
+};
 
 /// The columns kept beside a step's own for its late rows.
 #[derive(Clone)]
@@ -122,6 +124,9 @@ fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTr
         }
         NodeKind::Match(input, spec) => vec![(*input, match_recognize::reads(own, spec))],
         NodeKind::Union(inputs) => inputs.iter().map(|input| (*input, own.clone())).collect(),
+        NodeKind::Join(join) => {
+            join.inputs.into_iter().zip(join::reads(own, join, width(join.inputs[0]))).collect()
+        }
     }
 }
 

@@ -47,6 +47,11 @@ impl Taken {
         }
     }
 
+    /// Where a column is, if it is wanted.
+    pub(super) fn find(&self, column: usize) -> Option<usize> {
+        self.columns.get(&column).copied()
+    }
+
     /// Where every column of a node of `width` columns is.
     pub(super) fn positions(&self, width: usize) -> Vec<Option<usize>> {
         (0..width).map(|column| self.columns.get(&column).copied()).collect()

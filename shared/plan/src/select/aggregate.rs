@@ -180,8 +180,8 @@ impl Planner {
             columns.push(Column { nullable: call.function != "COUNT", ..column });
         }
         let timestamp = || DataType::Timestamp(3);
-        columns.push(Column::new("window_start", timestamp()));
-        columns.push(Column::new("window_end", timestamp()));
+        columns.push(Column::new("window_start", timestamp()).with_role(Role::WindowStart));
+        columns.push(Column::new("window_end", timestamp()).with_role(Role::WindowEnd));
         let role = if keys.time { Role::WindowTime } else { Role::Plain };
         columns.push(Column::new("window_time", time_type).with_role(role));
         columns.push(Column::new("$revision", DataType::Int).hide());

@@ -4,9 +4,7 @@ use headwater_engine::expr::ExprKind;
 use headwater_engine::fragment::{WindowKind as Windows, WindowSpec};
 use headwater_engine::types::DataType;
 
-use crate::ast::{
-    Alias, Expr, Factor, From, Join, JoinKind, JoinOn, Name, Relation, WindowFunction, WindowKind,
-};
+use crate::ast::{Alias, Expr, Factor, From, Name, Relation, WindowFunction, WindowKind};
 use crate::bind::{Binder, Scope, interval_ms};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
@@ -43,16 +41,6 @@ impl Planner {
         let qualifier = from.alias.as_ref().map(|a| a.name.value.clone()).or(name);
         let scope = Scope::new(qualifier.as_deref(), self.graph.columns(node));
         Ok((node, scope))
-    }
-
-    /// Adds the right side of a join to the rows so far.
-    fn join(&mut self, left: NodeId, scope: &mut Scope, join: &Join) -> Result<NodeId> {
-        match (&join.right.relation, join.kind, &join.on) {
-            (Relation::Unnest(array), JoinKind::Cross, JoinOn::Nothing) => {
-                self.unnest(left, array, join.right.alias.as_ref(), scope)
-            }
-            _ => Err(Issue::unsupported(join.right.span, join.kind.as_str())),
-        }
     }
 
     /// The node of a table or view.
@@ -141,7 +129,7 @@ impl Planner {
         Ok(self.graph.push(NodeKind::Windows(input, spec), columns))
     }
 
-    fn unnest(
+    pub(super) fn unnest(
         &mut self,
         node: NodeId,
         written: &Expr,
@@ -164,9 +152,8 @@ impl Planner {
         let column = Column::new(name, *element);
         let mut columns = self.graph.columns(node).to_vec();
         columns.push(column.clone());
-        scope
-            .entries
-            .push(crate::bind::Entry { qualifier: alias.map(|a| a.name.value.clone()), column });
+        let qualifier = alias.map(|a| a.name.value.clone());
+        scope.entries.push(crate::bind::Entry { qualifier, column, is_merged: false });
         Ok(self.graph.push(NodeKind::Unnest(node, index), columns))
     }
 }

@@ -8,4 +8,4 @@ CREATE TABLE result (id STRING, v DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT a.id, b.v FROM readings a JOIN readings b ON a.id = b.id;
+SELECT a.id, v FROM readings a JOIN readings b ON a.id = b.id;

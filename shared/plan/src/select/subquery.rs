@@ -1,0 +1,184 @@
+//! IN and EXISTS in WHERE: semi and anti joins.
+//!
+//! Guarantees: NULLs count as in SQL: `NOT IN` keeps no row while the subquery has a NULL, and none
+//! whose own value is NULL unless the subquery is empty. A subquery may name columns of the query
+//! around it in its WHERE.
+
+use headwater_engine::expr::{Expr as Bound, ExprKind};
+use headwater_engine::fragment::JoinKind;
+use headwater_engine::types::DataType;
+use sqlparser::tokenizer::Span;
+
+use crate::ast::{BinaryOp, Body, Expr, ExprKind as Written, Item, Query, Select, UnaryOp};
+use crate::bind::{self, Binder, Scope, has_aggregate};
+use crate::diagnostic::{Issue, Result};
+use crate::logical::{NodeId, conjunction, conjuncts};
+use crate::select::{Planner, is_aggregated, rank};
+
+/// A term of WHERE that asks a subquery.
+struct Asked<'a> {
+    /// What is to be IN the subquery; None for EXISTS.
+    value: Option<&'a Expr>,
+    query: &'a Query,
+    negated: bool,
+    span: Span,
+}
+
+/// The terms of an AND.
+fn terms<'a>(from: &'a Expr, out: &mut Vec<&'a Expr>) {
+    match &from.kind {
+        Written::Binary(BinaryOp::And, left, right) => {
+            terms(left, out);
+            terms(right, out);
+        }
+        _ => out.push(from),
+    }
+}
+
+fn asked(from: &Expr) -> Option<Asked<'_>> {
+    let span = from.span;
+    match &from.kind {
+        Written::InQuery { arg, query, negated } => {
+            Some(Asked { value: Some(arg), query, negated: *negated, span })
+        }
+        Written::Exists { query, negated } => {
+            Some(Asked { value: None, query, negated: *negated, span })
+        }
+        Written::Unary(UnaryOp::Not, arg) => {
+            let inner = asked(arg)?;
+            Some(Asked { negated: !inner.negated, span, ..inner })
+        }
+        _ => None,
+    }
+}
+
+impl Planner {
+    /// The rows that WHERE keeps.
+    pub(super) fn filtered(
+        &mut self,
+        node: NodeId,
+        scope: &mut Scope,
+        filter: &Expr,
+    ) -> Result<NodeId> {
+        let mut all = Vec::new();
+        terms(filter, &mut all);
+        let queries: Vec<Asked<'_>> = all.iter().filter_map(|term| asked(term)).collect();
+        if queries.is_empty() {
+            let predicate = Binder::new(scope).predicate(filter, "WHERE")?;
+            return self.restrict(node, scope, predicate);
+        }
+        let mut plain = Vec::new();
+        for term in all.into_iter().filter(|term| asked(term).is_none()) {
+            plain.push(Binder::new(scope).predicate(term, "WHERE")?);
+        }
+        let mut node = match conjunction(plain) {
+            Some(predicate) => self.restrict(node, scope, predicate)?,
+            None => node,
+        };
+        for query in queries {
+            node = self.semi_join(node, scope, &query)?;
+        }
+        Ok(node)
+    }
+
+    fn semi_join(&mut self, left: NodeId, scope: &mut Scope, asked: &Asked<'_>) -> Result<NodeId> {
+        let (right, found, mut terms) = match &asked.query.body {
+            Body::Select(select) if is_plain(select, asked.query) => {
+                self.correlated(scope, select, asked)?
+            }
+            _ => self.alone(scope, asked)?,
+        };
+        if let (Some(value), Some(found)) = (asked.value, found) {
+            let value_bound = Binder::new(scope).bind(value)?;
+            let equal = bind::call("=", vec![value_bound, found], value.span)?;
+            terms.push(if asked.negated {
+                self.equal_or_unknown(left, right, equal)
+            } else {
+                equal
+            });
+        }
+        let kind = if asked.negated { JoinKind::Anti } else { JoinKind::Semi };
+        let node = self.joined(kind, [left, right], terms, asked.span)?;
+        for (entry, column) in scope.entries.iter_mut().zip(self.graph.columns(node)) {
+            entry.column.role = column.role;
+        }
+        Ok(node)
+    }
+
+    /// A subquery whose WHERE may name columns of the query around it: its rows before that WHERE,
+    /// the value that IN asks for, and its conditions over the columns of both.
+    fn correlated(
+        &mut self,
+        scope: &Scope,
+        select: &Select,
+        asked: &Asked<'_>,
+    ) -> Result<(NodeId, Option<Bound>, Vec<Bound>)> {
+        let (right, inner) = self.from(&select.from)?;
+        let mut both = Scope { inner_from: scope.entries.len(), ..scope.clone() };
+        both.entries.extend(inner.entries);
+        let mut terms = Vec::new();
+        if let Some(filter) = &select.filter {
+            conjuncts(&Binder::new(&both).predicate(filter, "WHERE")?, &mut terms);
+        }
+        let value = match (asked.value, select.items.as_slice()) {
+            (None, _) => None,
+            (Some(_), [Item::Expr { expr, alias: _ }]) => Some(Binder::new(&both).bind(expr)?),
+            (Some(_), _) => return Err(one_column(asked)),
+        };
+        Ok((right, value, terms))
+    }
+
+    /// A subquery by itself.
+    fn alone(
+        &mut self,
+        scope: &Scope,
+        asked: &Asked<'_>,
+    ) -> Result<(NodeId, Option<Bound>, Vec<Bound>)> {
+        let right = self.query(asked.query)?;
+        if asked.value.is_none() {
+            return Ok((right, None, Vec::new()));
+        }
+        let columns = self.graph.columns(right);
+        let mut visible = (0..columns.len()).filter(|index| !columns[*index].hidden);
+        let (Some(index), None) = (visible.next(), visible.next()) else {
+            return Err(one_column(asked));
+        };
+        let value = columns[index].at(scope.entries.len() + index);
+        Ok((right, Some(value), Vec::new()))
+    }
+
+    /// The condition under which a row is not kept by NOT IN. Where neither side can be NULL it is
+    /// a key.
+    fn equal_or_unknown(&self, left: NodeId, right: NodeId, equal: Bound) -> Bound {
+        let columns = [left, right].map(|node| self.graph.columns(node));
+        let is_known = |e: &Bound| match e.kind {
+            ExprKind::Column(index) => {
+                columns.iter().copied().flatten().nth(index).is_some_and(|c| !c.nullable)
+            }
+            _ => false,
+        };
+        if let ExprKind::Call(_, args) = &equal.kind
+            && args.iter().all(is_known)
+        {
+            return equal;
+        }
+        let unknown = ExprKind::IsNull(Box::new(equal.clone()));
+        let unknown = Bound { kind: unknown, data_type: DataType::Boolean };
+        Bound { kind: ExprKind::Or(vec![equal, unknown]), data_type: DataType::Boolean }
+    }
+}
+
+/// Whether a subquery only filters, so that its conditions can be the join's.
+fn is_plain(select: &Select, query: &Query) -> bool {
+    query.order_by.is_empty()
+        && query.limit.is_none()
+        && select.group_by.is_none()
+        && !is_aggregated(select)
+        && rank::find(select).is_none()
+        && !select.filter.as_ref().is_some_and(has_aggregate)
+}
+
+fn one_column(asked: &Asked<'_>) -> Issue {
+    let message = "the subquery of IN does not have one column";
+    Issue::new(asked.query.span, message, "select the value that is compared")
+}
