@@ -40,6 +40,10 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
     #[inline]
     pub(super) fn add_f64(&mut self, x: f64) -> bool {
         let Some((mantissa, position)) = parts(x) else { return false };
+        // Zero has the lowest position: it would stretch the window over all limbs.
+        if mantissa == 0 {
+            return true;
+        }
         let spread = u128::from(mantissa) << (position % DIGIT_BITS);
         let digits = [low_digit(spread), low_digit(spread >> 32), low_digit(spread >> 64)];
         self.add_digits(digits, position / DIGIT_BITS, x.is_sign_negative());
@@ -50,6 +54,9 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
     #[inline]
     pub(super) fn add_square(&mut self, x: f64, negative: bool) -> bool {
         let Some((mantissa, position)) = parts(x) else { return false };
+        if mantissa == 0 {
+            return true;
+        }
         let square = u128::from(mantissa) * u128::from(mantissa);
         let position = 2 * position;
         let shift = position % DIGIT_BITS;

@@ -89,6 +89,18 @@ fn encoded(moments: &ExactMoments) -> Vec<u8> {
 }
 
 #[test]
+fn a_zero_among_readings_needs_no_heap() {
+    let (mut sum, mut moments) = (ExactSum::new(), ExactMoments::new());
+    for x in [20.5, 0.0, -0.0, 0.001, 0.0] {
+        sum.add(x);
+        moments.add(x);
+    }
+    assert_eq!((sum.heap_bytes(), moments.heap_bytes()), (0, 0));
+    assert_eq!(sum.value(), 20.501);
+    assert_eq!(moments.n(), 5);
+}
+
+#[test]
 fn sums_equal_the_published_ones() {
     let Some(file) = oracle("exact_sums.json") else { return };
     for case in file["cases"].as_array().unwrap() {
