@@ -12,6 +12,7 @@ use crate::{
     types::DataType,
 };
 
+mod arrays;
 mod from_text;
 mod numbers;
 mod points;
@@ -32,6 +33,9 @@ pub fn find(from: &DataType, to: &DataType) -> Result<Convert, String> {
     let convert: Option<Convert> = match (from, to) {
         (from, to) if from == to || *from == DataType::Null => Some(|value, _, _, _| Some(value)),
         (from, to) if from.is_text() && to.is_text() => to_text::between_texts(from, to),
+        (DataType::Array(element), to) if to.is_text() => {
+            to_text::find(element).map(|_| arrays::to_text as Convert)
+        }
         (from, to) if to.is_text() => to_text::find(from),
         (from, to) if from.is_text() => from_text::find(to),
         (from, to) if from.is_numeric() && to.is_numeric() => Some(numbers::convert),
@@ -42,8 +46,9 @@ pub fn find(from: &DataType, to: &DataType) -> Result<Convert, String> {
             Some(|value, _, to, cx| numbers::convert(value, &DataType::Int, to, cx))
         }
         (from, to) if is_point(from) && is_point(to) => points::find(from, to),
-        (DataType::Array(from), DataType::Array(to)) if from == to => {
-            Some(|value, _, _, _| Some(value))
+        (DataType::Array(from), DataType::Array(to)) => {
+            find(from, to)?;
+            Some(arrays::between)
         }
         _ => None,
     };

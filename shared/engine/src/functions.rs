@@ -16,6 +16,8 @@ mod arithmetic;
 mod array;
 pub(crate) mod build;
 mod comparison;
+mod encode;
+mod hash;
 mod json;
 mod like;
 mod math;
@@ -27,6 +29,11 @@ mod tests;
 mod text;
 
 pub use sig::common_type;
+
+/// What casts need of arrays.
+pub(crate) mod arrays {
+    pub(crate) use super::array::{elements, put_array};
+}
 
 /// What casts need of numbers.
 pub(crate) mod numbers {
@@ -71,6 +78,9 @@ const LISTS: &[&[Function]] = &[
     arithmetic::LIST,
     math::LIST,
     text::LIST,
+    text::more::LIST,
+    encode::LIST,
+    hash::LIST,
     like::LIST,
     regexp::LIST,
     json::LIST,

@@ -68,7 +68,7 @@ fn write(out: &mut Builder<'_>, value: Datum, from: &DataType) -> fmt::Result {
 }
 
 /// Cut to the type's number of characters, and filled with blanks when it is CHAR.
-fn fit(value: Datum, to: &DataType, cx: &mut Context) -> Datum {
+pub(super) fn fit(value: Datum, to: &DataType, cx: &mut Context) -> Datum {
     let (max, pads) = match to {
         DataType::Char(n) => (*n, true),
         DataType::Varchar(n) => (*n, false),

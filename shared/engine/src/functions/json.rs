@@ -1,11 +1,13 @@
-//! JSON_VALUE and JSON_EXISTS: one value out of a text, without building a tree.
+//! JSON_VALUE, JSON_QUERY, JSON_EXISTS, IS JSON and JSON_UNQUOTE: values out of a text.
 //!
 //! Arguments of JSON_VALUE are the text, the path and, all three or none, a NULL of the type that
-//! RETURNING names, the value if empty, and the value on error (NULL for both by default).
+//! RETURNING names, the value if empty, and the value on error (NULL for both by default); after
+//! them, if need be, two words that say `ERROR` where a case is to be a fault. Those of
+//! JSON_EXISTS are the text, the path and, if need be, the word for errors.
 //!
 //! Paths are constants: `$.a.b[0]`, `$['a']`, with `lax` or `strict` before; Flink's default is
-//! strict: a path that leads nowhere and a text that is no JSON are errors, a JSON null is empty.
-//! Wildcards, filters and slices are refused. Of equal names the last counts.
+//! strict: a path that leads nowhere, a JSON null and a text that is no JSON are errors. In lax
+//! mode they are empty. Wildcards, filters and slices are refused. Of equal names the last counts.
 
 use alloc::{format, string::String, vec, vec::Vec};
 use core::ops::Range;
@@ -23,12 +25,16 @@ use scan::Scanner;
 
 mod number;
 mod path;
+mod query;
 mod scan;
 mod string;
+mod tree;
 
 pub(super) const LIST: &[Function] = &[
     Function { name: "JSON_VALUE", bind: value },
+    Function { name: "JSON_QUERY", bind: query::query },
     Function { name: "JSON_EXISTS", bind: exists },
+    Function { name: "JSON_UNQUOTE", bind: unquote },
     Function { name: "IS JSON", bind: |args| is_json("IS JSON", args, |_| true) },
     Function { name: "IS JSON VALUE", bind: |args| is_json("IS JSON VALUE", args, |_| true) },
     Function {
@@ -46,20 +52,23 @@ pub(super) const LIST: &[Function] = &[
 enum Found {
     /// A value, by its place in the text.
     Value(Range<usize>),
-    /// JSON null; in lax mode also nothing.
+    /// In lax mode: JSON null, nothing, or no JSON.
     Empty,
-    /// No JSON, or nothing at the path.
+    /// In strict mode: JSON null, nothing, or no JSON. In any mode: a document that is only null.
     Error,
 }
 
 fn follow(text: &str, path: &Path) -> Found {
-    let found = Scanner::new(text).find(&path.steps);
-    match found {
+    let nothing = if path.is_lax { Found::Empty } else { Found::Error };
+    // Flink refuses a document that is nothing but null, in both modes.
+    if text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with("null")
+        && matches!(Scanner::new(text).find(&[]), Some(Some(_)))
+    {
+        return Found::Error;
+    }
+    match Scanner::new(text).find(&path.steps) {
         Some(Some(range)) if &text[range.clone()] != "null" => Found::Value(range),
-        // Flink refuses a document that is nothing but null.
-        Some(Some(_)) if path.is_lax || !path.steps.is_empty() => Found::Empty,
-        _ if path.is_lax => Found::Empty,
-        _ => Found::Error,
+        _ => nothing,
     }
 }
 
@@ -70,13 +79,43 @@ fn path_of(name: &str, arg: &Arg<'_>) -> Result<Path, String> {
     })
 }
 
+/// What happens on an error, or where nothing is found.
+fn word<'a>(name: &str, arg: Option<&Arg<'a>>) -> Result<&'a str, String> {
+    arg.map_or(Ok(""), |arg| constant_text(name, "the word before ON", arg))
+}
+
 fn exists(args: &[Arg<'_>]) -> Bound {
     const NAME: &str = "JSON_EXISTS";
-    count(NAME, args, 2, 2)?;
+    count(NAME, args, 2, 3)?;
     let path = path_of(NAME, &args[1])?;
-    let types = vec![text(NAME, &args[0])?, text(NAME, &args[1])?];
+    let on_error = match word(NAME, args.get(2))? {
+        "" | "FALSE" => Some(Datum::bool(false)),
+        "TRUE" => Some(Datum::bool(true)),
+        "UNKNOWN" => Some(Datum::NULL),
+        "ERROR" => None,
+        other => return Err(format!("{NAME} has no {other} ON ERROR")),
+    };
+    let types = args.iter().map(|arg| text(NAME, arg)).collect::<Result<_, _>>()?;
     strict(types, DataType::Boolean, move |v, cx| {
-        Datum::bool(matches!(follow(cx.text(v[0].slot), &path), Found::Value(_)))
+        match (follow(cx.text(v[0].slot), &path), on_error) {
+            (Found::Value(_), _) => Datum::bool(true),
+            (Found::Empty, _) => Datum::bool(false),
+            (Found::Error, Some(value)) => value,
+            (Found::Error, None) => cx.fail(Fault::InvalidArgument),
+        }
+    })
+}
+
+/// JSON_UNQUOTE: the characters of a JSON string; every other text as it is.
+fn unquote(args: &[Arg<'_>]) -> Bound {
+    const NAME: &str = "JSON_UNQUOTE";
+    count(NAME, args, 1, 1)?;
+    strict(vec![text(NAME, &args[0])?], DataType::STRING, |v, cx| {
+        let source = cx.text(v[0].slot);
+        let is_string = source.starts_with('"')
+            && Scanner::new(source).find(&[]) == Some(Some(0..source.len()));
+        let length = source.len();
+        if is_string { string::unescaped(v[0].slot, 0..length, cx) } else { v[0] }
     })
 }
 
@@ -92,13 +131,15 @@ fn is_json(name: &str, args: &[Arg<'_>], first: fn(u8) -> bool) -> Bound {
 
 fn value(args: &[Arg<'_>]) -> Bound {
     const NAME: &str = "JSON_VALUE";
-    if args.len() != 2 {
-        count(NAME, args, 5, 5)?;
+    if !matches!(args.len(), 2 | 5) {
+        count(NAME, args, 7, 7)?;
     }
     let path = path_of(NAME, &args[1])?;
     let returning = args.get(2).map_or(DataType::STRING, |a| a.data_type.clone());
     let mut types: Vec<_> = vec![text(NAME, &args[0])?, text(NAME, &args[1])?];
-    types.extend(args.iter().skip(2).map(|_| returning.clone()));
+    types.extend(args.iter().skip(2).take(3).map(|_| returning.clone()));
+    types.extend(args.iter().skip(5).map(|_| DataType::STRING));
+    let fails = [word(NAME, args.get(5))? == "ERROR", word(NAME, args.get(6))? == "ERROR"];
     let read: Read = match &returning {
         t if t.is_text() => read_text,
         DataType::Boolean => read_boolean,
@@ -110,23 +151,24 @@ fn value(args: &[Arg<'_>]) -> Bound {
         if v[0].null || v[1].null {
             return Datum::NULL;
         }
-        let default = |i: usize| v.get(i).copied().unwrap_or(Datum::NULL);
         let text = cx.text(v[0].slot);
-        match follow(text, &path) {
-            Found::Empty => default(EMPTY),
-            Found::Error => default(ERROR),
+        let case = match follow(text, &path) {
+            Found::Empty => 0,
+            Found::Error => 1,
             Found::Value(range) => match text.as_bytes()[range.start] {
-                b'{' | b'[' if path.is_lax => default(EMPTY),
-                b'{' | b'[' => default(ERROR),
-                _ => read(v[0].slot, range, cx),
+                b'{' | b'[' => usize::from(!path.is_lax),
+                _ => return read(v[0].slot, range, cx),
             },
+        };
+        if fails[case] {
+            return cx.fail(Fault::InvalidArgument);
         }
+        v.get(DEFAULTS + case).copied().unwrap_or(Datum::NULL)
     })
 }
 
-/// Positions of the defaults among JSON_VALUE's arguments.
-const EMPTY: usize = 3;
-const ERROR: usize = 4;
+/// Position of the first default among JSON_VALUE's arguments.
+const DEFAULTS: usize = 3;
 
 type Read = fn(Slot, Range<usize>, &mut Context) -> Datum;
 

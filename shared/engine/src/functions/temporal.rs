@@ -18,6 +18,8 @@ use crate::{
     types::DataType,
 };
 
+mod zone;
+
 pub(super) const LIST: &[Function] = &[
     Function { name: "EXTRACT", bind: extract },
     Function { name: "YEAR", bind: |args| part("YEAR", args, TimeUnit::Year) },
@@ -38,6 +40,7 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "DATE_FORMAT", bind: date_format },
     Function { name: "UNIX_TIMESTAMP", bind: unix_timestamp },
     Function { name: "FROM_UNIXTIME", bind: from_unixtime },
+    Function { name: "CONVERT_TZ", bind: zone::convert },
 ];
 
 const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
@@ -184,11 +187,14 @@ fn addition(args: &[Arg<'_>]) -> Bound {
 }
 
 /// TO_TIMESTAMP_LTZ(number[, 0 for seconds or 3 for milliseconds]); NULL beyond the years 0–9999.
-/// TO_TIMESTAMP_LTZ(text[, pattern]).
+/// TO_TIMESTAMP_LTZ(text[, pattern[, zone]]).
 fn to_timestamp_ltz(args: &[Arg<'_>]) -> Bound {
     const NAME: &str = "TO_TIMESTAMP_LTZ";
-    count(NAME, args, 1, 2)?;
     let result = DataType::TimestampLtz(3);
+    if args.len() == 3 && args[0].data_type.is_text() {
+        return zone::text_to_instant(NAME, args, result);
+    }
+    count(NAME, args, 1, 2)?;
     if args[0].data_type.is_text() {
         return text_to_timestamp(NAME, args, result);
     }

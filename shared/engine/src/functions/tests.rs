@@ -14,6 +14,8 @@ use crate::{
     types::DataType,
 };
 
+mod arrays;
+mod encodings;
 mod json;
 mod numbers;
 mod regexp;

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod change;
+pub(super) mod more;
 mod search;
 mod trim;
 

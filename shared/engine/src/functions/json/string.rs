@@ -1,5 +1,6 @@
 //! JSON strings, already checked: compared and written without escapes.
 
+use alloc::string::String;
 use core::ops::Range;
 
 use super::super::build::{Builder, part};
@@ -40,6 +41,17 @@ pub(super) fn unescaped(source: Slot, quoted: Range<usize>, cx: &mut Context) ->
         at = next;
     }
     out.finish()
+}
+
+/// The characters of a string (with quotes) of `text`.
+pub(super) fn decoded(text: &[u8], quoted: Range<usize>) -> String {
+    let inner = &text[quoted.start + 1..quoted.end - 1];
+    let (mut out, mut at) = (String::with_capacity(inner.len()), 0);
+    while let Some((c, next)) = char_at(inner, at) {
+        out.push(c);
+        at = next;
+    }
+    out
 }
 
 /// The character at a byte, escaped or not, and where the next one begins.

@@ -53,7 +53,11 @@ fn empty_and_error() {
         let nulls = null(DataType::STRING);
         call("JSON_VALUE", &[txt(text), txt(path), nulls, txt("empty"), txt("error")])
     };
-    assert_eq!(with(r#"{"a": null}"#, "$.a"), "empty");
+    assert_eq!(with(r#"{"a": null}"#, "$.a"), "error");
+    assert_eq!(with(r#"{"a": null}"#, "lax $.a"), "empty");
+    assert_eq!(with("null", "lax $"), "error");
+    assert_eq!(with("null", "lax $.a"), "error");
+    assert_eq!(with("", "lax $"), "empty");
     assert_eq!(with(r#"{"a": null}"#, "$.b"), "error");
     assert_eq!(with(r#"{"a": null}"#, "lax $.b"), "empty");
     assert_eq!(with(r#"{"a": {}}"#, "$.a"), "error");
@@ -69,6 +73,96 @@ fn empty_and_error() {
     assert_eq!(int_of("7").0, "7");
     assert_eq!(int_of("7.5").2, Some(Fault::InvalidArgument));
     assert_eq!(int_of("\"7\"").2, Some(Fault::InvalidArgument));
+}
+
+/// JSON_QUERY with its words: wrapper, ON EMPTY, ON ERROR.
+fn query(text: &str, path: &str, words: [&str; 3]) -> String {
+    let [wrapper, empty, error] = words;
+    let returning = null(DataType::STRING);
+    let args = [txt(text), txt(path), txt(wrapper), txt(empty), txt(error), returning];
+    call("JSON_QUERY", &args)
+}
+
+#[test]
+fn query_as_flink_answers() {
+    let plain = |text, path| call("JSON_QUERY", &[txt(text), txt(path)]);
+    assert_eq!(plain(r#"{"a":{"b":1}}"#, "$.a"), r#"{"b":1}"#);
+    assert_eq!(plain(r#"{"a":[1, 2]}"#, "$.a"), "[1,2]");
+    for nothing in [r#"{"a":1}"#, r#"{"a":"x"}"#, "{}", r#"{"a":null}"#, "nojson"] {
+        assert_eq!(plain(nothing, "$.a"), "NULL", "{nothing}");
+        assert_eq!(plain(nothing, "lax $.a"), "NULL", "{nothing}");
+    }
+    assert_eq!(plain(r#"{"a":1} x"#, "strict $"), r#"{"a":1}"#);
+    let strange = r#"{"a" : {"b" : 1.50, "c":"\u00e4\/" , "d":1e3}}"#;
+    assert_eq!(plain(strange, "$.a"), r#"{"b":1.50,"c":"ä/","d":1E+3}"#);
+    let names = r#"{"z":{"a":1,"a":2,"b":{"y":1,"x":2,"y":3}}}"#;
+    assert_eq!(plain(names, "$.z"), r#"{"a":2,"b":{"x":2,"y":3}}"#);
+    let order = r#"{"B":1,"a":2,"ä":3,"Z":{"b":1,"a":[{"y":1,"x":2}]}}"#;
+    assert_eq!(plain(order, "$"), r#"{"B":1,"Z":{"a":[{"x":2,"y":1}],"b":1},"a":2,"ä":3}"#);
+    let numbers = r#"{"a":-0, "b":-0.0, "c":1E400, "e":0.1e-2, "f": 100e-2, "g":12e0}"#;
+    assert_eq!(plain(numbers, "$"), r#"{"a":0,"b":0.0,"c":1E+400,"e":0.001,"f":1.00,"g":12}"#);
+    let escapes = r#"{"a":"\u0001<>&' \t \n \" \\ \/"}"#;
+    assert_eq!(plain(escapes, "$"), r#"{"a":"\u0001<>&' \t \n \" \\ /"}"#);
+    assert_eq!(plain("[ [ [ ] ] ]", "$[0]"), "[[]]");
+    let deep = ["[".repeat(1000), "]".repeat(1000)].concat();
+    assert_eq!(plain(&deep, "$"), deep);
+}
+
+#[test]
+fn query_wraps_and_replaces() {
+    let wrapped = |text, wrapper| query(text, "$.a", [wrapper, "NULL", "NULL"]);
+    assert_eq!(wrapped(r#"{"a":1}"#, "UNCONDITIONAL"), "[1]");
+    assert_eq!(wrapped(r#"{"a":"x"}"#, "UNCONDITIONAL"), r#"["x"]"#);
+    assert_eq!(wrapped(r#"{"a":[1]}"#, "UNCONDITIONAL"), "[[1]]");
+    assert_eq!(wrapped(r#"{"a":[1]}"#, "CONDITIONAL"), "[1]");
+    assert_eq!(wrapped(r#"{"a":1}"#, "CONDITIONAL"), "[1]");
+    assert_eq!(wrapped(r#"{"a":{"x":1}}"#, "CONDITIONAL"), r#"[{"x":1}]"#);
+    assert_eq!(wrapped(r#"{"a":null}"#, "UNCONDITIONAL"), "NULL");
+    let instead = |text, path| query(text, path, ["WITHOUT", "EMPTY ARRAY", "EMPTY OBJECT"]);
+    assert_eq!(instead("{}", "lax $.a"), "[]");
+    assert_eq!(instead("{}", "strict $.a"), "{}");
+    assert_eq!(instead("nojson", "lax $.a"), "[]");
+    assert_eq!(instead("null", "lax $"), "{}");
+    assert_eq!(instead(r#"{"a":null}"#, "lax $.a"), "[]");
+    assert_eq!(instead(r#"{"a":null}"#, "strict $.a"), "{}");
+    assert_eq!(instead(r#"{"a":1}"#, "lax $.a"), "[]");
+    assert_eq!(instead(r#"{"a":1}"#, "strict $.a"), "{}");
+    let fails = [txt("{}"), txt("lax $.a"), txt("WITHOUT"), txt("ERROR"), txt("NULL")];
+    let fails = [&fails[..], &[null(DataType::STRING)]].concat();
+    assert_eq!(fault("JSON_QUERY", &fails), Some(Fault::InvalidArgument));
+    assert_eq!(call("JSON_QUERY", &[null(DataType::STRING), txt("$.a")]), "NULL");
+}
+
+#[test]
+fn exists_and_errors() {
+    let exists = |text: &str, path: &str, word: &str| {
+        call("JSON_EXISTS", &[txt(text), txt(path), txt(word)])
+    };
+    let one = r#"{"a":1}"#;
+    assert_eq!(exists(one, "$.b", "TRUE"), "true");
+    assert_eq!(exists(one, "lax $.b", "TRUE"), "false");
+    assert_eq!(exists(one, "strict $.b", "UNKNOWN"), "NULL");
+    assert_eq!(exists(one, "strict $.b", "FALSE"), "false");
+    assert_eq!(exists("nojson", "lax $.b", "TRUE"), "false");
+    assert_eq!(exists("nojson", "strict $.b", "TRUE"), "true");
+    assert_eq!(exists(r#"{"a":null}"#, "$.a", "TRUE"), "true");
+    assert_eq!(exists(r#"{"a":null}"#, "lax $.a", "TRUE"), "false");
+    assert_eq!(exists("null", "lax $", "TRUE"), "true");
+    let error = [txt(one), txt("strict $.b"), txt("ERROR")];
+    assert_eq!(fault("JSON_EXISTS", &error), Some(Fault::InvalidArgument));
+    let value = |path: &str| {
+        let nulls = || null(DataType::STRING);
+        let words = [txt("ERROR"), txt("NULL")];
+        let args = [&[txt(one), txt(path), nulls(), nulls(), nulls()][..], &words].concat();
+        try_call("JSON_VALUE", &args).unwrap().2
+    };
+    assert_eq!(value("$.b"), None, "an error, no empty value");
+    assert_eq!(value("lax $.b"), Some(Fault::InvalidArgument));
+    let unquoted = |text| call("JSON_UNQUOTE", &[txt(text)]);
+    assert_eq!(unquoted(r#""a\u00e4""#), "aä");
+    for same in ["abc", "\"a", r#""a\qb""#, r#"{"a":1}"#] {
+        assert_eq!(unquoted(same), same);
+    }
 }
 
 #[test]

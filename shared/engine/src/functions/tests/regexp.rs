@@ -74,3 +74,18 @@ fn what_cannot_be_translated_is_refused() {
     let args = [Arg { data_type: &DataType::STRING, literal: None }; 2];
     assert!(bind("REGEXP", &args).err().unwrap().contains("constant"), "{column:?}");
 }
+
+#[test]
+fn searching() {
+    let two = |name: &str, text, pattern| call(name, &[txt(text), txt(pattern)]);
+    assert_eq!(two("REGEXP_COUNT", "abcabc", "b"), "2");
+    assert_eq!(two("REGEXP_COUNT", "aaa", "aa"), "1");
+    assert_eq!(two("REGEXP_COUNT", "aaa", ""), "4");
+    assert_eq!(two("REGEXP_COUNT", "baac", "a*"), "4");
+    assert_eq!(two("REGEXP_INSTR", "abcabc", "c"), "3");
+    assert_eq!(two("REGEXP_INSTR", "äb", "b"), "2");
+    assert_eq!(two("REGEXP_INSTR", "abc", "x"), "0");
+    assert_eq!(two("REGEXP_INSTR", "ab", ""), "1");
+    assert_eq!(two("REGEXP_SUBSTR", "abc123", "[0-9]+"), "123");
+    assert_eq!(two("REGEXP_SUBSTR", "abc", "[0-9]+"), "NULL");
+}
