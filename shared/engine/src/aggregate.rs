@@ -181,6 +181,7 @@ pub fn partial_type(kind: Kind, arg: Option<&DataType>) -> DataType {
     match (kind, arg) {
         (Kind::Count | Kind::IntegerSum, _) => DataType::BigInt,
         (Kind::DecimalSum | Kind::ExactSum | Kind::Moments | Kind::Values, _) => DataType::Bytes,
+        (Kind::First | Kind::Last, _) => DataType::Bytes,
         (_, Some(arg)) => arg.clone(),
         (_, None) => DataType::Null,
     }

@@ -55,6 +55,8 @@ pub struct Context {
     pub fault: Option<Fault>,
     /// Stages up to this one, exclusive, may have an unfinished row; later ones have none.
     pub(crate) busy_until: usize,
+    /// Event time of the row that is being aggregated, for aggregates whose partials are ordered.
+    pub event_time: i64,
 }
 
 impl Context {
@@ -65,6 +67,7 @@ impl Context {
             symbols: Symbols::new(limits.symbols_max, limits.symbol_bytes_max),
             fault: None,
             busy_until: 0,
+            event_time: 0,
         }
     }
 

@@ -27,7 +27,7 @@ use crate::{
         Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp,
         WATERMARK_MAX, WATERMARK_MIN,
     },
-    row::Row,
+    row::{Change, Row},
     types::Schema,
 };
 
@@ -187,6 +187,10 @@ impl DedupFirst {
 
 impl Operator for DedupFirst {
     fn push(&mut self, _: Port, row: Row<'_>, out: &mut Emitter<'_>) {
+        if row.change != Change::Insert {
+            // A correction of an earlier window: what was seen first has gone on.
+            return out.drop_row(Reason::Correction, row);
+        }
         match self.entries.find(row, out.context) {
             Ok(Some(known)) => self.push_known(known, row, out),
             Ok(None) => self.push_new(row, out),

@@ -26,7 +26,7 @@ use crate::{
         Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp,
         WATERMARK_MAX,
     },
-    row::Row,
+    row::{Change, Row},
     slot::Slot,
     types::{DataType, Field, Schema},
     windows::Windows,
@@ -132,8 +132,13 @@ impl WindowAggregate {
     }
 
     fn push_row(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
+        if row.change != Change::Insert {
+            // A correction of an earlier window: this one keeps what it was given first.
+            return out.drop_row(Reason::Correction, row);
+        }
         let windows = &self.windows;
-        let slice = windows.slice_of(row.slots[self.spec.window.rowtime].as_i64());
+        out.context.event_time = row.slots[self.spec.window.rowtime].as_i64();
+        let slice = windows.slice_of(out.context.event_time);
         let last_end = windows.last_end(slice);
         if last_end - 1 <= out.watermark {
             out.late(row);

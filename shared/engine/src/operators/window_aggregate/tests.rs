@@ -237,6 +237,27 @@ fn partial(key: &str, slice: i64, from: i64, count: i64) -> [V; 4] {
 }
 
 #[test]
+fn a_window_over_corrected_windows_does_not_count_them_twice() {
+    let partial_spec = aggregate(tumble(10), Phase::Partial, count());
+    let table = aggregate_step(partial_spec.clone()).1;
+    let inner =
+        WindowAggregateSpec { phase: Phase::Merge { correction_ms: 1_000 }, ..partial_spec };
+    let sum = AggregateSpec {
+        function: "SUM".into(),
+        arg: Some((1, crate::types::DataType::BigInt)),
+        filter: None,
+    };
+    let window = WindowSpec { rowtime: 4, ..tumble(100) };
+    let outer = aggregate(window, Phase::Complete, vec![sum]);
+    let steps = vec![aggregate_step(inner), aggregate_step(outer)];
+    let mut run = Run::new(chain_over(table, steps));
+    run.exchange_row(&partial("a", 0, 10, 2)).watermark(9);
+    run.exchange_row(&partial("a", 0, 10, 4)).watermark(99);
+    let expected = ["dropped correction", "dropped correction", "+I a 2 0 100 99 0"];
+    assert_eq!(run.take(), expected);
+}
+
+#[test]
 fn a_late_partial_corrects_what_has_fired() {
     let mut run = merge(tumble(10), 1_000);
     run.exchange_row(&partial("a", 0, 10, 2)).exchange_row(&partial("a", 0, 10, 1)).watermark(9);
