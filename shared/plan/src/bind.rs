@@ -6,6 +6,7 @@
 
 pub(crate) mod coerce;
 mod interval;
+mod json;
 mod literal;
 pub(crate) mod pattern;
 mod scope;
@@ -19,6 +20,7 @@ use sqlparser::tokenizer::Span;
 
 use crate::ast::{self, BinaryOp, Is, UnaryOp};
 use crate::diagnostic::{Issue, Result, suggest};
+use crate::types::{LENGTH_MAX, SqlType};
 
 pub(crate) use interval::{interval_ms, parse_interval};
 pub(crate) use scope::{Entry, Scope};
@@ -115,6 +117,9 @@ impl<'a> Binder<'a> {
             }
             ast::ExprKind::Cast { arg, to, safe } => {
                 let bound = self.bind(arg)?;
+                if matches!(to, SqlType::Binary(_) | SqlType::Varbinary(0..LENGTH_MAX)) {
+                    return Err(Issue::unsupported(span, "a cast to a binary type with a length"));
+                }
                 let to = coerce::data_type(to, span)?;
                 coerce::explicit_cast(bound, to, *safe, span)
             }
@@ -297,6 +302,11 @@ impl<'a> Binder<'a> {
 }
 
 fn unknown_function(name: &str, span: Span) -> Issue {
+    if let Some((_, why)) = special::UNREPEATABLE.iter().find(|(n, _)| *n == name) {
+        let message = format!("{name} {why}: the same rows would give other answers");
+        let remedy = "use the event time, or a column that the source fills";
+        return Issue::new(span, message, remedy);
+    }
     if special::FLINK.contains(&name) {
         return Issue::unsupported(span, &format!("the function {name}"));
     }

@@ -14,10 +14,11 @@ use crate::fingerprint;
 use crate::lex::Vars;
 use crate::logical::{Graph, NodeId, NodeKind};
 use crate::lower::{self, Sink};
+use crate::notes;
 use crate::plan::{Plan, Target};
 use crate::script::{self, Definition, Script};
 use crate::select::{Planner, Source as Named};
-use crate::settings;
+use crate::settings::{self, Settings};
 use crate::statement::{CreateView, Insert};
 
 pub(crate) fn script(
@@ -47,21 +48,39 @@ pub(crate) fn script(
         }
     }
     check_inserts(&script, issues);
+    let answers = notes::answers(source, &script, &mut planner, &settings, target, issues);
     let Planner { graph, tables, .. } = planner;
-    check_sides(&graph, &tables, &sinks, issues);
-    check_ranks(&graph, &sinks, issues);
+    let is_question = script.inserts.is_empty() && !script.questions.is_empty();
+    let sinks = if is_question { answers.explained } else { sinks };
+    let mut plan = build(&graph, &tables, &sinks, &settings, target, issues)?;
+    plan.is_question = is_question;
+    plan.notes = answers.notes;
+    fingerprint::executable(&plan, &script, issues);
+    Some(plan)
+}
+
+/// The plan of these INSERTs.
+pub(crate) fn build(
+    graph: &Graph,
+    tables: &[TableDef],
+    sinks: &[Sink],
+    settings: &Settings,
+    target: Target,
+    issues: &mut Vec<Issue>,
+) -> Option<Plan> {
+    check_sides(graph, tables, sinks, issues);
+    check_ranks(graph, sinks, issues);
     if !issues.is_empty() {
         return None;
     }
-    let (fragment, layout) = lower::lower(&graph, &tables, &sinks, issues)?;
+    let (fragment, layout) = lower::lower(graph, tables, sinks, settings.state_ttl_ms, issues)?;
     let mut plan = match target {
-        Target::Whole => cut::whole(fragment, layout, &tables),
-        Target::Cut => cut::cut(&fragment, layout, &tables, &settings, issues)?,
+        Target::Whole => cut::whole(fragment, layout, tables),
+        Target::Cut => cut::cut(&fragment, layout, tables, settings, issues)?,
     };
-    plan.settings = settings.values;
-    plan.limits = settings.limits;
+    plan.settings = settings.values.clone();
+    plan.limits = settings.limits.clone();
     plan.fingerprint = fingerprint::of(&plan);
-    fingerprint::executable(&plan, &script, issues);
     Some(plan)
 }
 
@@ -133,7 +152,7 @@ fn view(view: &CreateView, planner: &mut Planner) -> Result<NodeId> {
 }
 
 /// An INSERT: its query's columns cast to those of its table.
-fn insert(insert: &Insert, planner: &mut Planner) -> Result<Sink> {
+pub(crate) fn insert(insert: &Insert, planner: &mut Planner) -> Result<Sink> {
     let node = planner.query(&insert.query)?;
     let names = planner.names.iter().filter(|(_, n)| matches!(n, Named::Table(_)));
     let Some(Named::Table(table)) = planner.names.get(&insert.table.value).copied() else {
@@ -229,7 +248,7 @@ fn sink_cast(value: Expr, field: &Field, span: Span) -> Result<Expr> {
 }
 
 fn check_inserts(script: &Script, issues: &mut Vec<Issue>) {
-    if script.inserts.is_empty() && issues.is_empty() {
+    if script.inserts.is_empty() && script.questions.is_empty() && issues.is_empty() {
         let message = "the script inserts nothing";
         let remedy = "add INSERT INTO table SELECT … FROM …";
         issues.push(Issue::new(Span::empty(), message, remedy));

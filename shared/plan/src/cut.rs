@@ -34,6 +34,8 @@ fn empty() -> Plan {
         fingerprint: 0,
         settings: std::collections::BTreeMap::new(),
         limits: Limits::default(),
+        notes: Vec::new(),
+        is_question: false,
     }
 }
 

@@ -5,16 +5,15 @@
 //! the JSON functions), encoded so that `convert` can read them back. What the parser accepts
 //! beyond Flink is refused by `convert`.
 
-use sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
-};
+use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName};
 use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use crate::types;
+
+mod json;
 
 /// See the module.
 #[derive(Debug)]
@@ -88,7 +87,7 @@ impl Dialect for FlinkDialect {
         match word.value.to_uppercase().as_str() {
             "CAST" if opens => Some(parse_cast(parser, CastKind::Cast)),
             "TRY_CAST" if opens => Some(parse_cast(parser, CastKind::TryCast)),
-            "JSON_VALUE" | "JSON_EXISTS" if opens => Some(parse_json(parser)),
+            "JSON_VALUE" | "JSON_EXISTS" | "JSON_QUERY" if opens => Some(json::parse(parser)),
             "TABLE" if !opens => Some(parse_table_argument(parser)),
             _ => None,
         }
@@ -146,58 +145,4 @@ fn parse_table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
         return Ok(Expr::Prefixed { prefix, value: Box::new(Expr::Tuple(all)) });
     }
     Ok(Expr::Prefixed { prefix, value: Box::new(Expr::CompoundIdentifier(parts)) })
-}
-
-/// `JSON_VALUE(text, path [RETURNING type] [behaviour ON EMPTY] [behaviour ON ERROR])` and
-/// `JSON_EXISTS(text, path [behaviour ON ERROR])`, encoded as named arguments.
-fn parse_json(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
-    let name = parser.parse_identifier()?;
-    parser.expect_token(&Token::LParen)?;
-    let mut args = vec![unnamed(parser.parse_expr()?)];
-    parser.expect_token(&Token::Comma)?;
-    args.push(unnamed(parser.parse_expr()?));
-    if parser.parse_keyword(Keyword::RETURNING) {
-        let span = parser.peek_token_ref().span;
-        let ty = types::parse_type(parser)?;
-        let text = Value::SingleQuotedString(ty.to_string()).with_span(span);
-        args.push(named("RETURNING", Expr::Value(text), span));
-    }
-    while parser.peek_token_ref().token != Token::RParen {
-        let span = parser.peek_token_ref().span;
-        let behaviour = if parser.parse_keyword(Keyword::DEFAULT) {
-            parser.parse_expr()?
-        } else {
-            Expr::Identifier(parser.parse_identifier()?)
-        };
-        parser.expect_keyword(Keyword::ON)?;
-        let which = parser.parse_identifier()?;
-        args.push(named(&format!("ON {}", which.value.to_uppercase()), behaviour, span));
-    }
-    parser.expect_token(&Token::RParen)?;
-    Ok(Expr::Function(Function {
-        name: ObjectName::from(vec![name]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args,
-            clauses: Vec::new(),
-        }),
-        within_group: Vec::new(),
-        filter: None,
-        null_treatment: None,
-        over: None,
-    }))
-}
-
-fn unnamed(expr: Expr) -> FunctionArg {
-    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
-}
-
-fn named(name: &str, expr: Expr, span: sqlparser::tokenizer::Span) -> FunctionArg {
-    FunctionArg::Named {
-        name: Ident { value: name.to_owned(), quote_style: None, span },
-        arg: FunctionArgExpr::Expr(expr),
-        operator: FunctionArgOperator::RightArrow,
-    }
 }

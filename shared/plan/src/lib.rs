@@ -24,6 +24,7 @@ mod lex;
 mod local;
 mod logical;
 mod lower;
+mod notes;
 mod options;
 mod plan;
 pub mod reference;

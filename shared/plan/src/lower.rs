@@ -63,6 +63,8 @@ struct Lowering<'a> {
     fragment: Fragment,
     layout: Layout,
     lowered: Vec<Option<Lowered>>,
+    /// How long steps with keyed state remember, where the script says so.
+    state_ttl_ms: Option<i64>,
 }
 
 /// Lowers everything that the sinks need.
@@ -70,6 +72,7 @@ pub(crate) fn lower(
     graph: &Graph,
     tables: &[TableDef],
     sinks: &[Sink],
+    state_ttl_ms: Option<i64>,
     issues: &mut Vec<Issue>,
 ) -> Option<(Fragment, Layout)> {
     let before = issues.len();
@@ -81,6 +84,7 @@ pub(crate) fn lower(
         fragment: Fragment::default(),
         layout: Layout::default(),
         lowered: vec![None; graph.nodes.len()],
+        state_ttl_ms,
     };
     for node in 0..graph.nodes.len() {
         if lowering.needs.reached(node) {

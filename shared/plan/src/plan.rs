@@ -134,6 +134,10 @@ pub struct Plan {
     pub settings: BTreeMap<String, String>,
     /// Capacities of every fragment of the plan.
     pub limits: Limits,
+    /// What there is to say to a person: answers to DESCRIBE and EXPLAIN, settings without meaning.
+    pub notes: Vec<String>,
+    /// The script only asks (EXPLAIN): the plan is there to be looked at.
+    pub is_question: bool,
 }
 
 impl Plan {

@@ -4,6 +4,7 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use crate::ast::Name;
 use crate::diagnostic::{Issue, Source};
 use crate::lex::{self, Vars, is_word};
 use crate::statement::{self, CreateTable, CreateView, Insert, Set, Statement};
@@ -15,8 +16,17 @@ pub(crate) struct Script {
     pub(crate) definitions: Vec<Definition>,
     pub(crate) inserts: Vec<Insert>,
     pub(crate) settings: Vec<Set>,
+    /// DESCRIBE and EXPLAIN.
+    pub(crate) questions: Vec<Question>,
     /// Names whose definition could not be read.
     pub(crate) broken: Vec<String>,
+}
+
+/// A statement that is answered and not run.
+#[derive(Debug)]
+pub(crate) enum Question {
+    Describe(Name),
+    Explain(Insert),
 }
 
 /// What a name can be defined as.
@@ -45,6 +55,12 @@ pub(crate) fn parse(source: &Source<'_>, vars: &Vars, issues: &mut Vec<Issue>) -
             }
             Ok(Some(Statement::Insert(insert))) => script.inserts.push(insert),
             Ok(Some(Statement::Set(set))) => script.settings.push(set),
+            Ok(Some(Statement::Describe(name))) => {
+                script.questions.push(Question::Describe(name));
+            }
+            Ok(Some(Statement::Explain(insert))) => {
+                script.questions.push(Question::Explain(insert));
+            }
             Err(issue) => {
                 script.broken.extend(defined);
                 issues.push(issue);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use headwater_engine::limits::Limits;
+use sqlparser::tokenizer::Span;
 
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::options::{parse_bytes, parse_duration_ms};
@@ -17,6 +18,10 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// How long after its end a window can be corrected, in ms.
     pub(crate) correction_ms: i64,
+    /// `table.exec.state.ttl`: how long after its last use state is kept, in ms of event time.
+    pub(crate) state_ttl_ms: Option<i64>,
+    /// Keys that Flink has and that change nothing here, with their places.
+    pub(crate) ignored: Vec<(String, Span)>,
 }
 
 /// Seven days of partials are kept for corrections unless the script says otherwise.
@@ -30,6 +35,7 @@ pub(crate) const KEYS: [&str; 14] = [
     "pipeline.auto-watermark-interval",
     "table.local-time-zone",
     "table.exec.source.idle-timeout",
+    "table.exec.state.ttl",
     "headwater.correction-horizon",
     "headwater.dedup-entries-max",
     "headwater.panes-max",
@@ -38,6 +44,23 @@ pub(crate) const KEYS: [&str; 14] = [
     "headwater.symbols-max",
     "headwater.symbol-bytes-max",
     "headwater.arena-bytes-max",
+];
+
+/// Keys of Flink that say how a cluster works, and not what the answer is.
+const WITHOUT_MEANING: [&str; 13] = [
+    "parallelism.default",
+    "pipeline.max-parallelism",
+    "pipeline.object-reuse",
+    "pipeline.operator-chaining.enabled",
+    "state.backend.type",
+    "state.backend.incremental",
+    "restart-strategy.type",
+    "table.dml-sync",
+    "table.exec.mini-batch.enabled",
+    "table.exec.mini-batch.allow-latency",
+    "table.exec.mini-batch.size",
+    "table.exec.resource.default-parallelism",
+    "table.optimizer.agg-phase-strategy",
 ];
 
 pub(crate) fn check(sets: &[Set], issues: &mut Vec<Issue>) -> Settings {
@@ -70,10 +93,8 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
         "table.local-time-zone" => bad("only 'UTC' is supported"),
         "execution.checkpointing.interval"
         | "pipeline.auto-watermark-interval"
-        | "table.exec.source.idle-timeout" => match parse_duration_ms(&set.value) {
+        | "table.exec.source.idle-timeout" => match millis(&set.value) {
             Some(_) => Ok(()),
-            // Flink takes a bare number here as milliseconds.
-            None if set.value.parse::<u64>().is_ok() => Ok(()),
             None => bad("write a number and a unit: '10 s'"),
         },
         "headwater.correction-horizon" => match parse_duration_ms(&set.value) {
@@ -90,14 +111,29 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
         "headwater.symbols-max" => store(&mut limits.symbols_max, count(), bad),
         "headwater.symbol-bytes-max" => store(&mut limits.symbol_bytes_max, bytes(), bad),
         "headwater.arena-bytes-max" => store(&mut limits.arena_bytes_max, bytes(), bad),
-        "table.exec.state.ttl" => {
-            Err(Issue::unsupported(set.key_span, "the setting 'table.exec.state.ttl'"))
+        "table.exec.state.ttl" => match millis(&set.value) {
+            Some(ms) => {
+                settings.state_ttl_ms = Some(ms).filter(|ms| *ms > 0);
+                Ok(())
+            }
+            None => bad("write a number and a unit: '1 h'; '0 s' keeps state for ever"),
+        },
+        key if WITHOUT_MEANING.contains(&key) => {
+            settings.ignored.push((key.to_owned(), set.key_span));
+            Ok(())
         }
         key => {
             let message = format!("unknown setting '{key}'");
-            Err(Issue::new(set.key_span, message, suggest(key, KEYS, "settings")))
+            let known = KEYS.into_iter().chain(WITHOUT_MEANING);
+            Err(Issue::new(set.key_span, message, suggest(key, known, "settings")))
         }
     }
+}
+
+/// A duration; a bare number is milliseconds, as in Flink.
+fn millis(text: &str) -> Option<i64> {
+    let ms = parse_duration_ms(text).or_else(|| text.parse().ok())?;
+    i64::try_from(ms).ok()
 }
 
 fn store(limit: &mut usize, value: Option<usize>, bad: impl Fn(&str) -> Result<()>) -> Result<()> {

@@ -27,6 +27,8 @@ pub(crate) enum Statement {
     CreateView(CreateView),
     Insert(Insert),
     Set(Set),
+    Describe(Name),
+    Explain(Insert),
 }
 
 /// `CREATE TABLE name (…) WITH (…)`
@@ -111,6 +113,8 @@ pub(crate) fn parse(statement: StatementTokens) -> Result<Option<Statement>> {
         "CREATE" => create(&mut cursor)?,
         "INSERT" => Statement::Insert(insert(&mut cursor)?),
         "SET" => Statement::Set(set(&mut cursor)?),
+        "DESCRIBE" | "DESC" => Statement::Describe(describe(&mut cursor)?),
+        "EXPLAIN" => Statement::Explain(explain(&mut cursor)?),
         other => return Err(refuse(other, first.span)),
     };
     cursor.end()?;
@@ -144,10 +148,9 @@ fn strip_set(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 fn refuse(word: &str, span: Span) -> Issue {
-    const FLINK: [&str; 20] = [
-        "EXPLAIN", "DESCRIBE", "DESC", "DROP", "ALTER", "SHOW", "USE", "LOAD", "UNLOAD", "ADD",
-        "REMOVE", "ANALYZE", "DELETE", "UPDATE", "TRUNCATE", "CALL", "COMPILE", "EXECUTE", "RESET",
-        "BEGIN",
+    const FLINK: [&str; 17] = [
+        "DROP", "ALTER", "SHOW", "USE", "LOAD", "UNLOAD", "ADD", "REMOVE", "ANALYZE", "DELETE",
+        "UPDATE", "TRUNCATE", "CALL", "COMPILE", "EXECUTE", "RESET", "BEGIN",
     ];
     if matches!(word, "SELECT" | "WITH" | "TABLE" | "VALUES") {
         let message = "a query alone has no place for its rows";
@@ -243,6 +246,39 @@ fn query(cursor: &mut Cursor) -> Result<Query> {
 fn set(cursor: &mut Cursor) -> Result<Set> {
     cursor.step(|p| p.expect_keyword(Keyword::SET))?;
     cursor.setting("SET 'key' = 'value'")
+}
+
+/// `DESCRIBE [EXTENDED] name`
+fn describe(cursor: &mut Cursor) -> Result<Name> {
+    cursor.parser().next_token();
+    if cursor.next_word() == "EXTENDED" {
+        cursor.parser().next_token();
+    }
+    cursor.name()
+}
+
+/// `EXPLAIN [detail, … | PLAN FOR] INSERT INTO …`; every detail is shown anyway.
+fn explain(cursor: &mut Cursor) -> Result<Insert> {
+    const DETAILS: [&str; 4] =
+        ["ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN", "PLAN_ADVICE"];
+    cursor.parser().next_token();
+    if cursor.next_word() == "PLAN" {
+        cursor.parser().next_token();
+        cursor.step(|p| p.expect_keyword(Keyword::FOR))?;
+    }
+    while DETAILS.contains(&cursor.next_word().as_str()) || cursor.peek_is(&Token::Comma) {
+        cursor.parser().next_token();
+    }
+    match cursor.next_word().as_str() {
+        "INSERT" => insert(cursor),
+        "STATEMENT" | "EXECUTE" => {
+            Err(Issue::unsupported(cursor.next_span(), "EXPLAIN of a statement set"))
+        }
+        _ => {
+            let message = "EXPLAIN is followed by an INSERT";
+            Err(Issue::new(cursor.next_span(), message, "write EXPLAIN INSERT INTO table SELECT …"))
+        }
+    }
 }
 
 /// A parser's error with the help of its place.

@@ -26,10 +26,8 @@ pub(crate) fn data_type(from: &SqlType, span: Span) -> Result<DataType> {
         }
         SqlType::Char(n) => DataType::Char(*n),
         SqlType::Varchar(n) => DataType::Varchar(*n),
-        SqlType::Varbinary(crate::types::LENGTH_MAX) => DataType::Bytes,
-        SqlType::Varbinary(_) | SqlType::Binary(_) => {
-            return unsupported("a binary type with a length (write BYTES)");
-        }
+        // As those of texts, lengths are not enforced where rows are read and written.
+        SqlType::Varbinary(_) | SqlType::Binary(_) => DataType::Bytes,
         SqlType::Date => DataType::Date,
         SqlType::Time(p) => DataType::Time(*p),
         SqlType::Timestamp(p) => DataType::Timestamp(*p),

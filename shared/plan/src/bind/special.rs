@@ -13,136 +13,44 @@ pub(crate) const NAMES: [&str; 4] = ["COALESCE", "NULLIF", "IFNULL", "IF"];
 
 /// Functions of Flink that may not be in the engine's table: refused by name, never guessed.
 pub(crate) const FLINK: &[&str] = &[
-    "ARRAY",
     "MAP",
     "ROW",
-    "PROCTIME",
-    "NOW",
-    "CURRENT_DATE",
-    "CURRENT_TIME",
-    "CURRENT_TIMESTAMP",
-    "LOCALTIME",
-    "LOCALTIMESTAMP",
-    "CURRENT_ROW_TIMESTAMP",
-    "CURRENT_WATERMARK",
-    "RAND",
-    "RAND_INTEGER",
-    "UUID",
-    "JSON_VALUE",
-    "JSON_EXISTS",
-    "JSON_QUERY",
     "JSON_OBJECT",
     "JSON_ARRAY",
     "JSON_STRING",
     "JSON",
     "JSON_QUOTE",
-    "JSON_UNQUOTE",
-    "ELEMENT_AT",
-    "ELEMENT",
-    "CARDINALITY",
-    "ARRAY_CONTAINS",
-    "ARRAY_DISTINCT",
-    "ARRAY_MAX",
-    "ARRAY_MIN",
-    "ARRAY_SORT",
-    "ARRAY_SLICE",
-    "ARRAY_JOIN",
-    "ARRAY_CONCAT",
-    "ARRAY_APPEND",
-    "ARRAY_POSITION",
-    "ARRAY_REMOVE",
-    "ARRAY_REVERSE",
-    "ARRAY_UNION",
-    "ARRAY_EXCEPT",
     "MAP_KEYS",
     "MAP_VALUES",
     "MAP_ENTRIES",
-    "SPLIT",
-    "SPLIT_INDEX",
+    "MAP_FROM_ARRAYS",
+    "MAP_UNION",
     "STR_TO_MAP",
     "PARSE_URL",
-    "URL_ENCODE",
-    "URL_DECODE",
-    "REGEXP",
-    "REGEXP_EXTRACT",
-    "REGEXP_REPLACE",
-    "REGEXP_COUNT",
-    "REGEXP_EXTRACT_ALL",
-    "REGEXP_INSTR",
-    "REGEXP_SUBSTR",
-    "CONVERT_TZ",
-    "FROM_UNIXTIME",
-    "UNIX_TIMESTAMP",
-    "TO_DATE",
-    "TO_TIMESTAMP",
-    "TO_TIMESTAMP_LTZ",
-    "DATE_FORMAT",
-    "TIMESTAMPADD",
-    "TIMESTAMPDIFF",
-    "MD5",
-    "SHA1",
-    "SHA224",
-    "SHA256",
-    "SHA384",
-    "SHA512",
-    "SHA2",
-    "CRC32",
-    "OVERLAPS",
     "PRINTF",
     "TYPEOF",
     "CURRENT_DATABASE",
-    "LIKE",
-    "||",
-    "CONCAT",
-    "CONCAT_WS",
-    "UPPER",
-    "LOWER",
-    "UCASE",
-    "LCASE",
-    "TRIM",
-    "LTRIM",
-    "RTRIM",
-    "BTRIM",
-    "SUBSTRING",
-    "SUBSTR",
-    "CHAR_LENGTH",
-    "CHARACTER_LENGTH",
-    "OCTET_LENGTH",
-    "POSITION",
-    "LOCATE",
-    "INSTR",
-    "REPLACE",
-    "OVERLAY",
-    "INITCAP",
-    "REVERSE",
-    "REPEAT",
-    "LPAD",
-    "RPAD",
-    "LEFT",
-    "RIGHT",
-    "ASCII",
-    "CHR",
-    "ENCODE",
-    "DECODE",
-    "TO_BASE64",
-    "FROM_BASE64",
-    "HEX",
-    "UNHEX",
-    "BIN",
-    "STARTSWITH",
-    "ENDSWITH",
-    "TRANSLATE",
-    "ELT",
-    "IS_ALPHA",
-    "IS_DECIMAL",
-    "IS_DIGIT",
-    "SIMILAR",
-    "BITAND",
-    "BITOR",
-    "BITXOR",
-    "BITNOT",
-    "PERCENTILE",
+    "CURRENT_WATERMARK",
+    "OVERLAPS",
     "GROUP_ID",
+    "TRY_PARSE_JSON",
+    "PARSE_JSON",
+    "SIMILAR",
+];
+
+/// Functions that read the clock or draw at random: the same rows must give the same answers.
+pub(crate) const UNREPEATABLE: &[(&str, &str)] = &[
+    ("PROCTIME", "reads the clock"),
+    ("NOW", "reads the clock"),
+    ("CURRENT_DATE", "reads the clock"),
+    ("CURRENT_TIME", "reads the clock"),
+    ("CURRENT_TIMESTAMP", "reads the clock"),
+    ("CURRENT_ROW_TIMESTAMP", "reads the clock"),
+    ("LOCALTIME", "reads the clock"),
+    ("LOCALTIMESTAMP", "reads the clock"),
+    ("RAND", "draws at random"),
+    ("RAND_INTEGER", "draws at random"),
+    ("UUID", "draws at random"),
 ];
 
 impl Binder<'_> {
@@ -182,65 +90,14 @@ impl Binder<'_> {
                 let args = vec![unit, self.bind(left)?, self.bind(right)?];
                 call(&from.name.value, args, span)?
             }
-            ("JSON_VALUE" | "JSON_EXISTS", _) => self.json(from, span)?,
+            ("JSON_VALUE" | "JSON_EXISTS" | "JSON_QUERY", _) => self.json(from, span)?,
             _ => return Ok(None),
         };
         Ok(Some(bound))
     }
 
-    fn all(&mut self, from: &[&ast::Expr]) -> Result<Vec<Expr>> {
+    pub(super) fn all(&mut self, from: &[&ast::Expr]) -> Result<Vec<Expr>> {
         from.iter().map(|e| self.bind(e)).collect()
-    }
-
-    /// JSON_VALUE's result is a text that RETURNING casts; what a clause changes beyond DEFAULT
-    /// and NULL is refused.
-    fn json(&mut self, from: &ast::Call, span: Span) -> Result<Expr> {
-        let name = from.name.value.as_str();
-        let mut args = Vec::new();
-        let mut behaviours = [None, None];
-        let mut returning = DataType::STRING;
-        for arg in &from.args {
-            let at = arg.value.span;
-            match arg.name.as_ref().map(|n| n.value.as_str()) {
-                None => args.push(self.bind(&arg.value)?),
-                Some("RETURNING") => {
-                    let ast::ExprKind::Text(text) = &arg.value.kind else { continue };
-                    returning = returning_type(text)
-                        .ok_or_else(|| Issue::unsupported(at, &format!("RETURNING {text}")))?;
-                }
-                Some("ON EMPTY") => behaviours[0] = Some(&arg.value),
-                Some("ON ERROR") => behaviours[1] = Some(&arg.value),
-                Some(other) => {
-                    return Err(Issue::not_flink(at, other, "ON EMPTY or ON ERROR"));
-                }
-            }
-        }
-        if name == "JSON_EXISTS" {
-            if let Some(behaviour) = behaviours.into_iter().flatten().next() {
-                return Err(Issue::unsupported(behaviour.span, "JSON_EXISTS with ON ERROR"));
-            }
-            return call(name, args, span);
-        }
-        // Arguments of the engine's function: text, path, type, default if empty, default if error.
-        args.push(typed_null(returning.clone()));
-        for behaviour in behaviours {
-            let default = match behaviour.map(|b| (&b.kind, b)) {
-                None => typed_null(returning.clone()),
-                Some((ast::ExprKind::Column(word), b)) if word.len() == 1 => {
-                    if word[0].value.eq_ignore_ascii_case("NULL") {
-                        typed_null(returning.clone())
-                    } else {
-                        return Err(Issue::unsupported(b.span, "JSON_VALUE with ERROR ON …"));
-                    }
-                }
-                Some((_, b)) => {
-                    let bound = self.bind(b)?;
-                    coerce::implicit_cast(bound, returning.clone(), b.span)?
-                }
-            };
-            args.push(default);
-        }
-        call(name, args, span)
     }
 
     pub(crate) fn is_in(
@@ -340,15 +197,4 @@ fn unify(values: Vec<Expr>, span: Span, what: &str) -> Result<Vec<Expr>> {
             Ok(cast)
         })
         .collect()
-}
-
-/// The types that JSON_VALUE returns in Flink.
-fn returning_type(text: &str) -> Option<DataType> {
-    match text {
-        "STRING" => Some(DataType::STRING),
-        "BOOLEAN" => Some(DataType::Boolean),
-        "INT" => Some(DataType::Int),
-        "DOUBLE" => Some(DataType::Double),
-        _ => None,
-    }
 }

@@ -30,7 +30,7 @@ impl Lowering<'_> {
             key: key.iter().map(|c| taken.at(*c)).collect(),
             rowtime: taken.at(rowtime),
             key_holds_time: self.determines(&self.graph.fold(input), key, rowtime),
-            ttl_ms: None,
+            ttl_ms: self.state_ttl_ms,
         };
         let schema = self.schema(taken.input);
         let step = self.step("dedup", &[taken.input], OperatorSpec::DedupFirst(spec), schema);

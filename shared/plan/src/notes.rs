@@ -1,0 +1,166 @@
+//! What a script asks: DESCRIBE and EXPLAIN, answered while it is compiled; and settings that
+//! change nothing here.
+//!
+//! Guarantees: what is only explained is never run.
+
+use std::fmt::Write as _;
+
+use sqlparser::tokenizer::Span;
+
+use crate::ast::Name;
+use crate::catalog::TableDef;
+use crate::changes;
+use crate::compile::{build, insert};
+use crate::diagnostic::{Issue, Result, Source, suggest};
+use crate::lower::Sink;
+use crate::plan::Target;
+use crate::script::{Definition, Question, Script};
+use crate::select::{Planner, Source as Named};
+use crate::settings::Settings;
+use crate::statement::{Column, ColumnKind, CreateTable};
+
+/// See the module.
+pub(crate) struct Answers {
+    pub(crate) notes: Vec<String>,
+    /// The INSERTs of EXPLAIN.
+    pub(crate) explained: Vec<Sink>,
+}
+
+/// Answers what the script asks.
+pub(crate) fn answers(
+    source: &Source<'_>,
+    script: &Script,
+    planner: &mut Planner,
+    settings: &Settings,
+    target: Target,
+    issues: &mut Vec<Issue>,
+) -> Answers {
+    let mut answers = Answers { notes: Vec::new(), explained: Vec::new() };
+    for (key, span) in &settings.ignored {
+        let place = place(source, *span);
+        answers.notes.push(format!("{place}: '{key}' changes nothing here"));
+    }
+    for question in &script.questions {
+        let answer = match question {
+            Question::Describe(name) => describe(source, script, planner, name),
+            Question::Explain(from) => insert(from, planner).and_then(|sink| {
+                let (graph, tables) = (&planner.graph, &planner.tables);
+                changes::check(graph, tables, &sink)?;
+                let place = place(source, from.table.span);
+                let sinks = [sink];
+                let plan = build(graph, tables, &sinks, settings, target, issues);
+                answers.explained.extend(sinks);
+                Ok(format!("{place}: EXPLAIN\n{}", plan.map_or(String::new(), |p| p.explain())))
+            }),
+        };
+        match answer {
+            Ok(answer) => answers.notes.push(answer),
+            Err(issue) => issues.push(issue),
+        }
+    }
+    answers
+}
+
+fn place(source: &Source<'_>, span: Span) -> String {
+    format!("{}:{}:{}", source.file, span.start.line, span.start.column)
+}
+
+/// Columns of Flink's DESCRIBE.
+const HEADINGS: [&str; 6] = ["name", "type", "null", "key", "extras", "watermark"];
+
+fn describe(
+    source: &Source<'_>,
+    script: &Script,
+    planner: &Planner,
+    name: &Name,
+) -> Result<String> {
+    let rows = match planner.names.get(&name.value) {
+        Some(Named::View(node)) => {
+            let columns = planner.graph.columns(*node).iter().filter(|c| !c.hidden);
+            let row = |c: &crate::logical::Column| {
+                [c.name(), c.data_type.to_string(), truth(c.nullable), "".into(), "".into()]
+            };
+            columns.map(|c| with_watermark(row(c), String::new())).collect()
+        }
+        Some(Named::Table(index)) => {
+            let from = script.definitions.iter().find_map(|d| match d {
+                Definition::Table(table) if table.name.value == name.value => Some(table),
+                _ => None,
+            });
+            from.map_or(Vec::new(), |from| table(source, from, &planner.tables[*index]))
+        }
+        None => {
+            let message = format!("unknown table '{}'", name.value);
+            let names = planner.names.keys().map(String::as_str);
+            return Err(Issue::new(name.span, message, suggest(&name.value, names, "tables")));
+        }
+    };
+    Ok(format!("{}: DESCRIBE {}\n{}", place(source, name.span), name.value, drawn(&rows)))
+}
+
+fn truth(value: bool) -> String {
+    if value { "TRUE" } else { "FALSE" }.to_owned()
+}
+
+fn with_watermark(row: [String; 5], watermark: String) -> [String; 6] {
+    let [name, ty, null, key, extras] = row;
+    [name, ty, null, key, extras, watermark]
+}
+
+fn table(source: &Source<'_>, from: &CreateTable, table: &TableDef) -> Vec<[String; 6]> {
+    let row = |column: &Column| {
+        let name = column.name.value.clone();
+        let is_key = table.primary_key.contains(&name);
+        let key =
+            if is_key { format!("PRI({})", table.primary_key.join(", ")) } else { String::new() };
+        let (mut ty, nullable, extras) = match &column.kind {
+            ColumnKind::Physical { ty, not_null, .. } => (ty.to_string(), !not_null, String::new()),
+            ColumnKind::Computed(expr) => {
+                let computed = table.computed.iter().find(|(field, _)| field.name == name);
+                let ty = computed.map_or(String::new(), |(field, _)| field.data_type.to_string());
+                (ty, true, format!("AS {}", written(source, expr.span)))
+            }
+            ColumnKind::Metadata { ty, not_null, key, read_only } => {
+                let from = key.as_ref().map_or(String::new(), |k| format!(" FROM '{}'", k.key));
+                let read_only = if *read_only { " VIRTUAL" } else { "" };
+                (ty.to_string(), !not_null, format!("METADATA{from}{read_only}"))
+            }
+        };
+        let watermark = from.watermark.as_ref().filter(|w| w.column.value == name);
+        if watermark.is_some() {
+            ty.push_str(" *ROWTIME*");
+        }
+        let watermark = watermark.map_or(String::new(), |w| written(source, w.expr.span));
+        with_watermark([name, ty, truth(nullable && !is_key), key, extras], watermark)
+    };
+    from.columns.iter().map(row).collect()
+}
+
+/// An expression as the script has it.
+fn written(source: &Source<'_>, span: Span) -> String {
+    let text = source.slice(span);
+    if text.is_empty() { "…".to_owned() } else { text }
+}
+
+/// A table with lines, texts to the right, as Flink's client draws it.
+fn drawn(rows: &[[String; 6]]) -> String {
+    let heading = HEADINGS.map(str::to_owned);
+    let all = || std::iter::once(&heading).chain(rows);
+    let width = |i: usize| all().map(|row| row[i].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let line = || {
+        let cells: Vec<String> = widths.iter().map(|w| "-".repeat(w + 2)).collect();
+        format!("+{}+\n", cells.join("+"))
+    };
+    let mut out = line();
+    for (i, row) in all().enumerate() {
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(out, "| {cell:>width$} ");
+        }
+        out.push_str("|\n");
+        if i == 0 {
+            out.push_str(&line());
+        }
+    }
+    out + &line()
+}
