@@ -6,6 +6,7 @@
 //! acknowledgements: see `agent` and `hub`.
 
 mod outputs;
+mod sink_port;
 
 use std::collections::BTreeMap;
 
@@ -238,6 +239,7 @@ impl Task {
     /// Adds state, cold state, dead letters and totals to `commit`.
     pub fn checkpoint(&mut self, full: bool, commit: &mut Commit) {
         self.changes = 0;
+        self.out.settle();
         let mut pages = Pages { commit, pages: Vec::new() };
         self.pipeline.checkpoint(full, &mut pages);
         let pages = pages.pages;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use headwater_engine::context::Context;
 use headwater_engine::fragment::{Fragment, OperatorSpec, Phase};
 use headwater_engine::operator::{Collector, Reason, Timestamp};
-use headwater_engine::row::{Change, Row};
-use headwater_engine::types::Schema;
+use headwater_engine::row::Row;
+use headwater_engine::types::{DataType, Schema};
 use headwater_store::DeadLetter;
 use headwater_wire::BatchEncoder;
 
+use super::sink_port::{SinkPort, Written};
 use crate::format::Encoder;
 
 /// Which changes a sink can take.
@@ -33,6 +34,8 @@ pub enum OutputPort {
         encoder: Encoder,
         /// Which changes it takes.
         mode: SinkMode,
+        /// Columns of its primary key.
+        key: Vec<(usize, DataType)>,
     },
     /// Rows for the other fragment.
     Exchange {
@@ -61,7 +64,7 @@ pub struct Batch {
 }
 
 enum Port {
-    Sink { channel: u32, encoder: Encoder, mode: SinkMode, lines: Vec<u8> },
+    Sink(SinkPort),
     Exchange(Exchange),
 }
 
@@ -110,8 +113,8 @@ impl Outputs {
         let ports: Vec<_> = ports
             .into_iter()
             .map(|port| match port {
-                OutputPort::Sink { channel, encoder, mode } => {
-                    Port::Sink { channel, encoder, mode, lines: Vec::new() }
+                OutputPort::Sink { channel, encoder, mode, key } => {
+                    Port::Sink(SinkPort::new(channel, encoder, mode, key))
                 }
                 OutputPort::Exchange { channel, schema, time_column } => Port::Exchange(Exchange {
                     channel,
@@ -172,7 +175,7 @@ impl Outputs {
 
     pub(super) fn bytes_pending(&self) -> usize {
         let of = |port: &Port| match port {
-            Port::Sink { lines, .. } => lines.len(),
+            Port::Sink(sink) => sink.lines.len(),
             Port::Exchange(exchange) => {
                 let ready: usize = exchange.ready.iter().map(|batch| batch.payload.len()).sum();
                 let open =
@@ -186,8 +189,9 @@ impl Outputs {
     /// Takes the lines of all sinks: channel and bytes, cut at line ends into chunks of at most
     /// `chunk_bytes` where lines allow.
     pub fn take_lines(&mut self, chunk_bytes: usize, mut take: impl FnMut(u32, Vec<u8>)) {
+        self.settle();
         for port in &mut self.ports {
-            let Port::Sink { channel, lines, .. } = port else { continue };
+            let Port::Sink(SinkPort { channel, lines, .. }) = port else { continue };
             if lines.len() <= chunk_bytes {
                 if !lines.is_empty() {
                     take(*channel, std::mem::take(lines));
@@ -220,7 +224,7 @@ impl Outputs {
     pub fn watermarks(&self) -> Vec<(u32, Timestamp)> {
         let of = |port: &Port| match port {
             Port::Exchange(exchange) => Some((exchange.channel, exchange.watermark)),
-            Port::Sink { .. } => None,
+            Port::Sink(_) => None,
         };
         self.ports.iter().filter_map(of).collect()
     }
@@ -251,39 +255,42 @@ impl Outputs {
         self.totals = kept.map(|name| (name.clone(), counters[name])).collect();
     }
 
-    fn write_sink(&mut self, output: usize, row: Row<'_>, context: &Context) -> bool {
-        let Port::Sink { encoder, mode, lines, .. } = &mut self.ports[output] else {
-            return false;
-        };
-        let is_taken = match (*mode, row.change) {
-            (SinkMode::Changelog, _) | (_, Change::Insert) => true,
-            (SinkMode::Upsert, change) => change == Change::UpdateAfter,
-            (SinkMode::Append, _) => false,
-        };
-        if is_taken {
-            encoder.encode(&row, context, lines);
+    /// Sinks hold nothing back any longer: before a checkpoint.
+    pub(super) fn settle(&mut self) {
+        for output in 0..self.ports.len() {
+            if let Port::Sink(sink) = &mut self.ports[output] {
+                let done = sink.settle();
+                self.note(output, done);
+            }
         }
-        is_taken || (*mode == SinkMode::Upsert && row.change == Change::UpdateBefore)
+    }
+
+    fn note(&mut self, output: usize, done: Written) {
+        self.rows_out[output] += done.rows;
+        if done.refused > 0 {
+            *self.drops.entry((None, Reason::Correction)).or_default() += done.refused;
+        }
     }
 }
 
 impl Collector for Outputs {
     fn row(&mut self, output: usize, row: Row<'_>, context: &mut Context) {
-        if let Port::Exchange(exchange) = &mut self.ports[output] {
-            if let Some(column) = exchange.time_column {
-                let time = row.slots[column].as_i64();
-                exchange.times = (exchange.times.0.min(time), exchange.times.1.max(time));
+        let exchange = match &mut self.ports[output] {
+            Port::Exchange(exchange) => exchange,
+            Port::Sink(sink) => {
+                let done = sink.push(row, context);
+                return self.note(output, done);
             }
-            exchange.encoder.push(row, context);
-            exchange.rows_count += 1;
-            self.rows_out[output] += 1;
-            if exchange.encoder.bytes_max() >= BATCH_BYTES || exchange.encoder.is_full() {
-                exchange.cut();
-            }
-        } else if self.write_sink(output, row, context) {
-            self.rows_out[output] += 1;
-        } else if row.change == Change::UpdateAfter || row.change == Change::Delete {
-            *self.drops.entry((None, Reason::Correction)).or_default() += 1;
+        };
+        if let Some(column) = exchange.time_column {
+            let time = row.slots[column].as_i64();
+            exchange.times = (exchange.times.0.min(time), exchange.times.1.max(time));
+        }
+        exchange.encoder.push(row, context);
+        exchange.rows_count += 1;
+        self.rows_out[output] += 1;
+        if exchange.encoder.bytes_max() >= BATCH_BYTES || exchange.encoder.is_full() {
+            exchange.cut();
         }
     }
 
