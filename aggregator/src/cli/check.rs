@@ -16,7 +16,10 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        self.pipeline.with_subject(self.standalone, admin::check)?;
+        let plan = self.pipeline.with_subject(self.standalone, admin::check)?;
+        for note in &plan.notes {
+            print(&format!("{}\n", note.trim_end()))?;
+        }
         print(&format!("{}: no faults found\n", self.pipeline.pipeline.display()))
     }
 }

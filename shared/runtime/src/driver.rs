@@ -7,6 +7,7 @@
 
 mod commit;
 mod core;
+pub(crate) mod memory;
 mod node;
 mod refusals;
 mod report;
@@ -113,6 +114,7 @@ pub fn run_agent(config: AgentConfig, options: RunOptions) -> Result<Summary, Ru
     let plan = load(&options.pipeline, &vars, Target::Cut)?;
     let tls = config.uplink.as_ref().and_then(|uplink| uplink.tls.as_ref());
     check_node(&plan, Place::Edge, &config.secrets, tls)?;
+    memory::check(&plan, Place::Edge, config.limits.memory)?;
     node::run(node::Setup::agent(plan, config, &options)?)
 }
 
@@ -121,6 +123,7 @@ pub fn run_aggregator(config: AggregatorConfig, options: RunOptions) -> Result<S
     let vars = merge(&config.vars, &options.set);
     let plan = load(&options.pipeline, &vars, Target::Cut)?;
     check_node(&plan, Place::Core, &config.secrets, config.uplink.tls.as_ref())?;
+    memory::check(&plan, Place::Core, config.limits.memory)?;
     core::run(plan, config, &options)
 }
 
@@ -153,10 +156,16 @@ pub fn load(
     let file = pipeline.display().to_string();
     let text = std::fs::read_to_string(pipeline)
         .map_err(|error| RunError::Config(format!("{file}: {error}")))?;
-    headwater_plan::compile(&text, &file, vars, target).map_err(|diagnostics| {
+    let plan = headwater_plan::compile(&text, &file, vars, target).map_err(|diagnostics| {
         let texts: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
         RunError::Config(texts.join("\n"))
-    })
+    })?;
+    if plan.is_question {
+        let message = "the script only asks (EXPLAIN, DESCRIBE): there is nothing to run";
+        let remedy = "use 'check' or 'explain', or add INSERT INTO table SELECT …";
+        return Err(RunError::Config(format!("{file}: {message}\n  remedy: {remedy}")));
+    }
+    Ok(plan)
 }
 
 /// Finds what a run of this plan would stumble over: missing secrets, unreadable sources, values

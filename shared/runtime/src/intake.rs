@@ -185,6 +185,18 @@ impl Intake {
     }
 }
 
+/// The runs of packet ids in a position (the first one and how many), if it is one.
+pub(crate) fn runs(bytes: &[u8]) -> Option<Vec<(u16, u16)>> {
+    let mut rest = bytes.strip_prefix(&[VERSION])?;
+    let mut runs = Vec::new();
+    while !rest.is_empty() {
+        let (first, count) = (take_u16(&mut rest)?, take_u16(&mut rest)?);
+        rest = rest.get(usize::from(count) * 2..)?;
+        (first > 0 && count > 0).then(|| runs.push((first, count)))?;
+    }
+    Some(runs)
+}
+
 /// Servers count packet ids from 1 to 65,535 and begin again at 1.
 fn successor(id: u16) -> u16 {
     if id == u16::MAX { 1 } else { id + 1 }

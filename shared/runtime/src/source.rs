@@ -9,6 +9,7 @@
 pub mod datagen;
 pub mod filesystem;
 pub mod mqtt;
+pub mod shown;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

@@ -100,6 +100,24 @@ pub struct PlanRecord {
     pub operators: Vec<(String, u64)>,
 }
 
+impl PlanRecord {
+    /// Refuses a plan that state stored under this one does not belong to.
+    ///
+    /// # Errors
+    /// `OtherPlan`, naming the first operator that differs.
+    pub fn check(&self, plan: &PlanRecord) -> crate::error::Result<()> {
+        if self.fingerprint == plan.fingerprint {
+            return Ok(());
+        }
+        let missing = |from: &PlanRecord, within: &PlanRecord| {
+            from.operators.iter().find(|o| !within.operators.contains(o)).map(|o| o.0.clone())
+        };
+        let operator = missing(self, plan).or_else(|| missing(plan, self));
+        let operator = operator.unwrap_or_else(|| "(order of operators)".into());
+        Err(crate::error::StoreError::OtherPlan { operator })
+    }
+}
+
 /// Who this state directory is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {

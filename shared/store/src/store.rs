@@ -221,16 +221,7 @@ impl Store {
     /// # Errors
     /// `OtherPlan`, naming the first operator that differs.
     pub fn check_plan(&self, plan: &PlanRecord) -> Result<()> {
-        let Some(stored) = &self.plan else { return Ok(()) };
-        if stored.fingerprint == plan.fingerprint {
-            return Ok(());
-        }
-        let missing = |from: &PlanRecord, within: &PlanRecord| {
-            from.operators.iter().find(|o| !within.operators.contains(o)).map(|o| o.0.clone())
-        };
-        let operator = missing(stored, plan).or_else(|| missing(plan, stored));
-        let operator = operator.unwrap_or_else(|| "(order of operators)".into());
-        Err(StoreError::OtherPlan { operator })
+        self.plan.as_ref().map_or(Ok(()), |stored| stored.check(plan))
     }
 
     /// Numbers of the last commit: epoch, state sizes, outbox by channel, lists.

@@ -1,22 +1,21 @@
 //! `check` and `explain`: everything that is wrong with a pipeline on a node, without running it.
 //!
 //! Guarantees: finds what `run` would refuse at its start (SQL, options, secrets, paths that
-//! cannot be read, the memory ceiling), each with its place and a remedy; opens no socket and
-//! writes nothing. What only time can tell (a broker that is away) is not a fault.
+//! cannot be read, the memory ceiling, state of another plan or version), each with a remedy and,
+//! where it is in the file, its place; opens no socket and writes nothing. What only time can tell
+//! (a broker that is away) is not a fault.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use headwater_engine::fragment::Fragment;
-use headwater_engine::limits::Limits as EngineLimits;
-use headwater_engine::pipeline::Pipeline;
 use headwater_plan::{Diagnostic, Place, Plan, Table, Target, compile};
+use headwater_store::{Inspector, StoreError};
 
 use crate::admin::{Failure, locate};
 use crate::config::{AgentConfig, AggregatorConfig, Limits, Secrets, Tls};
-use crate::driver;
+use crate::driver::{self, memory};
 use crate::exit::Exit;
 use crate::mqtt::MqttOptions;
 
@@ -109,10 +108,33 @@ pub fn check(subject: Subject<'_>) -> Result<Plan, Failure> {
     if faults.is_empty() {
         check_wiring(&subject, &plan, &secrets, &mut faults);
     }
-    match faults.is_empty() {
-        true => Ok(plan),
-        false => Err(Failure { exit: Exit::Config, text: faults.join("\n\n") }),
+    if !faults.is_empty() {
+        return Err(Failure { exit: Exit::Config, text: faults.join("\n\n") });
     }
+    check_state(&subject, &plan)?;
+    Ok(plan)
+}
+
+/// State that is there already, and that `run` would refuse; nothing is written or repaired.
+fn check_state(subject: &Subject<'_>, plan: &Plan) -> Result<(), Failure> {
+    let (dir, fragment) = match subject.node {
+        NodeConfig::Standalone | NodeConfig::Cut => return Ok(()),
+        NodeConfig::Agent(config) => (&config.state_dir, plan.edge.as_ref()),
+        NodeConfig::Aggregator(config) => (&config.state_dir, plan.core.as_ref()),
+    };
+    let inspector = match Inspector::open(dir) {
+        Ok(inspector) => inspector,
+        // A node that starts or stops has it for a moment; what it holds is known to it.
+        Err(StoreError::Missing { .. } | StoreError::Locked { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let stored = inspector.snapshot()?.plan()?;
+    let (Some(stored), Some(fragment)) = (stored, fragment) else { return Ok(()) };
+    let ours = driver::wiring::plan_record(plan, fragment);
+    stored.check(&ours).map_err(|error| {
+        let message = format!("{}: {error}", dir.display());
+        Failure::new(Exit::Config, message, error.remedy())
+    })
 }
 
 /// What the plan does, as text or as JSON.
@@ -122,10 +144,13 @@ pub fn check(subject: Subject<'_>) -> Result<Plan, Failure> {
 pub fn explain(subject: Subject<'_>, json: bool) -> Result<String, Failure> {
     let (file, text) = read(subject.pipeline)?;
     let plan = compiled(&subject, &file, &text)?;
-    Ok(match json {
-        true => format!("{:#}\n", plan.explain_json()),
-        false => plan.explain(),
-    })
+    if json {
+        let mut json = plan.explain_json();
+        json["notes"] = plan.notes.into();
+        return Ok(format!("{json:#}\n"));
+    }
+    let notes: String = plan.notes.iter().map(|note| format!("\n{}\n", note.trim_end())).collect();
+    Ok(plan.explain() + &notes)
 }
 
 fn read(path: &Path) -> Result<(String, String), Failure> {
@@ -257,31 +282,12 @@ fn check_wiring(subject: &Subject<'_>, plan: &Plan, secrets: &Secrets, faults: &
 }
 
 fn check_memory(subject: &Subject<'_>, plan: &Plan, faults: &mut Vec<String>) {
-    let Some(limit) = subject.limits().map(|limits| limits.memory.0) else { return };
-    for (place, fragment) in plan.fragments() {
-        if !subject.is_ours(place) {
-            continue;
-        }
-        let bytes_max = memory_bytes_max(fragment, &plan.limits);
-        if bytes_max > limit {
-            let message = format!(
-                "the pipeline may take {} MiB of memory, and the limit is {} MiB",
-                bytes_max.div_ceil(1 << 20),
-                limit >> 20,
-            );
-            let remedy = "lower a capacity with SET (explain shows them), \
-                          or raise 'memory' in [limits] of the node's configuration";
+    let Some(limits) = subject.limits() else { return };
+    for (_, fragment) in plan.fragments().filter(|(place, _)| subject.is_ours(*place)) {
+        if let Some((message, remedy)) = memory::excess(fragment, &plan.limits, limits.memory) {
             faults.push(Failure::new(Exit::Config, message, remedy).text);
         }
     }
-}
-
-/// The engine's own ceiling: its steps and what they share. What was compiled can be built.
-fn memory_bytes_max(fragment: &Fragment, limits: &EngineLimits) -> u64 {
-    Pipeline::build(fragment, limits).map_or(0, |pipeline| {
-        let (steps, shared) = pipeline.memory_bytes_max();
-        (steps.into_iter().sum::<usize>() + shared) as u64
-    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use headwater_store::{Inspector, LogState, Snapshot, StoreError, hex};
 use serde_json::{Value, json};
 
 use crate::admin::Failure;
+use crate::driver::wiring;
+use crate::source::shown;
 
 /// Entries of a list that are shown.
 const SHOWN_MAX: usize = 20;
@@ -41,11 +43,17 @@ fn content(snapshot: &Snapshot) -> Result<Value, StoreError> {
         plan.operators.iter().map(operator).collect::<Vec<_>>()
     });
     let positions = snapshot.positions()?.into_iter().map(|((source, split), value)| {
-        json!({ "source": source, "split": split, "bytes": value.len(), "value": sample(&value) })
+        let mut shown = shown::describe(&value);
+        shown["source"] = source.into();
+        if !split.is_empty() {
+            shown["split"] = split.into();
+        }
+        shown
     });
     let outbox = head.channels.iter().map(|(channel, state)| {
         json!({
             "channel": channel,
+            "to": wiring::channel_kind(*channel),
             "next_seq": state.next_seq,
             "oldest_seq": state.oldest_seq,
             "acknowledged_upto": state.acked_upto,
@@ -180,7 +188,8 @@ fn render(json: &Value) -> String {
         if let Some(items) = json[name].as_array().filter(|items| !items.is_empty()) {
             let _ = writeln!(out, "{name}");
             for item in items {
-                let _ = writeln!(out, "  {}", entry(item));
+                let shown = if name == "positions" { position(item) } else { entry(item) };
+                let _ = writeln!(out, "  {shown}");
             }
         }
     }
@@ -199,6 +208,13 @@ fn render(json: &Value) -> String {
         }
     }
     out
+}
+
+/// A position is its source and its text; its parts are for programs.
+fn position(value: &Value) -> String {
+    let split = value["split"].as_str().map_or(String::new(), |split| format!(" {split}"));
+    let [source, kind, text] = ["source", "kind", "text"].map(|name| plain(&value[name]));
+    format!("{source}{split} ({kind}): {text}")
 }
 
 fn entry(value: &Value) -> String {
@@ -222,6 +238,14 @@ mod tests {
         assert_eq!(sample(&[1, 255]), "01ff");
         let long = "ä".repeat(200);
         assert!(sample(long.as_bytes()).ends_with('…'));
+    }
+
+    #[test]
+    fn positions_are_read_by_people() {
+        let json = json!({ "positions": [
+            { "source": "readings", "kind": "filesystem", "text": "a.ndjson, byte 12" },
+        ] });
+        assert!(render(&json).contains("  readings (filesystem): a.ndjson, byte 12\n"));
     }
 
     #[test]

@@ -192,10 +192,17 @@ pub fn output_ports<'a>(
             (_, false) => SinkMode::Upsert,
             (_, true) => SinkMode::Append,
         };
-        ports.push(OutputPort::Sink { channel, encoder, mode });
+        let key = table.primary_key.iter().filter_map(|name| output.schema.index_of(name));
+        let key = key.map(|at| (at, output.schema.data_type(at).clone())).collect();
+        ports.push(OutputPort::Sink { channel, encoder, mode, key });
         sinks.push(SinkSpec { channel, table });
     }
     Ok((ports, sinks))
+}
+
+/// Where a channel of the outbox leads.
+pub(crate) fn channel_kind(channel: u32) -> &'static str {
+    if channel >= SINK_CHANNEL_FIRST { "a sink of this node" } else { "the core" }
 }
 
 /// Number of an exchange: its position in the plan.

@@ -257,6 +257,12 @@ fn quoted(name: &str) -> Vec<u8> {
     serde_json::to_vec(name).expect("a text always becomes JSON")
 }
 
+/// A stored position in words, if it is one of this source.
+pub(super) fn describe(bytes: &[u8]) -> Option<serde_json::Value> {
+    let row = decode(bytes).ok()?;
+    Some(serde_json::json!({ "kind": "datagen", "text": format!("row {row}"), "row": row }))
+}
+
 fn decode(bytes: &[u8]) -> Result<u64, PositionError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => <[u8; 8]>::try_from(rest)

@@ -150,6 +150,19 @@ impl Drop for Filesystem {
     }
 }
 
+/// A stored position in words, if it is one of this source.
+pub(super) fn describe(bytes: &[u8]) -> Option<serde_json::Value> {
+    let Position { name, inode, offset } = decode(bytes).ok()?;
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return None;
+    }
+    let text = format!("{name}, byte {offset}");
+    let shown = serde_json::json!({
+        "kind": "filesystem", "text": text, "file": name, "offset": offset, "inode": inode,
+    });
+    Some(shown)
+}
+
 fn decode(bytes: &[u8]) -> Result<Position, PositionError> {
     let short = || PositionError("it is cut short".into());
     let (version, rest) = bytes.split_first().ok_or_else(short)?;

@@ -258,6 +258,29 @@ fn decode(bytes: &[u8], window: u16) -> Result<(Intake, Option<u64>), PositionEr
     Ok((Intake::decode(rest, window)?, Some(u64::from_le_bytes(*hash))))
 }
 
+/// A stored position in words, if it is one of this source.
+pub(super) fn describe(bytes: &[u8]) -> Option<serde_json::Value> {
+    let (hash, rest) = bytes.split_first_chunk()?;
+    let runs = crate::intake::runs(rest)?;
+    let count: u32 = runs.iter().map(|(_, count)| u32::from(*count)).sum();
+    let shown = |(first, count): &(u16, u16)| match count {
+        1 => first.to_string(),
+        _ => format!("{first}-{}", first.wrapping_add(count - 1)),
+    };
+    let ids: Vec<String> = runs.iter().map(shown).collect();
+    let text = match count {
+        0 => "no message of the session committed".to_owned(),
+        _ => format!("{count} messages of the session committed, packet ids {}", ids.join(" ")),
+    };
+    Some(serde_json::json!({
+        "kind": "mqtt",
+        "text": text,
+        "messages": count,
+        "packet_ids": ids,
+        "subscriptions": format!("{:016x}", u64::from_le_bytes(*hash)),
+    }))
+}
+
 /// Whether a topic fits a filter with `+` and `#`.
 pub fn matches_filter(filter: &str, topic: &str) -> bool {
     let filter = match filter.strip_prefix("$share/") {

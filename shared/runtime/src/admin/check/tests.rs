@@ -86,6 +86,61 @@ fn a_pipeline_over_the_memory_limit_is_refused() {
     assert!(failure.text.contains("no [uplink]"), "{failure}");
 }
 
+/// An agent without an uplink, and a pipeline that is at the edge as a whole.
+fn at_the_edge(folder: &Folder, limits: &str) -> (AgentConfig, String) {
+    fs::write(folder.0.join("in.ndjson"), "").unwrap();
+    let state = folder.0.join("state");
+    let text = format!("id = \"a\"\nstate-dir = \"{}\"\n{limits}", state.display());
+    let config = AgentConfig::parse("agent.toml", &text).unwrap();
+    (config, PIPELINE.replace("'path'='${dir}/out", "'at'='edge', 'path'='${dir}/out"))
+}
+
+#[test]
+fn a_run_over_the_memory_limit_is_refused_and_names_what_takes_it() {
+    let folder = Folder::new("memory-run");
+    let (config, pipeline) = at_the_edge(&folder, "[limits]\nmemory = \"1KiB\"\n");
+    let path = folder.0.join("run.sql");
+    fs::write(&path, pipeline).unwrap();
+    let set = BTreeMap::from([("dir".to_owned(), folder.0.display().to_string())]);
+    let options = crate::driver::RunOptions { pipeline: path, set, drain_after_idle: None };
+    let state = config.state_dir.clone();
+    let error = crate::driver::run_agent(config, options).unwrap_err();
+    assert_eq!(error.exit(), Exit::Config);
+    let text = error.to_string();
+    assert!(text.contains("texts of rows and keys") && text.contains("[limits]"), "{text}");
+    assert!(!state.exists(), "nothing was opened");
+}
+
+#[test]
+fn state_of_another_plan_is_found_and_left_alone() {
+    let folder = Folder::new("state");
+    let (config, pipeline) = at_the_edge(&folder, "");
+    let node = NodeConfig::Agent(&config);
+    let plan = folder.checked(&pipeline, node).unwrap();
+    let record = driver::wiring::plan_record(&plan, plan.edge.as_ref().unwrap());
+    let mut store = headwater_store::Store::open(
+        &config.state_dir,
+        &headwater_store::Options::new([7; 16], "m"),
+    )
+    .unwrap();
+    let commit = headwater_store::Commit { epoch: 1, plan: Some(record), ..Default::default() };
+    store.commit(&commit).unwrap();
+    store.close().unwrap();
+    folder.checked(&pipeline, node).unwrap();
+    let other = pipeline.replace("SELECT x FROM a", "SELECT x FROM a WHERE x > 1");
+    let failure = folder.checked(&other, node).unwrap_err();
+    assert_eq!(failure.exit, Exit::Config);
+    assert!(
+        failure.text.contains("another plan") && failure.text.contains("filter-1"),
+        "{failure}"
+    );
+    folder.checked(&pipeline, node).unwrap();
+    fs::write(config.state_dir.join("state.redb"), "nonsense").unwrap();
+    let failure = folder.checked(&pipeline, node).unwrap_err();
+    assert_eq!(failure.exit, Exit::State, "{failure}");
+    assert!(failure.text.contains("remedy"), "{failure}");
+}
+
 #[test]
 fn sql_faults_and_absent_files_are_exit_78() {
     let folder = Folder::new("sql");
