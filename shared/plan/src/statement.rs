@@ -95,7 +95,8 @@ pub(crate) struct Insert {
 pub(crate) type Set = Setting;
 
 /// Every statement, by its first words.
-pub(crate) const STATEMENTS: [&str; 4] = ["CREATE TABLE", "CREATE VIEW", "INSERT INTO", "SET"];
+pub(crate) const STATEMENTS: [&str; 7] =
+    ["CREATE TABLE", "CREATE VIEW", "INSERT INTO", "SET", "DESCRIBE", "DESC", "EXPLAIN"];
 /// More tokens than any pipeline needs, few enough that no tree is deeper than the stack.
 const STATEMENT_TOKENS_MAX: usize = 4_000;
 
