@@ -136,10 +136,29 @@ fn table(source: &Source<'_>, from: &CreateTable, table: &TableDef) -> Vec<[Stri
     from.columns.iter().map(row).collect()
 }
 
-/// An expression as the script has it.
+/// The expression that starts here, as the script has it: up to the comma or bracket after it. (The
+/// parser's own spans leave closing brackets and the units of intervals out.)
 fn written(source: &Source<'_>, span: Span) -> String {
-    let text = source.slice(span);
-    if text.is_empty() { "…".to_owned() } else { text }
+    let number = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(0);
+    let lines = source.text.lines().skip(number(span.start.line)).enumerate();
+    let from = |i: usize| if i == 0 { number(span.start.column) } else { 0 };
+    let text: String =
+        lines.flat_map(|(i, line)| line.chars().skip(from(i)).chain([' '])).collect();
+    let (mut depth, mut quote) = (0_usize, None);
+    let end = text.find(|c: char| {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            (_, Some(_)) => {}
+            ('\'' | '`', None) => quote = Some(c),
+            ('(' | '[', None) => depth += 1,
+            (',' | ')', None) if depth == 0 => return true,
+            (')' | ']', None) => depth -= 1,
+            _ => {}
+        }
+        false
+    });
+    let words: Vec<&str> = text[..end.unwrap_or(text.len())].split_whitespace().collect();
+    words.join(" ")
 }
 
 /// A table with lines, texts to the right, as Flink's client draws it.

@@ -5,8 +5,10 @@ use headwater_plan::{Plan, Target, Vars, compile};
 
 const TABLES: &str = "\
 CREATE TABLE readings (
-  id STRING NOT NULL, ts BIGINT, v DOUBLE, site STRING METADATA FROM 'topic-segment.2' VIRTUAL,
-  rt AS TO_TIMESTAMP_LTZ(ts, 3),
+  id STRING NOT NULL, ts BIGINT, v DOUBLE,
+  site STRING METADATA FROM 'topic-segment.2' VIRTUAL,
+  rt AS TO_TIMESTAMP_LTZ(ts,
+    3),
   WATERMARK FOR rt AS rt - INTERVAL '5' SECOND
 ) WITH ('connector' = 'mqtt', 'url' = 'mqtt://h:1', 'topic' = 'r/+', 'format' = 'json');
 CREATE TABLE high (id STRING, v DOUBLE, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'print');
@@ -27,7 +29,7 @@ fn describe_has_flinks_columns() {
     let plan = compiled(&format!("DESCRIBE readings;\nDESC EXTENDED named;\n{INSERT}")).unwrap();
     let [table, view] = plan.notes.as_slice() else { panic!("{:?}", plan.notes) };
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines[0], "p.sql:9:10: DESCRIBE readings");
+    assert_eq!(lines[0], "p.sql:11:10: DESCRIBE readings");
     let cells = |line: &str| -> Vec<String> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
     };
@@ -49,7 +51,8 @@ fn describe_has_flinks_columns() {
 
 #[test]
 fn what_is_explained_is_not_run() {
-    let explain = "EXPLAIN CHANGELOG_MODE INSERT INTO high SELECT id, v FROM named WHERE v > 5;\n";
+    let explain =
+        "EXPLAIN CHANGELOG_MODE INSERT INTO high SELECT id, val FROM named WHERE val > 5;\n";
     let plan = compiled(&format!("{explain}{INSERT}")).unwrap();
     assert!(!plan.is_question);
     assert!(plan.table("high").is_none());
@@ -79,7 +82,7 @@ fn statement_sets_share_scans_and_views() {
 #[test]
 fn settings_of_flink() {
     let plan = compiled(&format!("SET 'parallelism.default' = '4';\n{INSERT}")).unwrap();
-    assert_eq!(plan.notes, ["p.sql:9:5: 'parallelism.default' changes nothing here"]);
+    assert_eq!(plan.notes, ["p.sql:11:5: 'parallelism.default' changes nothing here"]);
     assert!(plan.settings.contains_key("parallelism.default"));
     let dedup = "INSERT INTO low SELECT id, v FROM (SELECT *, ROW_NUMBER() OVER (\
                  PARTITION BY id ORDER BY rt ASC) AS rn FROM readings) WHERE rn = 1;";

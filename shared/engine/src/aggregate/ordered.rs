@@ -173,7 +173,8 @@ mod tests {
     fn merged(partials: &[Datum], is_first: bool, cx: &mut Context) -> String {
         let mut held = ordered(is_first);
         partials.iter().for_each(|partial| held.merge(0, *partial, cx));
-        cx.text(held.value(0, cx).slot).into()
+        let value = held.value(0, cx);
+        cx.text(value.slot).into()
     }
 
     #[test]
