@@ -28,7 +28,7 @@ pub(crate) struct Settings {
 const CORRECTION_MS_DEFAULT: i64 = 7 * 86_400_000;
 
 /// Every key.
-pub(crate) const KEYS: [&str; 14] = [
+pub(crate) const KEYS: [&str; 15] = [
     "pipeline.name",
     "execution.runtime-mode",
     "execution.checkpointing.interval",

@@ -30,7 +30,10 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "ARRAY_JOIN", bind: join },
     Function { name: "ARRAY_SLICE", bind: slice },
     Function { name: "ARRAY_SORT", bind: sort },
-    Function { name: "ARRAY_REVERSE", bind: |args| change("ARRAY_REVERSE", args, reverse) },
+    Function {
+        name: "ARRAY_REVERSE",
+        bind: |args| change("ARRAY_REVERSE", args, |all, _, _| all.reverse()),
+    },
     Function { name: "ARRAY_DISTINCT", bind: |args| change("ARRAY_DISTINCT", args, distinct) },
     Function { name: "ARRAY_APPEND", bind: |args| with_one("ARRAY_APPEND", args, append) },
     Function { name: "ARRAY_PREPEND", bind: |args| with_one("ARRAY_PREPEND", args, prepend) },
@@ -285,10 +288,6 @@ fn change(name: &str, args: &[Arg<'_>], change: Change) -> Bound {
         change(&mut all, &element, cx);
         put_array(&all, &element, cx)
     })
-}
-
-fn reverse(all: &mut Vec<Datum>, _: &DataType, _: &Context) {
-    all.reverse();
 }
 
 /// The first one of equal elements stays.

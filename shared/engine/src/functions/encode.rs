@@ -121,7 +121,7 @@ fn from_base64(source: Slot, cx: &mut Context) -> Datum {
 fn base64_bytes(text: &[u8]) -> Option<Vec<u8>> {
     let padding = text.iter().rev().take_while(|b| **b == b'=').count();
     let digits = &text[..text.len() - padding];
-    let is_padded = padding == 0 || padding <= 2 && text.len() % 4 == 0;
+    let is_padded = padding == 0 || padding <= 2 && text.len().is_multiple_of(4);
     if !is_padded || digits.len() % 4 == 1 {
         return None;
     }

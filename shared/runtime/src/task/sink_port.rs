@@ -1,8 +1,10 @@
 //! One sink's lines, and what becomes of changes on their way into them.
 //!
-//! A change is a `-U` and the `+U` of the same key after it. A filter between may have let one of
-//! the two through alone: then a row went away (`-D`), or a new one came (`+I`). What a sink cannot
-//! take is counted. Guarantees: nothing is held over a checkpoint.
+//! A change is a `-U` and the `+U` of the same key after it. A `-U` whose `+U` does not come (a
+//! filter has kept it back) is a row that went away: `-D`. What a sink cannot take is counted.
+//! Guarantees: nothing is held over a checkpoint.
+
+use std::collections::BTreeSet;
 
 use headwater_engine::context::Context;
 use headwater_engine::row::{Change, Row};
@@ -19,10 +21,14 @@ pub(super) struct SinkPort {
     /// Columns of the primary key.
     key: Vec<(usize, DataType)>,
     pub(super) lines: Vec<u8>,
+    /// The last row of a sink that follows changes, when it was a `-U`.
     held: Option<Held>,
+    /// Keys of an upsert sink whose rows went and have not come again.
+    gone: BTreeSet<Vec<u8>>,
 }
 
 /// A `-U` whose `+U` may follow.
+#[derive(Default)]
 struct Held {
     /// Its line as half of a change.
     before: Vec<u8>,
@@ -46,73 +52,92 @@ impl SinkPort {
         mode: SinkMode,
         key: Vec<(usize, DataType)>,
     ) -> Self {
-        Self { channel, encoder, mode, key, lines: Vec::new(), held: None }
+        Self { channel, encoder, mode, key, lines: Vec::new(), held: None, gone: BTreeSet::new() }
     }
 
     pub(super) fn push(&mut self, row: Row<'_>, context: &Context) -> Written {
-        if self.held.is_none() && row.change == Change::Insert {
-            return self.write(row, context);
+        match self.mode {
+            SinkMode::Changelog => self.push_change(row, context),
+            SinkMode::Upsert => self.push_latest(row, context),
+            SinkMode::Append => match row.change {
+                Change::Insert => self.write(row, context),
+                Change::UpdateBefore => {
+                    // Counted with its other half, or when that does not come.
+                    let more = self.settle();
+                    self.held = Some(Held::default());
+                    more
+                }
+                Change::UpdateAfter | Change::Delete => {
+                    let alone = row.change == Change::Delete && self.held.is_some();
+                    self.held = None;
+                    Written { rows: 0, refused: 1 + u64::from(alone) }
+                }
+            },
         }
-        let key = self.key_of(row, context);
+    }
+
+    fn push_change(&mut self, row: Row<'_>, context: &Context) -> Written {
+        let key = match (&self.held, row.change) {
+            (_, Change::UpdateBefore) | (Some(_), _) => self.key_of(row, context),
+            _ => return self.write(row, context),
+        };
         let is_pair = row.change == Change::UpdateAfter
             && self.held.as_ref().is_some_and(|held| held.key == key);
-        if is_pair {
-            return self.write_pair(row, context);
+        let mut done = Written::default();
+        match self.held.take() {
+            Some(held) if is_pair => {
+                self.lines.extend_from_slice(&held.before);
+                done.rows += 1;
+            }
+            held => {
+                self.held = held;
+                done.rows += self.settle().rows;
+            }
         }
-        let mut done = self.settle();
-        match (row.change, self.mode) {
-            (Change::UpdateBefore, _) => self.hold(row, key, context),
-            (Change::Insert, _) | (Change::Delete, SinkMode::Changelog) => {
-                done.rows += self.write(row, context).rows;
-            }
-            // Its other half was filtered out: for the sink it is a new row.
-            (Change::UpdateAfter, _) => {
-                let change = match self.mode {
-                    SinkMode::Upsert => Change::UpdateAfter,
-                    SinkMode::Append | SinkMode::Changelog => Change::Insert,
-                };
-                done.rows += self.write(Row { change, ..row }, context).rows;
-            }
-            (Change::Delete, _) => done.refused += 1,
+        if row.change == Change::UpdateBefore {
+            let (mut before, mut gone) = (Vec::new(), Vec::new());
+            self.encoder.encode(&row, context, &mut before);
+            self.encoder.encode(&Row { change: Change::Delete, ..row }, context, &mut gone);
+            self.held = Some(Held { before, gone, key });
+        } else {
+            done.rows += self.write(row, context).rows;
         }
         done
     }
 
-    /// Nothing more comes for now: a `-U` that is held was a row that went away.
+    fn push_latest(&mut self, row: Row<'_>, context: &Context) -> Written {
+        match row.change {
+            Change::Insert if self.gone.is_empty() => self.write(row, context),
+            Change::Insert | Change::UpdateAfter => {
+                let key = self.key_of(row, context);
+                self.gone.remove(&key);
+                self.write(row, context)
+            }
+            Change::UpdateBefore | Change::Delete => {
+                let key = self.key_of(row, context);
+                let full = self.gone.len() >= GONE_MAX;
+                let more = if full { self.settle() } else { Written::default() };
+                self.gone.insert(key);
+                more
+            }
+        }
+    }
+
+    /// Nothing more comes for now: what went and has not come again has gone away.
     pub(super) fn settle(&mut self) -> Written {
-        let Some(held) = self.held.take() else { return Written::default() };
+        let refused = self.gone.len() as u64;
+        self.gone.clear();
+        let Some(held) = self.held.take() else { return Written { rows: 0, refused } };
         if self.mode != SinkMode::Changelog {
-            return Written { rows: 0, refused: 1 };
+            return Written { rows: 0, refused: refused + 1 };
         }
         self.lines.extend_from_slice(&held.gone);
-        Written { rows: 1, refused: 0 }
+        Written { rows: 1, refused }
     }
 
     fn write(&mut self, row: Row<'_>, context: &Context) -> Written {
         self.encoder.encode(&row, context, &mut self.lines);
         Written { rows: 1, refused: 0 }
-    }
-
-    fn write_pair(&mut self, row: Row<'_>, context: &Context) -> Written {
-        let held = self.held.take().expect("the caller has looked");
-        match self.mode {
-            SinkMode::Append => Written { rows: 0, refused: 1 },
-            SinkMode::Upsert => self.write(row, context),
-            SinkMode::Changelog => {
-                self.lines.extend_from_slice(&held.before);
-                self.write(row, context);
-                Written { rows: 2, refused: 0 }
-            }
-        }
-    }
-
-    fn hold(&mut self, row: Row<'_>, key: Vec<u8>, context: &Context) {
-        let (mut before, mut gone) = (Vec::new(), Vec::new());
-        if self.mode == SinkMode::Changelog {
-            self.encoder.encode(&row, context, &mut before);
-            self.encoder.encode(&Row { change: Change::Delete, ..row }, context, &mut gone);
-        }
-        self.held = Some(Held { before, gone, key });
     }
 
     /// Equal for equal keys; without a primary key any two neighbours make a pair.
@@ -135,6 +160,9 @@ impl SinkPort {
         bytes
     }
 }
+
+/// Keys that are kept until the next checkpoint tells whether they come again.
+const GONE_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests;

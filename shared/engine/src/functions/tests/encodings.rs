@@ -82,6 +82,9 @@ fn consists_of() {
     let numbers = ["1.5", "-1.5", "+1", "1e5", ".5", "5.", " 5", "NaN", "1f", "0x1p3", "-Infinity"];
     assert!(all("IS_DECIMAL", &numbers));
     assert!(all("IS_DECIMAL", &["٣"]));
+    for name in ["IS_ALPHA", "IS_DIGIT", "IS_DECIMAL"] {
+        assert_eq!(call(name, &[null(DataType::STRING)]), "false");
+    }
     assert!(none("IS_DECIMAL", &["", "infinity", "1e", ".", "1_000", "x"]));
 }
 

@@ -107,24 +107,28 @@ fn split(args: &[Arg<'_>]) -> Bound {
     })
 }
 
-fn each(name: &str, args: &[Arg<'_>], holds: fn(char) -> bool) -> Bound {
-    strict(texts(name, args, 1)?, DataType::Boolean, move |v, cx| {
-        let text = cx.text(v[0].slot);
-        Datum::bool(!text.is_empty() && text.chars().all(holds))
+/// Whether a text holds to something; NULL does not.
+fn holds(
+    name: &str,
+    args: &[Arg<'_>],
+    test: impl Fn(&str) -> bool + Send + Sync + 'static,
+) -> Bound {
+    lenient(texts(name, args, 1)?, DataType::Boolean, move |v, cx| {
+        Datum::bool(!v[0].null && test(cx.text(v[0].slot)))
     })
 }
 
 /// Whether there are letters only; as in Java none of those beyond 16 bits.
 fn is_alpha(args: &[Arg<'_>]) -> Bound {
-    each("IS_ALPHA", args, |c| c.is_alphabetic() && !c.is_numeric() && c <= '\u{ffff}')
+    let is_letter = |c: char| c.is_alphabetic() && !c.is_numeric() && c <= '\u{ffff}';
+    holds("IS_ALPHA", args, move |text| !text.is_empty() && text.chars().all(is_letter))
 }
 
 /// Whether there are decimal digits only, of any script.
 fn is_digit(args: &[Arg<'_>]) -> Bound {
     let digits = Regex::new(r"\A\d+\z").map_err(|e| format!("{e}"))?;
-    strict(texts("IS_DIGIT", args, 1)?, DataType::Boolean, move |v, cx| {
-        let text = cx.text(v[0].slot);
-        Datum::bool(digits.is_match(text) && text.chars().all(|c| c <= '\u{ffff}'))
+    holds("IS_DIGIT", args, move |text| {
+        digits.is_match(text) && text.chars().all(|c| c <= '\u{ffff}')
     })
 }
 
@@ -138,7 +142,5 @@ const DECIMAL: &str = concat!(
 
 fn is_decimal(args: &[Arg<'_>]) -> Bound {
     let decimal = Regex::new(DECIMAL).map_err(|e| format!("{e}"))?;
-    strict(texts("IS_DECIMAL", args, 1)?, DataType::Boolean, move |v, cx| {
-        Datum::bool(decimal.is_match(cx.text(v[0].slot)))
-    })
+    holds("IS_DECIMAL", args, move |text| decimal.is_match(text))
 }

@@ -65,19 +65,22 @@ fn a_row_that_no_longer_passes_goes_away() {
 }
 
 #[test]
-fn a_row_that_passes_now_is_new() {
-    let rows = [(UpdateAfter, 1, 6)];
-    assert_eq!(run(SinkMode::Changelog, false, &rows).0, [r#"{"k":1,"v":6,"op":"+I"}"#]);
-    assert_eq!(run(SinkMode::Upsert, true, &rows).0, [r#"{"k":1,"v":6}"#]);
-    assert_eq!(run(SinkMode::Append, false, &rows), (vec![r#"{"k":1,"v":6}"#.into()], 1, 0));
-}
-
-#[test]
 fn another_key_is_no_other_half() {
     let rows = [(UpdateBefore, 1, 5), (UpdateAfter, 2, 7)];
     let (lines, written, refused) = run(SinkMode::Changelog, true, &rows);
-    assert_eq!(lines, [r#"{"k":1,"v":5,"op":"-D"}"#, r#"{"k":2,"v":7,"op":"+I"}"#]);
+    assert_eq!(lines, [r#"{"k":1,"v":5,"op":"-D"}"#, r#"{"k":2,"v":7,"op":"+U"}"#]);
     assert_eq!((written, refused), (2, 0));
     let (lines, written, refused) = run(SinkMode::Upsert, true, &rows);
     assert_eq!((lines.len(), written, refused), (1, 1, 1));
+}
+
+#[test]
+fn halves_of_several_changes_may_be_apart() {
+    let rows =
+        [(UpdateBefore, 1, 5), (UpdateBefore, 2, 5), (UpdateAfter, 1, 6), (UpdateAfter, 2, 6)];
+    let (lines, written, refused) = run(SinkMode::Upsert, true, &rows);
+    assert_eq!((lines.len(), written, refused), (2, 2, 0));
+    let (lines, ..) = run(SinkMode::Changelog, true, &rows);
+    let ops: Vec<&str> = lines.iter().map(|line| &line[line.len() - 4..line.len() - 2]).collect();
+    assert_eq!(ops, ["-D", "-D", "+U", "+U"]);
 }
