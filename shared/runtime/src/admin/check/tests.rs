@@ -102,7 +102,7 @@ fn a_run_over_the_memory_limit_is_refused_and_names_what_takes_it() {
     let path = folder.0.join("run.sql");
     fs::write(&path, pipeline).unwrap();
     let set = BTreeMap::from([("dir".to_owned(), folder.0.display().to_string())]);
-    let options = crate::driver::RunOptions { pipeline: path, set, drain_after_idle: None };
+    let options = crate::driver::RunOptions { pipeline: path, set, ..Default::default() };
     let state = config.state_dir.clone();
     let error = crate::driver::run_agent(config, options).unwrap_err();
     assert_eq!(error.exit(), Exit::Config);
