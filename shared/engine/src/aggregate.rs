@@ -4,15 +4,20 @@
 //! and on the uplink. An accumulator holds one column of states, one for each pane; its unfinished
 //! form is a typed value ([`Accumulator::partial`]) that merges exactly in any order.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
-use crate::{context::Context, slot::Datum, types::DataType};
+use crate::{context::Context, expr::Literal, slot::Datum, types::DataType};
 
+mod array_agg;
 mod calls;
 mod count;
+mod list;
+mod listagg;
 mod min_max;
 mod moments;
 mod ordered;
+mod percentile;
+mod pool;
 mod sum;
 mod values;
 
@@ -41,6 +46,10 @@ pub enum Kind {
     Last,
     /// All values, each with its count.
     Values,
+    /// All values in order of arrival, without NULLs.
+    List,
+    /// The same with NULLs.
+    ListWithNulls,
 }
 
 impl Kind {
@@ -53,7 +62,9 @@ impl Kind {
             | Kind::ExactSum
             | Kind::Moments
             | Kind::Values => true,
-            Kind::Min | Kind::Max | Kind::First | Kind::Last => false,
+            Kind::Min | Kind::Max | Kind::First | Kind::Last | Kind::List | Kind::ListWithNulls => {
+                false
+            }
         }
     }
 
@@ -68,6 +79,7 @@ impl Kind {
             Kind::First => "first",
             Kind::Last => "last",
             Kind::Values => "values",
+            Kind::List | Kind::ListWithNulls => "list",
         }
     }
 }
@@ -93,6 +105,12 @@ pub enum Finish {
     Smallest,
     /// The largest of all values.
     Largest,
+    /// The value at a fraction of all values.
+    Percentile,
+    /// The texts of the list, with the separator between them.
+    Joined,
+    /// What the function makes of each different value once.
+    Distinct,
 }
 
 /// An aggregate call bound to its argument type.
@@ -106,12 +124,33 @@ pub struct Binding {
     pub result: DataType,
 }
 
+/// What an aggregate function is called with.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<'a> {
+    /// Type of the first argument; `None` for `*`.
+    pub arg: Option<&'a DataType>,
+    /// The arguments after it, which are constants.
+    pub params: &'a [Literal],
+    /// Each value counts once.
+    pub is_distinct: bool,
+}
+
+impl<'a> Arguments<'a> {
+    /// The argument of a function that takes no other.
+    fn single(&self) -> Result<Option<&'a DataType>, String> {
+        match self.params {
+            [] => Ok(self.arg),
+            _ => Err("this aggregate takes one argument".into()),
+        }
+    }
+}
+
 /// A named aggregate function.
 pub struct Aggregate {
     /// Upper-case name.
     pub name: &'static str,
-    /// Binds it to the type of its argument (`None` for `*`); the error is a lower-case sentence.
-    pub bind: fn(Option<&DataType>) -> Result<Binding, String>,
+    /// Binds it to its arguments; the error is a lower-case sentence.
+    pub bind: fn(&Arguments<'_>) -> Result<Binding, String>,
 }
 
 /// All aggregate functions.
@@ -129,12 +168,32 @@ pub const ALL: &[Aggregate] = &[
     moments::VARIANCE,
     ordered::FIRST_VALUE,
     ordered::LAST_VALUE,
+    listagg::LISTAGG,
+    array_agg::ARRAY_AGG,
+    percentile::PERCENTILE,
 ];
 
-/// Binds the aggregate of this name, in any case.
-pub fn bind(name: &str, arg: Option<&DataType>) -> Result<Binding, String> {
+/// Binds the aggregate of this name, in any case. With DISTINCT its values are kept, and the
+/// function is applied to each of them once in the end: [`plain`] tells which.
+pub fn bind(name: &str, call: &Arguments<'_>) -> Result<Binding, String> {
+    let bound = plain(name, call)?;
+    // An extreme is the same of each value once.
+    if !call.is_distinct || matches!(bound.kinds.as_slice(), [Kind::Min | Kind::Max]) {
+        return Ok(bound);
+    }
+    match call.arg {
+        None => Err("DISTINCT takes a column".into()),
+        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Bytes)) => {
+            Err(format!("{name}(DISTINCT …) does not take {t} here"))
+        }
+        Some(_) => Ok(Binding { kinds: vec![Kind::Values], finish: Finish::Distinct, ..bound }),
+    }
+}
+
+/// Binds the aggregate of this name without regard to DISTINCT.
+pub(crate) fn plain(name: &str, call: &Arguments<'_>) -> Result<Binding, String> {
     let found = ALL.iter().find(|a| a.name.eq_ignore_ascii_case(name));
-    (found.ok_or_else(|| format!("there is no aggregate function {name}"))?.bind)(arg)
+    (found.ok_or_else(|| format!("there is no aggregate function {name}"))?.bind)(call)
 }
 
 /// A total over a count, in the type of the result.
@@ -172,16 +231,24 @@ pub trait Accumulator: Send {
         let _ = (pane, finish);
         Datum::NULL
     }
+    /// Calls `visit` with the values that it holds and how often each is there.
+    fn each(&self, pane: usize, visit: &mut dyn FnMut(Datum, i64)) {
+        let _ = (pane, visit);
+    }
     /// Bytes of one state.
     fn bytes_per_pane(&self) -> usize;
+    /// Bytes that all states share, at the limit.
+    fn bytes_shared(&self) -> usize {
+        0
+    }
 }
 
 /// The type of an accumulator's partial.
 pub fn partial_type(kind: Kind, arg: Option<&DataType>) -> DataType {
     match (kind, arg) {
         (Kind::Count | Kind::IntegerSum, _) => DataType::BigInt,
-        (Kind::DecimalSum | Kind::ExactSum | Kind::Moments | Kind::Values, _) => DataType::Bytes,
-        (Kind::First | Kind::Last, _) => DataType::Bytes,
+        (Kind::DecimalSum | Kind::ExactSum | Kind::Moments | Kind::Values, _)
+        | (Kind::First | Kind::Last | Kind::List | Kind::ListWithNulls, _) => DataType::Bytes,
         (_, Some(arg)) => arg.clone(),
         (_, None) => DataType::Null,
     }
@@ -201,5 +268,7 @@ pub fn accumulator(kind: Kind, arg: Option<&DataType>) -> Box<dyn Accumulator> {
         Kind::First => Box::new(ordered::Ordered::first(arg)),
         Kind::Last => Box::new(ordered::Ordered::last(arg)),
         Kind::Values => Box::new(values::Values::new(arg)),
+        Kind::List => Box::new(list::List::new(arg, false)),
+        Kind::ListWithNulls => Box::new(list::List::new(arg, true)),
     }
 }

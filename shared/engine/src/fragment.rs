@@ -6,7 +6,7 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    expr::Expr,
+    expr::{Expr, Literal},
     types::{DataType, Field, Schema},
 };
 
@@ -101,6 +101,10 @@ pub enum OperatorSpec {
     WindowAggregate(WindowAggregateSpec),
     /// Aggregates by key without a window: the result changes with every row.
     GroupAggregate(GroupAggregateSpec),
+    /// Aggregates per session and key.
+    SessionAggregate(SessionSpec),
+    /// Appends start, end (TIMESTAMP(3)) and time of its session to each row.
+    SessionWindows(SessionWindowsSpec),
     /// One row for each element of an array column, appended as a new last column.
     Unnest {
         /// The array column.
@@ -216,6 +220,13 @@ pub struct WindowSpec {
     pub kind: WindowKind,
 }
 
+impl WindowSpec {
+    /// Windows of `size_ms` side by side.
+    pub fn tumbling(rowtime: usize, size_ms: i64) -> Self {
+        WindowSpec { rowtime, size_ms, slide_ms: size_ms, offset_ms: 0, kind: WindowKind::Hopping }
+    }
+}
+
 /// How aligned windows follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowKind {
@@ -277,6 +288,35 @@ pub struct GroupAggregateSpec {
 // Output of `Complete` and `Merge`: the keys, the aggregates, `window_start`, `window_end`
 // (TIMESTAMP(3)), `window_time` (`time_type`), `$revision` (INT; 0 for the first result).
 
+/// Parameters of a session aggregation. Its output: the keys, the aggregates, `window_start`,
+/// `window_end` (TIMESTAMP(3)), `window_time` (`time_type`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionSpec {
+    /// Event-time column of the input.
+    pub rowtime: usize,
+    /// Rows that are further apart, in ms, are of two sessions.
+    pub gap_ms: i64,
+    /// Key columns of the input.
+    pub keys: Vec<usize>,
+    /// Their types.
+    pub key_types: Vec<DataType>,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateSpec>,
+    /// Type of `window_time`: that of the event-time column.
+    pub time_type: DataType,
+}
+
+/// Parameters of sessions without aggregation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionWindowsSpec {
+    /// Event-time column of the input.
+    pub rowtime: usize,
+    /// Rows that are further apart, in ms, are of two sessions.
+    pub gap_ms: i64,
+    /// Key columns: each key has sessions of its own.
+    pub key: Vec<usize>,
+}
+
 /// One aggregate call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregateSpec {
@@ -286,6 +326,10 @@ pub struct AggregateSpec {
     pub arg: Option<(usize, DataType)>,
     /// Boolean column of the FILTER clause.
     pub filter: Option<usize>,
+    /// Each value counts once.
+    pub distinct: bool,
+    /// Constant arguments after the first one.
+    pub params: Vec<Literal>,
 }
 
 /// Where rows leave the fragment.

@@ -42,4 +42,4 @@ pub mod symbols;
 #[cfg(test)]
 mod testkit;
 pub mod types;
-mod windows;
+pub mod windows;

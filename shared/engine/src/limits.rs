@@ -12,6 +12,10 @@ pub const STEPS_MAX: usize = 256;
 pub const AGGREGATES_MAX: usize = 32;
 /// Different values that one state of an aggregate holds, where it has to hold all of them.
 pub const VALUES_PER_PANE_MAX: usize = 4_096;
+/// Values that all states of one such aggregate hold together.
+pub const VALUES_MAX: usize = 131_072;
+/// Bytes of the values of one state, as they are stored and sent.
+pub const STATE_BYTES_MAX: usize = 128 << 10;
 /// Variables of a row pattern: the answers of their conditions are bits of one word.
 pub const PATTERN_VARIABLES_MAX: usize = 64;
 /// Repetitions of one variable of a row pattern, where they are counted.

@@ -19,6 +19,8 @@ pub mod join;
 mod joined;
 pub mod match_recognize;
 pub mod project;
+pub mod session_aggregate;
+pub mod session_windows;
 mod timers;
 pub mod union;
 pub mod unnest;
@@ -51,6 +53,12 @@ pub fn build(
         OperatorSpec::Absence(spec) => Box::new(absence::Absence::new(spec, input, limits)),
         OperatorSpec::MatchRecognize(spec) => {
             Box::new(match_recognize::MatchRecognize::new(spec, input, limits)?)
+        }
+        OperatorSpec::SessionAggregate(spec) => {
+            Box::new(session_aggregate::SessionAggregate::new(spec, limits)?)
+        }
+        OperatorSpec::SessionWindows(spec) => {
+            Box::new(session_windows::SessionWindows::new(spec, input, limits))
         }
         OperatorSpec::Union => Box::new(union::Union),
         OperatorSpec::IntervalJoin(spec) => {

@@ -396,7 +396,13 @@ pub(crate) fn cumulate(size_ms: i64, step_ms: i64) -> WindowSpec {
 pub(crate) fn call(function: &str, column: Option<usize>) -> AggregateSpec {
     let schema = readings();
     let arg = column.map(|c| (c, schema.data_type(c).clone()));
-    AggregateSpec { function: function.into(), arg, filter: None }
+    AggregateSpec {
+        function: function.into(),
+        arg,
+        filter: None,
+        distinct: false,
+        params: Vec::new(),
+    }
 }
 
 /// An aggregation of readings by key.

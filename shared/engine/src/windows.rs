@@ -27,6 +27,11 @@ fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// Slices of the longest window.
+pub fn slices_count(spec: &WindowSpec) -> i64 {
+    Windows::new(spec).slices_count()
+}
+
 impl Windows {
     pub(crate) fn new(spec: &WindowSpec) -> Self {
         let WindowSpec { rowtime: _, size_ms, slide_ms, offset_ms, kind } = *spec;

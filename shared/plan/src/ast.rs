@@ -251,8 +251,10 @@ pub(crate) struct Select {
     pub(crate) items: Vec<Item>,
     pub(crate) from: From,
     pub(crate) filter: Option<Expr>,
-    /// None without GROUP BY.
+    /// None without GROUP BY; with grouping sets the terms outside of them.
     pub(crate) group_by: Option<Vec<Expr>>,
+    /// All terms of each grouping set; empty without GROUPING SETS, ROLLUP and CUBE.
+    pub(crate) sets: Vec<Vec<Expr>>,
     pub(crate) having: Option<Expr>,
 }
 
@@ -361,7 +363,10 @@ pub(crate) struct Alias {
 pub(crate) struct WindowFunction {
     pub(crate) kind: WindowKind,
     pub(crate) table: Name,
+    /// PARTITION BY, of a session.
+    pub(crate) partition_by: Vec<Name>,
     pub(crate) time: Name,
+    /// The size, or the gap of a session.
     pub(crate) size: Expr,
     /// The slide of HOP, the step of CUMULATE.
     pub(crate) slide: Option<Expr>,
@@ -375,6 +380,7 @@ pub(crate) enum WindowKind {
     Tumble,
     Hop,
     Cumulate,
+    Session,
 }
 
 impl Query {

@@ -4,12 +4,15 @@
 //! would insert are in the tree. What Flink derives a type by is in the engine's function table;
 //! here are literals, the special forms and the common type of several values.
 
+mod aggregate_call;
 pub(crate) mod coerce;
+mod group_window;
 mod interval;
 mod json;
 mod literal;
 pub(crate) mod pattern;
 mod scope;
+mod sets;
 pub(crate) mod special;
 
 use headwater_engine::aggregate;
@@ -22,6 +25,8 @@ use crate::ast::{self, BinaryOp, Is, UnaryOp};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::types::{LENGTH_MAX, SqlType};
 
+pub(crate) use aggregate_call::is_aggregate;
+pub(crate) use group_window::{GroupWindow, group_window};
 pub(crate) use interval::{interval_ms, parse_interval};
 pub(crate) use scope::{Entry, Scope};
 
@@ -32,6 +37,19 @@ pub(crate) struct Grouping {
     pub(crate) calls: Vec<AggregateCall>,
     /// The column of the first aggregate in the output.
     pub(crate) first: usize,
+    /// The window of GROUP BY, and the column of its start; end and time follow.
+    pub(crate) window: Option<(GroupWindow, usize)>,
+    /// The grouping sets.
+    pub(crate) sets: Option<Sets>,
+}
+
+/// The grouping sets of a query.
+#[derive(Clone)]
+pub(crate) struct Sets {
+    /// The column of the set's number.
+    pub(crate) at: usize,
+    /// The keys of each set, by their positions.
+    pub(crate) members: Vec<Vec<usize>>,
 }
 
 /// One aggregate of a grouped query, over the input's columns.
@@ -40,6 +58,9 @@ pub(crate) struct AggregateCall {
     pub(crate) function: String,
     pub(crate) arg: Option<Expr>,
     pub(crate) filter: Option<Expr>,
+    pub(crate) distinct: bool,
+    /// Constant arguments after the first one.
+    pub(crate) params: Vec<Literal>,
     pub(crate) result: DataType,
 }
 
@@ -134,6 +155,12 @@ impl<'a> Binder<'a> {
     /// Under GROUP BY: keys and aggregates become columns of the aggregate's output.
     fn grouped(&mut self, from: &ast::Expr) -> Result<Option<Expr>> {
         let Some(grouping) = self.grouping.take() else { return Ok(None) };
+        if let ast::ExprKind::Call(call) = &from.kind
+            && let Some(bound) = self.of_grouping(&grouping, call, from.span)?
+        {
+            self.grouping = Some(grouping);
+            return Ok(Some(bound));
+        }
         let plain = (!has_aggregate(from)).then(|| self.bind(from));
         self.grouping = Some(grouping);
         let grouping = self.grouping.as_mut().expect("put back above");
@@ -179,36 +206,6 @@ impl<'a> Binder<'a> {
         });
         self.grouping = Some(grouping);
         result
-    }
-
-    fn aggregate_call(&mut self, from: &ast::Call, span: Span) -> Result<AggregateCall> {
-        let name = from.name.value.as_str();
-        if from.over.is_some() {
-            return Err(Issue::unsupported(span, "an OVER aggregate"));
-        }
-        if from.distinct && !matches!(name, "MIN" | "MAX") {
-            return Err(Issue::unsupported(span, &format!("{name}(DISTINCT …)")));
-        }
-        if !aggregate::ALL.iter().any(|a| a.name == name) {
-            return Err(Issue::unsupported(span, &format!("the aggregate {name}")));
-        }
-        if let Some(inner) = from.args.iter().find(|a| has_aggregate(&a.value)) {
-            let message = "an aggregate stands inside an aggregate";
-            return Err(Issue::new(inner.value.span, message, "aggregate in a subquery first"));
-        }
-        let arg = match (from.args.as_slice(), from.star) {
-            ([], true) if name == "COUNT" => None,
-            ([ast::Arg { name: None, value }], false) => Some(self.bind(value)?),
-            _ => {
-                let message = format!("{name} takes one argument");
-                return Err(Issue::new(span, message, format!("write {name}(column)")));
-            }
-        };
-        let filter = from.filter.as_ref().map(|f| self.predicate(f, "FILTER")).transpose()?;
-        let binding = aggregate::bind(name, arg.as_ref().map(|a| &a.data_type));
-        let binding =
-            binding.map_err(|e| Issue::new(span, e, "cast the argument: CAST(… AS DOUBLE)"))?;
-        Ok(AggregateCall { function: name.to_owned(), arg, filter, result: binding.result })
     }
 
     fn unary(&mut self, op: UnaryOp, arg: &ast::Expr, span: Span) -> Result<Expr> {
@@ -285,6 +282,7 @@ impl<'a> Binder<'a> {
             let message = format!("{name} is no aggregate");
             return Err(Issue::new(span, message, "remove DISTINCT, FILTER or '*'"));
         }
+        group_window::refuse_auxiliary(from, span)?;
         if let Some(bound) = self.special(from, span)? {
             return Ok(bound);
         }
@@ -321,25 +319,6 @@ fn unknown_function(name: &str, span: Span) -> Issue {
         None => "docs/reference/sql.md lists the functions".to_owned(),
     };
     Issue::new(span, format!("unknown function {name}"), remedy)
-}
-
-/// Names of aggregates, planned or not.
-pub(crate) fn is_aggregate(name: &str) -> bool {
-    const OTHERS: [&str; 12] = [
-        "LISTAGG",
-        "ARRAY_AGG",
-        "COLLECT",
-        "PERCENTILE",
-        "APPROX_COUNT_DISTINCT",
-        "RANK",
-        "DENSE_RANK",
-        "NTILE",
-        "LAG",
-        "LEAD",
-        "JSON_OBJECTAGG",
-        "GROUPING",
-    ];
-    aggregate::ALL.iter().any(|a| a.name == name) || OTHERS.contains(&name)
 }
 
 /// Whether an aggregate stands anywhere in an expression.

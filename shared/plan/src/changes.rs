@@ -35,6 +35,8 @@ impl Graph {
             | NodeKind::Dedup { .. }
             | NodeKind::Match(..)
             | NodeKind::Absence(..)
+            | NodeKind::SessionAggregate { .. }
+            | NodeKind::SessionWindows { .. }
             | NodeKind::Aggregate { .. } => Changes::Appends,
             // Without aggregates a group gives its key, once.
             NodeKind::Group { aggregates, .. } => match below() {
@@ -87,6 +89,8 @@ impl Graph {
             | NodeKind::Match(..)
             | NodeKind::Absence(..)
             | NodeKind::Windows(..)
+            | NodeKind::SessionAggregate { .. }
+            | NodeKind::SessionWindows { .. }
             | NodeKind::Aggregate { .. } => false,
         }
     }
@@ -118,7 +122,10 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
     if let Some(node) = graph.misfit(sink.node) {
         let what = match &graph.nodes[node].kind {
             NodeKind::Dedup { .. } | NodeKind::Rank { .. } => "a deduplication",
-            NodeKind::Windows(..) | NodeKind::Aggregate { .. } => "a window",
+            NodeKind::Windows(..)
+            | NodeKind::Aggregate { .. }
+            | NodeKind::SessionAggregate { .. }
+            | NodeKind::SessionWindows { .. } => "a window",
             NodeKind::Match(..) => "a row pattern",
             NodeKind::Absence(..) => "ABSENCE",
             NodeKind::Join(_) => "a join that is bounded in time",

@@ -7,6 +7,7 @@
 mod absence;
 mod call;
 mod expr;
+mod grouping;
 mod match_recognize;
 mod query;
 mod relation;

@@ -136,11 +136,15 @@ fn parse_table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     if parser.parse_keyword(Keyword::PARTITION) {
         prefix.value = PARTITIONED_TABLE.to_owned();
         parser.expect_keyword(Keyword::BY)?;
+        let is_bracketed = parser.consume_token(&Token::LParen);
         let mut all = vec![Expr::CompoundIdentifier(parts)];
         all.push(Expr::Identifier(parser.parse_identifier()?));
         while is_partition_column(parser) {
             parser.next_token();
             all.push(Expr::Identifier(parser.parse_identifier()?));
+        }
+        if is_bracketed {
+            parser.expect_token(&Token::RParen)?;
         }
         return Ok(Expr::Prefixed { prefix, value: Box::new(Expr::Tuple(all)) });
     }

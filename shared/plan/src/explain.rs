@@ -184,6 +184,8 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         OperatorSpec::GroupAggregate(_) => Some(("groups", limits.panes_max)),
         OperatorSpec::Absence(_) => Some(("rows", limits.rows_max)),
         OperatorSpec::MatchRecognize(_) => Some(("open matches", limits.matches_max)),
+        OperatorSpec::SessionAggregate(_) => Some(("sessions", limits.panes_max)),
+        OperatorSpec::SessionWindows(_) => Some(("rows", limits.rows_max)),
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)

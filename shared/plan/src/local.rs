@@ -41,6 +41,8 @@ pub(crate) fn placement(
         OperatorSpec::IntervalJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
         OperatorSpec::WindowJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
         OperatorSpec::Join(spec) => return origins.of_join(&step.inputs, spec),
+        OperatorSpec::SessionAggregate(spec) => &[&spec.keys],
+        OperatorSpec::SessionWindows(spec) => &[&spec.key],
     };
     let is_local = (step.inputs.iter().zip(keys)).all(|(input, key)| origins.is_local(*input, key));
     if is_local { Placement::Edge } else { Placement::Core }
@@ -69,6 +71,7 @@ impl Origins<'_> {
                 self.is_local(below, &passed)
             }
             OperatorSpec::WindowAssign(_)
+            | OperatorSpec::SessionWindows(_)
             | OperatorSpec::Unnest { .. }
             | OperatorSpec::Absence(_) => {
                 let width = self.width(below);
@@ -85,6 +88,11 @@ impl Origins<'_> {
             OperatorSpec::MatchRecognize(spec) => {
                 let passed: Vec<usize> =
                     columns.iter().filter_map(|column| spec.key.get(*column).copied()).collect();
+                self.is_local(below, &passed)
+            }
+            OperatorSpec::SessionAggregate(spec) => {
+                let key = |column: &usize| spec.keys.get(*column).copied();
+                let passed: Vec<usize> = columns.iter().filter_map(key).collect();
                 self.is_local(below, &passed)
             }
             OperatorSpec::WindowAggregate(_) => false,

@@ -68,6 +68,13 @@ impl Column {
     }
 }
 
+/// How rows are put into windows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum WindowShape {
+    Aligned(WindowSpec),
+    Session { gap_ms: i64 },
+}
+
 /// One step of the logical plan and its columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -110,6 +117,21 @@ pub(crate) enum NodeKind {
         input: NodeId,
         keys: Vec<usize>,
         aggregates: Vec<AggregateSpec>,
+    },
+    /// Keys, aggregates, start, end, time of sessions of each key.
+    SessionAggregate {
+        input: NodeId,
+        rowtime: usize,
+        gap_ms: i64,
+        keys: Vec<usize>,
+        aggregates: Vec<AggregateSpec>,
+    },
+    /// Appends start, end and time of the row's session among the rows of its key.
+    SessionWindows {
+        input: NodeId,
+        rowtime: usize,
+        gap_ms: i64,
+        key: Vec<usize>,
     },
     /// One row per element of an array column, appended as the last column.
     Unnest(NodeId, usize),
@@ -163,6 +185,8 @@ impl NodeKind {
             | Self::Group { input, .. }
             | Self::Match(input, _)
             | Self::Absence(input, _)
+            | Self::SessionAggregate { input, .. }
+            | Self::SessionWindows { input, .. }
             | Self::Unnest(input, _) => core::slice::from_ref(input),
             Self::Union(inputs) => inputs,
             Self::Join(join) => &join.inputs,
@@ -173,7 +197,12 @@ impl NodeKind {
     pub(crate) fn has_late_rows(&self) -> bool {
         matches!(
             self,
-            Self::Dedup { .. } | Self::Aggregate { .. } | Self::Match(..) | Self::Absence(..)
+            Self::Dedup { .. }
+                | Self::Aggregate { .. }
+                | Self::SessionAggregate { .. }
+                | Self::SessionWindows { .. }
+                | Self::Match(..)
+                | Self::Absence(..)
         )
     }
 }

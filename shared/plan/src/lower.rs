@@ -14,6 +14,7 @@ mod match_recognize;
 mod need;
 mod provide;
 mod scan;
+mod session;
 mod union;
 mod unnest;
 mod windows;
@@ -106,6 +107,10 @@ impl Lowering<'_> {
             NodeKind::Windows(input, window) => self.windows(node, *input, window),
             NodeKind::Aggregate { .. } => self.aggregate(node),
             NodeKind::Group { .. } => self.group(node),
+            NodeKind::SessionAggregate { .. } => self.session_aggregate(node),
+            NodeKind::SessionWindows { input, rowtime, gap_ms, key } => {
+                self.session_windows(node, *input, *rowtime, *gap_ms, key)
+            }
             NodeKind::Unnest(input, column) => self.unnest(node, *input, *column),
             NodeKind::Union(inputs) => self.union(node, inputs),
             NodeKind::Join(join) => self.join(node, join),

@@ -12,6 +12,7 @@ mod rank;
 mod relation;
 mod set;
 mod subquery;
+mod windowed;
 
 use std::collections::BTreeMap;
 
@@ -83,7 +84,13 @@ impl Planner {
 
     fn select(&mut self, select: &Select) -> Result<NodeId> {
         let node = self.rows(select)?;
-        Ok(if select.distinct { self.distinct(node) } else { node })
+        if !select.distinct {
+            return Ok(node);
+        }
+        match self.distinct_in_windows(node, select.span)? {
+            Some(node) => Ok(node),
+            None => Ok(self.distinct(node)),
+        }
     }
 
     /// A SELECT without its DISTINCT.

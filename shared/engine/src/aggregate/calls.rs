@@ -6,9 +6,16 @@
 
 use alloc::{boxed::Box, format, vec::Vec};
 
-use super::{Accumulator, Binding, Finish, Kind, accumulator, bind, mean, partial_type};
+use super::{
+    Accumulator, Arguments, Binding, Finish, Kind, accumulator, bind, listagg, mean, partial_type,
+    percentile, plain,
+};
 use crate::{
-    context::Context, expr::CompileError, fragment::AggregateSpec, row::Row, slot::Datum,
+    context::Context,
+    expr::{CompileError, Literal},
+    fragment::AggregateSpec,
+    row::Row,
+    slot::Datum,
     types::DataType,
 };
 
@@ -43,6 +50,9 @@ struct Call {
     parts: Vec<usize>,
     finish: Finish,
     result: DataType,
+    params: Vec<Literal>,
+    /// With DISTINCT: what the values are given to once each, and how that is finished.
+    distinct: Option<Binding>,
 }
 
 /// The calls of a step.
@@ -70,7 +80,13 @@ impl Calls {
         let (mut parts, mut calls) = (Vec::new(), Vec::new());
         for spec in specs {
             let arg_type = spec.arg.as_ref().map(|(_, data_type)| data_type);
-            let bound = bind(&spec.function, arg_type).map_err(CompileError)?;
+            let arguments =
+                Arguments { arg: arg_type, params: &spec.params, is_distinct: spec.distinct };
+            let bound = bind(&spec.function, &arguments).map_err(CompileError)?;
+            let distinct = match bound.finish {
+                Finish::Distinct => Some(plain(&spec.function, &arguments).map_err(CompileError)?),
+                _ => None,
+            };
             let bound =
                 adapt(bound).map_err(|why| CompileError(format!("{} {why}", spec.function)))?;
             let positions = bound.kinds.iter().map(|&kind| {
@@ -81,7 +97,13 @@ impl Calls {
                 })
             });
             let positions = positions.collect();
-            calls.push(Call { parts: positions, finish: bound.finish, result: bound.result });
+            calls.push(Call {
+                parts: positions,
+                finish: bound.finish,
+                result: bound.result,
+                params: spec.params.clone(),
+                distinct,
+            });
         }
         Ok(Calls { parts, calls })
     }
@@ -156,19 +178,59 @@ impl Calls {
         context: &mut Context,
     ) -> Datum {
         let call = &self.calls[index];
-        let part = |n: usize| &states[call.parts[n]];
-        match call.finish {
+        let part = |n: usize| &*states[call.parts[n]];
+        let arg = self.parts[call.parts[0]].arg_type();
+        match &call.distinct {
+            Some(binding) => call.distinct(part(0), binding, pane, arg, context),
+            None => call.finish(call.finish, &part, pane, arg, context),
+        }
+    }
+}
+
+impl Call {
+    /// The function over each value of a state once.
+    fn distinct(
+        &self,
+        values: &dyn Accumulator,
+        binding: &Binding,
+        pane: usize,
+        arg: Option<&DataType>,
+        context: &mut Context,
+    ) -> Datum {
+        let mut states: Vec<Box<dyn Accumulator>> =
+            binding.kinds.iter().map(|kind| accumulator(*kind, arg)).collect();
+        for state in &mut states {
+            state.reserve(1);
+            values.each(pane, &mut |value, _| state.add(0, value, context));
+        }
+        let result = self.finish(binding.finish, &|n| &*states[n], 0, arg, context);
+        for state in &mut states {
+            state.clear(0, context);
+        }
+        result
+    }
+
+    fn finish<'a>(
+        &self,
+        finish: Finish,
+        part: &dyn Fn(usize) -> &'a dyn Accumulator,
+        pane: usize,
+        arg: Option<&DataType>,
+        context: &mut Context,
+    ) -> Datum {
+        match finish {
             Finish::Value => part(0).value(pane, context),
             Finish::Counted => match part(1).value(pane, context).slot.as_i64() {
                 0 => Datum::NULL,
                 _ => part(0).value(pane, context),
             },
             Finish::Mean => {
-                let arg = self.parts[call.parts[0]].arg_type();
                 let total = part(0).total(pane, context);
                 let count = part(1).value(pane, context).slot.as_i64();
-                mean(total, count, arg, &call.result)
+                mean(total, count, arg, &self.result)
             }
+            Finish::Percentile => percentile::finish(part(0), pane, &self.params, arg),
+            Finish::Joined => listagg::finish(part(0), pane, &self.params, context),
             finish => part(0).moment(pane, finish),
         }
     }

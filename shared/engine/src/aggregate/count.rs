@@ -8,7 +8,8 @@ use crate::{context::Context, slot::Datum, types::DataType};
 /// `COUNT(*)` and `COUNT(x)`.
 pub(super) const COUNT: Aggregate = Aggregate {
     name: "COUNT",
-    bind: |_| {
+    bind: |call| {
+        call.single()?;
         let result = DataType::BigInt;
         Ok(Binding { kinds: vec![Kind::Count], finish: Finish::Value, result })
     },

@@ -7,9 +7,11 @@ use super::{Accumulator, Aggregate, Binding, Finish, Kind, ordered};
 use crate::{compare::compare, context::Context, slot::Datum, types::DataType};
 
 /// `MIN(x)`.
-pub(super) const MIN: Aggregate = Aggregate { name: "MIN", bind: |arg| bind(arg, Kind::Min) };
+pub(super) const MIN: Aggregate =
+    Aggregate { name: "MIN", bind: |call| bind(call.single()?, Kind::Min) };
 /// `MAX(x)`.
-pub(super) const MAX: Aggregate = Aggregate { name: "MAX", bind: |arg| bind(arg, Kind::Max) };
+pub(super) const MAX: Aggregate =
+    Aggregate { name: "MAX", bind: |call| bind(call.single()?, Kind::Max) };
 
 fn bind(arg: Option<&DataType>, kind: Kind) -> Result<Binding, String> {
     match arg {

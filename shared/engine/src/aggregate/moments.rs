@@ -7,22 +7,22 @@ use crate::{context::Context, exact::ExactMoments, slot::Datum, types::DataType}
 
 /// `STDDEV_POP(x)`.
 pub(super) const STDDEV_POP: Aggregate =
-    Aggregate { name: "STDDEV_POP", bind: |arg| bind(arg, Finish::StddevPop) };
+    Aggregate { name: "STDDEV_POP", bind: |call| bind(call.single()?, Finish::StddevPop) };
 /// `STDDEV_SAMP(x)`.
 pub(super) const STDDEV_SAMP: Aggregate =
-    Aggregate { name: "STDDEV_SAMP", bind: |arg| bind(arg, Finish::StddevSamp) };
+    Aggregate { name: "STDDEV_SAMP", bind: |call| bind(call.single()?, Finish::StddevSamp) };
 /// `STDDEV(x)`, the same as `STDDEV_SAMP`.
 pub(super) const STDDEV: Aggregate =
-    Aggregate { name: "STDDEV", bind: |arg| bind(arg, Finish::StddevSamp) };
+    Aggregate { name: "STDDEV", bind: |call| bind(call.single()?, Finish::StddevSamp) };
 /// `VAR_POP(x)`.
 pub(super) const VAR_POP: Aggregate =
-    Aggregate { name: "VAR_POP", bind: |arg| bind(arg, Finish::VarPop) };
+    Aggregate { name: "VAR_POP", bind: |call| bind(call.single()?, Finish::VarPop) };
 /// `VAR_SAMP(x)`.
 pub(super) const VAR_SAMP: Aggregate =
-    Aggregate { name: "VAR_SAMP", bind: |arg| bind(arg, Finish::VarSamp) };
+    Aggregate { name: "VAR_SAMP", bind: |call| bind(call.single()?, Finish::VarSamp) };
 /// `VARIANCE(x)`, the same as `VAR_SAMP`.
 pub(super) const VARIANCE: Aggregate =
-    Aggregate { name: "VARIANCE", bind: |arg| bind(arg, Finish::VarSamp) };
+    Aggregate { name: "VARIANCE", bind: |call| bind(call.single()?, Finish::VarSamp) };
 
 fn bind(arg: Option<&DataType>, finish: Finish) -> Result<Binding, String> {
     match arg {

@@ -18,10 +18,10 @@ use crate::{
 
 /// `FIRST_VALUE(x)`.
 pub(super) const FIRST_VALUE: Aggregate =
-    Aggregate { name: "FIRST_VALUE", bind: |arg| bind(arg, Kind::First) };
+    Aggregate { name: "FIRST_VALUE", bind: |call| bind(call.single()?, Kind::First) };
 /// `LAST_VALUE(x)`.
 pub(super) const LAST_VALUE: Aggregate =
-    Aggregate { name: "LAST_VALUE", bind: |arg| bind(arg, Kind::Last) };
+    Aggregate { name: "LAST_VALUE", bind: |call| bind(call.single()?, Kind::Last) };
 
 fn bind(arg: Option<&DataType>, kind: Kind) -> Result<Binding, String> {
     match arg {

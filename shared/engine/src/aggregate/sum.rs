@@ -14,8 +14,8 @@ use crate::{
 /// `SUM(x)`.
 pub(super) const SUM: Aggregate = Aggregate {
     name: "SUM",
-    bind: |arg| {
-        let (kind, arg) = kind_of("SUM", arg)?;
+    bind: |call| {
+        let (kind, arg) = kind_of("SUM", call.single()?)?;
         let result = match arg {
             DataType::Decimal { scale, .. } => DataType::Decimal { precision: 38, scale: *scale },
             other => other.clone(),
@@ -27,8 +27,8 @@ pub(super) const SUM: Aggregate = Aggregate {
 /// `AVG(x)`: of integers an integer, truncated toward zero, summed in 64 bits.
 pub(super) const AVG: Aggregate = Aggregate {
     name: "AVG",
-    bind: |arg| {
-        let (kind, arg) = kind_of("AVG", arg)?;
+    bind: |call| {
+        let (kind, arg) = kind_of("AVG", call.single()?)?;
         let result = match arg {
             DataType::Decimal { precision, scale } => {
                 let DecimalType { precision, scale } =

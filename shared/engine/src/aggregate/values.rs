@@ -1,16 +1,18 @@
 //! All values of a pane, each with its count: what MIN and MAX need where rows are taken away.
 //!
-//! Values lie sorted, so that both ends are at hand. A pane holds at most
-//! [`VALUES_PER_PANE_MAX`] different ones: one more is a fault of the row.
+//! Also what DISTINCT and PERCENTILE are made of. Values lie sorted, so that both ends are at hand.
+//! A pane holds so many different ones, and so do all panes: [`super::pool`] has the bounds.
 
 use alloc::vec::Vec;
 
-use super::{Accumulator, Finish, ordered};
+use super::{
+    Accumulator, Finish, ordered,
+    pool::{self, Pool},
+};
 use crate::{
     codec,
     compare::compare,
-    context::{Context, Fault},
-    limits::VALUES_PER_PANE_MAX,
+    context::Context,
     slot::{Datum, Slot},
     types::DataType,
 };
@@ -18,23 +20,32 @@ use crate::{
 /// A value and how often it is there: negative when it was taken away before it came.
 type Counted = (Datum, i64);
 
+#[derive(Clone, Default)]
+struct Held {
+    values: Vec<Counted>,
+    bytes: usize,
+}
+
 pub(super) struct Values {
     arg: DataType,
-    panes: Vec<Vec<Counted>>,
+    panes: Vec<Held>,
+    pool: Pool,
     scratch: core::cell::RefCell<Vec<u8>>,
 }
 
 impl Values {
     pub(super) fn new(arg: DataType) -> Self {
-        Values { arg, panes: Vec::new(), scratch: core::cell::RefCell::default() }
+        let scratch = core::cell::RefCell::default();
+        Values { arg, panes: Vec::new(), pool: Pool::default(), scratch }
     }
 
-    fn change(&mut self, pane: usize, value: Datum, by: i64, cx: &mut Context) {
+    fn change(&mut self, pane: usize, value: Datum, by: i64, is_bounded: bool, cx: &mut Context) {
         if value.null || by == 0 {
             return;
         }
         let arg = &self.arg;
-        let values = &mut self.panes[pane];
+        let bytes = pool::bytes_of(value, arg, cx);
+        let Held { values, bytes: held_bytes } = &mut self.panes[pane];
         let order = |held: &Counted| compare(held.0.slot, value.slot, arg, cx);
         match values.binary_search_by(order) {
             Ok(at) => {
@@ -42,16 +53,20 @@ impl Values {
                 if values[at].1 == 0 {
                     let (mut gone, _) = values.remove(at);
                     ordered::replace(&mut gone, Datum::NULL, arg, cx);
+                    *held_bytes = held_bytes.saturating_sub(bytes);
+                    self.pool.give_back(1);
                 }
             }
-            Err(_) if values.len() >= VALUES_PER_PANE_MAX => {
-                cx.fail(Fault::StateFull);
-            }
             Err(at) => {
+                if is_bounded && !self.pool.has_room(values.len(), *held_bytes + bytes, cx) {
+                    return;
+                }
                 let mut held = Datum::NULL;
                 ordered::replace(&mut held, value, arg, cx);
                 if !held.null {
                     values.insert(at, (held, by));
+                    *held_bytes += bytes;
+                    self.pool.take(1);
                 }
             }
         }
@@ -64,7 +79,7 @@ impl Values {
             let mut rest = all.get(next..)?;
             let by = codec::take_i64(&mut rest)?;
             position = all.len() - rest.len();
-            self.change(pane, value, by, cx);
+            self.change(pane, value, by, true, cx);
         }
         Some(())
     }
@@ -72,21 +87,23 @@ impl Values {
 
 impl Accumulator for Values {
     fn reserve(&mut self, count: usize) {
-        self.panes.resize_with(count.max(self.panes.len()), Vec::new);
+        self.panes.resize_with(count.max(self.panes.len()), Held::default);
     }
 
     fn clear(&mut self, pane: usize, cx: &mut Context) {
-        for (mut value, _) in core::mem::take(&mut self.panes[pane]) {
+        let held = core::mem::take(&mut self.panes[pane]);
+        self.pool.give_back(held.values.len());
+        for (mut value, _) in held.values {
             ordered::replace(&mut value, Datum::NULL, &self.arg, cx);
         }
     }
 
     fn add(&mut self, pane: usize, value: Datum, cx: &mut Context) {
-        self.change(pane, value, 1, cx);
+        self.change(pane, value, 1, true, cx);
     }
 
     fn remove(&mut self, pane: usize, value: Datum, cx: &mut Context) {
-        self.change(pane, value, -1, cx);
+        self.change(pane, value, -1, true, cx);
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, cx: &mut Context) {
@@ -96,16 +113,15 @@ impl Accumulator for Values {
     }
 
     fn merge_pane(&mut self, into: usize, from: usize, cx: &mut Context) {
-        let values = self.panes[from].clone();
-        for (value, by) in values {
-            self.change(into, value, by, cx);
+        for (value, by) in self.panes[from].values.clone() {
+            self.change(into, value, by, false, cx);
         }
     }
 
     fn partial(&self, pane: usize, cx: &mut Context) -> Datum {
         let mut bytes = self.scratch.borrow_mut();
         bytes.clear();
-        for (value, by) in &self.panes[pane] {
+        for (value, by) in &self.panes[pane].values {
             codec::put_element(&mut bytes, *value, &self.arg, cx);
             codec::put_i64(&mut bytes, *by);
         }
@@ -118,7 +134,7 @@ impl Accumulator for Values {
     }
 
     fn moment(&self, pane: usize, finish: Finish) -> Datum {
-        let mut there = self.panes[pane].iter().filter(|(_, count)| *count > 0);
+        let mut there = self.panes[pane].values.iter().filter(|(_, count)| *count > 0);
         let found = match finish {
             Finish::Largest => there.next_back(),
             _ => there.next(),
@@ -126,7 +142,16 @@ impl Accumulator for Values {
         found.map_or(Datum::NULL, |(value, _)| *value)
     }
 
+    fn each(&self, pane: usize, visit: &mut dyn FnMut(Datum, i64)) {
+        let there = self.panes[pane].values.iter().filter(|(_, count)| *count > 0);
+        there.for_each(|(value, count)| visit(*value, *count));
+    }
+
     fn bytes_per_pane(&self) -> usize {
-        size_of::<Vec<Counted>>() + VALUES_PER_PANE_MAX * size_of::<Counted>()
+        size_of::<Held>()
+    }
+
+    fn bytes_shared(&self) -> usize {
+        Pool::bytes_max(size_of::<Counted>())
     }
 }

@@ -65,6 +65,8 @@ fn windows_follow_windows() {
             function: "SUM".into(),
             arg: Some((1, DataType::BigInt)),
             filter: None,
+            distinct: false,
+            params: vec![],
         }],
         ..aggregate(tumble(20), Phase::Complete, Vec::new())
     };

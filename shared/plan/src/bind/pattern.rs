@@ -179,7 +179,12 @@ impl<'a> Binder<'a> {
             }
             _ => return Err(bad_call(name, span)),
         };
-        let binding = aggregate::bind(name, arg.as_ref().map(|a| &a.data_type));
+        let arguments = aggregate::Arguments {
+            arg: arg.as_ref().map(|a| &a.data_type),
+            params: &[],
+            is_distinct: false,
+        };
+        let binding = aggregate::bind(name, &arguments);
         let binding =
             binding.map_err(|e| Issue::new(span, e, "cast the argument: CAST(… AS DOUBLE)"))?;
         let item = MatchItem::Aggregate { variable, function: name.to_owned(), arg };

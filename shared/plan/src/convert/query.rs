@@ -3,9 +3,9 @@
 use sqlparser::ast::{self as sql, Spanned};
 use sqlparser::tokenizer::Span;
 
-use crate::ast::{Alias, Body, Expr, Item, Limit, OrderBy, Query, Select, SetOp, SetOperation};
+use crate::ast::{Alias, Body, Item, Limit, OrderBy, Query, Select, SetOp, SetOperation};
 use crate::convert::call::order_term;
-use crate::convert::{expr, name, relation, simple_name};
+use crate::convert::{expr, grouping, name, relation, simple_name};
 use crate::diagnostic::{Issue, Result};
 
 /// Converts a query, or names what in it is not planned.
@@ -198,13 +198,15 @@ fn convert_select(from: sql::Select, span: Span) -> Result<Select> {
         items.push(convert_item(item, at)?);
     }
     let from = relation::from(tables, at)?;
+    let (group_by, sets) = grouping::convert(group_by, at)?;
     Ok(Select {
         span: if span == Span::empty() { at } else { span },
         distinct: is_distinct(distinct, at)?,
         items,
         from,
         filter: selection.map(expr).transpose()?,
-        group_by: convert_group_by(group_by, at)?,
+        group_by,
+        sets,
         having: having.map(expr).transpose()?,
     })
 }
@@ -266,19 +268,4 @@ fn star(
         return Err(Issue::not_flink(span, "an option after '*'", "name the columns"));
     }
     Ok(Item::Star { qualifier, span })
-}
-
-fn convert_group_by(from: sql::GroupByExpr, at: Span) -> Result<Option<Vec<Expr>>> {
-    match from {
-        sql::GroupByExpr::All(_) => {
-            Err(Issue::not_flink(at, "GROUP BY ALL", "name the columns to group by"))
-        }
-        sql::GroupByExpr::Expressions(terms, modifiers) => {
-            if !modifiers.is_empty() {
-                return Err(Issue::not_flink(at, "this form of GROUP BY", "GROUP BY columns"));
-            }
-            let terms: Vec<Expr> = terms.into_iter().map(expr).collect::<Result<_>>()?;
-            Ok((!terms.is_empty()).then_some(terms))
-        }
-    }
 }

@@ -221,20 +221,22 @@ fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
         "TUMBLE" => (WindowKind::Tumble, &["DATA", "TIMECOL", "SIZE", "OFFSET"]),
         "HOP" => (WindowKind::Hop, &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"]),
         "CUMULATE" => (WindowKind::Cumulate, &["DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"]),
-        "SESSION" => {
-            return Err(Issue::unsupported(name_span, "the window SESSION"));
-        }
+        "SESSION" => (WindowKind::Session, &["DATA", "TIMECOL", "GAP"]),
         _ => {
-            let remedy = suggest(&window_name, ["TUMBLE", "HOP", "CUMULATE"], "window functions");
+            let names = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
+            let remedy = suggest(&window_name, names, "window functions");
             let message = format!("unknown window function {window_name}");
             return Err(Issue::new(name_span, message, remedy));
         }
     };
-    let (table, partition_by, args) = take_table(function)?;
-    if let Some(column) = partition_by.first() {
-        return Err(Issue::unsupported(column.span, "PARTITION BY in this window function"));
+    let (table, partition_by, rest) = take_table(function)?;
+    if let Some(first) = partition_by.first()
+        && kind != WindowKind::Session
+    {
+        let message = format!("{window_name} takes no PARTITION BY");
+        return Err(Issue::new(first.span, message, "name the column in GROUP BY"));
     }
-    let mut slots = bind(args, parameters, &window_name, name_span)?;
+    let mut slots = bind(rest, parameters, &window_name, name_span)?;
     let mut take = |parameter: &str| {
         slots.iter().position(|(p, _)| *p == parameter).map(|i| slots.swap_remove(i).1)
     };
@@ -244,13 +246,15 @@ fn window(from: sql::Expr, at: Span) -> Result<WindowFunction> {
         Issue::new(name_span, message, remedy)
     };
     let time = descriptor(take("TIMECOL").ok_or_else(|| missing("TIMECOL"))?)?;
-    let size = take("SIZE").ok_or_else(|| missing("SIZE"))?;
+    let size = if kind == WindowKind::Session { "GAP" } else { "SIZE" };
+    let size = take(size).ok_or_else(|| missing(size))?;
     let slide = match kind {
-        WindowKind::Tumble => None,
+        WindowKind::Tumble | WindowKind::Session => None,
         WindowKind::Hop => Some(take("SLIDE").ok_or_else(|| missing("SLIDE"))?),
         WindowKind::Cumulate => Some(take("STEP").ok_or_else(|| missing("STEP"))?),
     };
-    Ok(WindowFunction { kind, table, time, size, slide, offset: take("OFFSET"), span: at })
+    let offset = take("OFFSET");
+    Ok(WindowFunction { kind, table, partition_by, time, size, slide, offset, span: at })
 }
 
 /// Takes the `TABLE t [PARTITION BY …]` argument out, first or under DATA, and converts the rest.

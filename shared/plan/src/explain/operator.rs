@@ -1,8 +1,8 @@
 //! What a step does, in words: for people, and for the fingerprint of a plan.
 
 use headwater_engine::fragment::{
-    AggregateSpec, GroupAggregateSpec, OperatorSpec, Phase, WindowAggregateSpec, WindowKind,
-    WindowSpec,
+    AggregateSpec, GroupAggregateSpec, OperatorSpec, Phase, SessionSpec, WindowAggregateSpec,
+    WindowKind, WindowSpec,
 };
 use headwater_engine::types::Schema;
 
@@ -32,6 +32,12 @@ pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> Strin
         }
         OperatorSpec::WindowAggregate(spec) => aggregate_text(spec, below),
         OperatorSpec::GroupAggregate(spec) => group_text(spec, below),
+        OperatorSpec::SessionAggregate(spec) => session_text(spec, below),
+        OperatorSpec::SessionWindows(spec) => {
+            let key: Vec<&str> = spec.key.iter().map(|c| name(*c)).collect();
+            let (gap, time) = (spec.gap_ms, name(spec.rowtime));
+            format!("assign sessions of each ({}) by gaps of {gap} ms over {time}", key.join(", "))
+        }
         OperatorSpec::Union => "union".to_owned(),
         OperatorSpec::IntervalJoin(spec) => join::interval(spec, inputs),
         OperatorSpec::WindowJoin(spec) => join::window(spec, inputs),
@@ -53,6 +59,14 @@ fn group_text(spec: &GroupAggregateSpec, below: &Schema) -> String {
     }
 }
 
+fn session_text(spec: &SessionSpec, below: &Schema) -> String {
+    let keys: Vec<String> = spec.keys.iter().map(|c| column_text(below, *c)).collect();
+    let calls = calls_text(&spec.aggregates, below);
+    let (gap, time) = (spec.gap_ms, column_text(below, spec.rowtime));
+    let keys = keys.join(", ");
+    format!("aggregate {calls} by ({keys}) in sessions with gaps of {gap} ms over {time}")
+}
+
 fn column_text(below: &Schema, column: usize) -> String {
     below.fields.get(column).map_or(format!("#{column}"), |f| f.name.clone())
 }
@@ -62,7 +76,9 @@ fn calls_text(calls: &[AggregateSpec], below: &Schema) -> String {
     let call = |call: &AggregateSpec| {
         let arg = call.arg.as_ref().map_or("*".to_owned(), |(c, ty)| format!("{}: {ty}", name(*c)));
         let filter = call.filter.map_or(String::new(), |c| format!(" where {}", name(c)));
-        format!("{}({arg}){filter}", call.function)
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let params: String = call.params.iter().map(|p| format!(", {p:?}")).collect();
+        format!("{}({distinct}{arg}{params}){filter}", call.function)
     };
     calls.iter().map(call).collect::<Vec<_>>().join(", ")
 }

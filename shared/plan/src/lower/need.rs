@@ -11,7 +11,7 @@ use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
 use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
 use crate::lower::{
-    Sink, absence, aggregate, dedup, group, join, match_recognize, unnest, windows,
+    Sink, absence, aggregate, dedup, group, join, match_recognize, session, unnest, windows,
 };
 
 /// The columns kept beside a step's own for its late rows.
@@ -123,6 +123,12 @@ fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTr
             vec![(*input, absence::reads(own, spec, width(*input)))]
         }
         NodeKind::Match(input, spec) => vec![(*input, match_recognize::reads(own, spec))],
+        NodeKind::SessionAggregate { input, rowtime, keys, aggregates, .. } => {
+            vec![(*input, session::reads(own, *rowtime, keys, aggregates))]
+        }
+        NodeKind::SessionWindows { input, rowtime, key, .. } => {
+            vec![(*input, session::reads_windows(own, *rowtime, key, width(*input)))]
+        }
         NodeKind::Union(inputs) => inputs.iter().map(|input| (*input, own.clone())).collect(),
         NodeKind::Join(join) => {
             join.inputs.into_iter().zip(join::reads(own, join, width(join.inputs[0]))).collect()

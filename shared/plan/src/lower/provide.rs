@@ -38,13 +38,12 @@ impl Taken {
         self.columns[&column]
     }
 
-    /// A call over the node's columns as one over the rows.
+    /// An aggregate call over the rows.
     pub(super) fn call(&self, call: &AggregateSpec) -> AggregateSpec {
-        AggregateSpec {
-            function: call.function.clone(),
-            arg: call.arg.as_ref().map(|(column, ty)| (self.at(*column), ty.clone())),
-            filter: call.filter.map(|column| self.at(column)),
-        }
+        let mut call = call.clone();
+        call.arg = call.arg.map(|(column, data_type)| (self.at(column), data_type));
+        call.filter = call.filter.map(|column| self.at(column));
+        call
     }
 
     /// Where a column is, if it is wanted.

@@ -1,35 +1,20 @@
 //! GROUP BY over windows.
 
-use headwater_engine::expr::{Expr, ExprKind};
-use headwater_engine::fragment::{AggregateSpec, WindowKind as Windows, WindowSpec};
+use headwater_engine::expr::{Expr, ExprKind, Literal};
+use headwater_engine::fragment::{AggregateSpec, WindowKind as Windows};
 use headwater_engine::limits::{AGGREGATES_MAX, SLICES_PER_WINDOW_MAX};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{ExprKind as Written, Item, Relation, Select};
-use crate::bind::{AggregateCall, Binder, Grouping, Scope};
+use crate::bind::{self, AggregateCall, Binder, Scope};
 use crate::diagnostic::{Issue, Result};
-use crate::logical::{Column, Folded, NodeId, NodeKind, Role, each_column, substitute};
+use crate::logical::{Column, NodeId, NodeKind, Role, WindowShape, substitute};
+use crate::select::windowed::{Terms, Windowed};
 use crate::select::{Planner, item_name};
 
-/// What stands before the aggregation: a window function and the plain steps over it.
-struct Windowed {
-    folded: Folded,
-    input: NodeId,
-    window: WindowSpec,
-    /// Columns of the window function's input; start, end and time follow.
-    width: usize,
-}
-
-/// What GROUP BY names.
-#[derive(Default)]
-struct Keys {
-    time: bool,
-    /// Over the aggregation's input and, parallel to it, over the window function's output.
-    plain: Vec<(Expr, Expr)>,
-    /// Bound terms that are window columns, with their role.
-    windows: Vec<(Expr, Role)>,
-}
+/// Columns of a projection: name, value, hidden.
+type Items = Vec<(Vec<String>, Expr, bool)>;
 
 impl Planner {
     pub(crate) fn aggregate(
@@ -38,26 +23,18 @@ impl Planner {
         node: NodeId,
         scope: &Scope,
     ) -> Result<NodeId> {
-        let Some(windowed) = self.windowed(query, node, scope)? else {
+        let Some(terms) = self.window_terms(query, node, scope)? else {
+            if !query.sets.is_empty() {
+                return Err(Issue::unsupported(query.span, "GROUPING SETS without a window"));
+            }
             return self.group(query, node, scope);
         };
-        let keys = group_keys(query, scope, &windowed)?;
-        let count = keys.plain.len();
-        let output = |role| match role {
-            Role::WindowStart => 0,
-            Role::WindowEnd => 1,
-            _ => 2,
-        };
-        // The number of aggregates is not known before they are bound: window columns are first
-        // bound behind all that there may be, and moved afterwards.
-        let behind = count + AGGREGATES_MAX + 1;
-        let plain = keys.plain.iter().enumerate().map(|(i, (key, _))| (key.clone(), i));
-        let windows = keys.windows.iter().map(|(e, role)| (e.clone(), behind + output(*role)));
-        let grouping =
-            Grouping { keys: plain.chain(windows).collect(), calls: Vec::new(), first: count };
-        let mut binder = Binder { grouping: Some(grouping), ..Binder::new(scope) };
+        // The number of aggregates is not known before they are bound: the ends of the window are
+        // first bound behind all that there may be, and moved afterwards.
+        let behind = terms.keys_count() + AGGREGATES_MAX + 1;
+        let mut binder = Binder { grouping: Some(terms.grouping(behind)), ..Binder::new(scope) };
         let having = query.having.as_ref().map(|h| binder.predicate(h, "HAVING")).transpose()?;
-        let mut items = Vec::new();
+        let mut items: Items = Vec::new();
         for item in &query.items {
             match item {
                 Item::Star { span, .. } => {
@@ -71,125 +48,166 @@ impl Planner {
             }
         }
         let calls = binder.grouping.expect("given above").calls;
-        check_calls(&calls, &windowed.window, query)?;
-        for expr in calls.iter().flat_map(|c| c.arg.iter().chain(&c.filter)) {
-            let below = substitute(expr, &windowed.folded.exprs);
-            no_window_column(&below, &windowed, query.span, "an aggregate")?;
-        }
-        let moved: Vec<Expr> = self.moved(behind, count + calls.len(), &keys, &calls, &windowed);
-        let node = self.build(windowed, &keys, &calls)?;
-        let node = match having {
-            Some(having) => self.graph.filter(node, vec![substitute(&having, &moved)]),
-            None => node,
-        };
+        let windowed = self.windowed(node, &terms, &calls, query.span)?;
+        let function = terms.group_window.is_none().then(|| self.function_below(node)).flatten();
+        check_windows(function.as_ref(), query)?;
+        check_calls(&calls, function.as_ref().unwrap_or(&windowed.shape), query)?;
+        let (node, moved) = self.over_windows(windowed, &terms, &calls, behind);
+        let predicates = having.iter().map(|having| substitute(having, &moved)).collect();
+        let node = self.graph.filter(node, predicates);
         for (_, expr, _) in &mut items {
             *expr = substitute(expr, &moved);
         }
         Ok(self.graph.project(node, items))
     }
 
-    /// Finds the window function below the query's own steps; `None` where there is none, or where
-    /// the query is not grouped by both ends of its windows.
-    fn windowed(&self, query: &Select, node: NodeId, scope: &Scope) -> Result<Option<Windowed>> {
-        let folded = self.graph.fold(node);
-        let base = &self.graph.nodes[folded.base];
-        let terms = query.group_by.as_deref().unwrap_or_default();
-        if let Some(term) = terms.iter().find(|term| is_legacy_window(term)) {
-            let what = "the group window in GROUP BY (write TABLE(TUMBLE(TABLE t, …)))";
-            return Err(Issue::unsupported(term.span, what));
+    /// SELECT DISTINCT of columns that hold both ends of a window: once for each window, when it
+    /// closes. `None` where they do not.
+    pub(crate) fn distinct_in_windows(
+        &mut self,
+        node: NodeId,
+        span: Span,
+    ) -> Result<Option<NodeId>> {
+        let mut terms = Terms::default();
+        let mut items: Items = Vec::new();
+        let behind = AGGREGATES_MAX + self.graph.columns(node).len();
+        for (index, column) in self.graph.columns(node).iter().enumerate() {
+            if column.hidden {
+                continue;
+            }
+            let end = match column.role {
+                Role::WindowStart => Some(0),
+                Role::WindowEnd => Some(1),
+                Role::WindowTime => Some(2),
+                _ => None,
+            };
+            let at = match end {
+                Some(end) => {
+                    terms.windows.push((column.at(index), column.role));
+                    behind + end
+                }
+                None => {
+                    terms.plain.push(column.at(index));
+                    terms.plain.len() - 1
+                }
+            };
+            let value = Expr::column(at, column.data_type.clone());
+            items.push((column.path.clone(), value, false));
         }
-        let (first, window) = match &base.kind {
-            NodeKind::Windows(input, window) => {
-                (self.graph.columns(*input).len(), Some((*input, window.clone())))
-            }
-            NodeKind::Aggregate { keys, aggregates, .. } => (keys.len() + aggregates.len(), None),
-            _ => return Ok(None),
-        };
-        let mut ends = [false; 2];
-        for term in terms {
-            let below = substitute(&Binder::new(scope).bind(term)?, &folded.exprs);
-            match below.kind {
-                ExprKind::Column(column) if column == first => ends[0] = true,
-                ExprKind::Column(column) if column == first + 1 => ends[1] = true,
-                _ => {}
-            }
+        if !terms.is_windowed() {
+            return Ok(None);
         }
-        match window {
-            Some((input, window)) if ends == [true; 2] => {
-                Ok(Some(Windowed { width: first, folded, input, window }))
-            }
-            None if ends == [true; 2] => {
-                let span = terms.first().map_or(query.span, |term| term.span);
-                let what = "an aggregate over the windows of another aggregate";
-                Err(Issue::unsupported(span, what))
-            }
-            _ => Ok(None),
+        let windowed = self.windowed(node, &terms, &[], span)?;
+        let (node, moved) = self.over_windows(windowed, &terms, &[], behind);
+        for (_, expr, _) in &mut items {
+            *expr = substitute(expr, &moved);
         }
+        Ok(Some(self.graph.project(node, items)))
     }
 
-    /// Where each provisional output column ends up.
-    fn moved(
-        &self,
-        behind: usize,
-        windows_at: usize,
-        keys: &Keys,
-        calls: &[AggregateCall],
-        windowed: &Windowed,
-    ) -> Vec<Expr> {
-        let time = self.graph.columns(windowed.input)[windowed.window.rowtime].data_type.clone();
-        let mut types: Vec<DataType> =
-            keys.plain.iter().map(|(key, _)| key.data_type.clone()).collect();
-        types.extend(calls.iter().map(|c| c.result.clone()));
-        let mut moved: Vec<Expr> =
-            types.into_iter().enumerate().map(|(i, t)| Expr::column(i, t)).collect();
-        moved.resize(behind, Expr::column(usize::MAX, DataType::Null));
-        let timestamp = DataType::Timestamp(3);
-        for (i, ty) in [timestamp.clone(), timestamp, time].into_iter().enumerate() {
-            moved.push(Expr::column(windows_at + i, ty));
-        }
-        moved
-    }
-
-    /// Filter, projection to what is aggregated, and the aggregation.
-    fn build(
+    /// Filter, projection to what is aggregated, and the aggregation; with it where each column of
+    /// the grouping ends up.
+    fn over_windows(
         &mut self,
         windowed: Windowed,
-        keys: &Keys,
+        terms: &Terms,
         calls: &[AggregateCall],
-    ) -> Result<NodeId> {
-        let Windowed { folded, input, window, width: _ } = windowed;
-        let filtered = self.graph.filter(input, folded.predicates);
-        let mut items: Vec<(Vec<String>, Expr, bool)> = Vec::new();
-        for (position, (_, key)) in keys.plain.iter().enumerate() {
-            items.push((vec![self.key_name(input, key, position)], key.clone(), false));
+        behind: usize,
+    ) -> (NodeId, Vec<Expr>) {
+        let Windowed { input, exprs, predicates, time, shape, start } = windowed;
+        let mut filtered = self.graph.filter(input, predicates);
+        let mut items: Items = Vec::new();
+        for (position, key) in terms.plain.iter().enumerate() {
+            let key = substitute(key, &exprs);
+            items.push((vec![self.key_name(input, &key, position)], key, false));
         }
+        if !terms.sets.is_empty() {
+            (filtered, items) = self.expanded(filtered, items, &terms.sets);
+        }
+        items.extend(start.iter().map(|s| (vec!["$start".to_owned()], s.clone(), false)));
+        let keys = items.len();
         let mut aggregates = Vec::new();
         for call in calls {
-            let mut column = |e: &Expr| column_of(&mut items, substitute(e, &folded.exprs));
+            let mut column = |e: &Expr| column_of(&mut items, substitute(e, &exprs));
             let arg = call.arg.as_ref().map(|a| (column(a), a.data_type.clone()));
             let filter = call.filter.as_ref().map(&mut column);
-            aggregates.push(AggregateSpec { function: call.function.clone(), arg, filter });
+            aggregates.push(AggregateSpec {
+                function: call.function.clone(),
+                arg,
+                filter,
+                distinct: call.distinct,
+                params: call.params.clone(),
+            });
         }
-        let time = self.graph.columns(input)[window.rowtime].at(window.rowtime);
         let time_type = time.data_type.clone();
         let rowtime = column_of(&mut items, time);
         let projected = self.graph.project(filtered, items);
-        let mut columns: Vec<Column> = self.graph.columns(projected)[..keys.plain.len()].to_vec();
+        let mut columns: Vec<Column> = (self.graph.columns(projected)[..keys].iter())
+            .map(|c| c.clone().with_role(Role::Plain))
+            .collect();
         for (i, call) in calls.iter().enumerate() {
             let column = Column::new(format!("${}_{i}", call.function), call.result.clone());
             columns.push(Column { nullable: call.function != "COUNT", ..column });
         }
-        let timestamp = || DataType::Timestamp(3);
-        columns.push(Column::new("window_start", timestamp()).with_role(Role::WindowStart));
-        columns.push(Column::new("window_end", timestamp()).with_role(Role::WindowEnd));
-        let role = if keys.time { Role::WindowTime } else { Role::Plain };
-        columns.push(Column::new("window_time", time_type).with_role(role));
-        columns.push(Column::new("$revision", DataType::Int).hide());
-        let keys = (0..keys.plain.len()).collect();
-        let window = WindowSpec { rowtime, ..window };
-        Ok(self
-            .graph
-            .push(NodeKind::Aggregate { input: projected, window, keys, aggregates }, columns))
+        let first = columns.len();
+        let timestamp = |name, role| Column::new(name, DataType::Timestamp(3)).with_role(role);
+        columns.push(timestamp("window_start", Role::WindowStart));
+        columns.push(timestamp("window_end", Role::WindowEnd));
+        let time_role = if terms.has_time() { Role::WindowTime } else { Role::Plain };
+        columns.push(Column::new("window_time", time_type).with_role(time_role));
+        let mut start_at = first;
+        if start.is_some() {
+            start_at = keys - 1;
+            columns[first].role = Role::Plain;
+            columns[start_at].role = Role::WindowStart;
+        }
+        let moved = moved(&columns, terms.keys_count(), keys..first, start_at, behind);
+        let keys = (0..keys).collect();
+        let input = projected;
+        let kind = match shape {
+            WindowShape::Aligned(window) => {
+                columns.push(Column::new("$revision", DataType::Int).hide());
+                let window = headwater_engine::fragment::WindowSpec { rowtime, ..window };
+                NodeKind::Aggregate { input, window, keys, aggregates }
+            }
+            WindowShape::Session { gap_ms } => {
+                NodeKind::SessionAggregate { input, rowtime, gap_ms, keys, aggregates }
+            }
+        };
+        (self.graph.push(kind, columns), moved)
+    }
+
+    /// Each row once for each grouping set: its columns, the keys, NULL where the set lacks them,
+    /// and the number of the set. Gives the keys over it.
+    pub(super) fn expanded(
+        &mut self,
+        input: NodeId,
+        keys: Items,
+        sets: &[Vec<usize>],
+    ) -> (NodeId, Items) {
+        let width = self.graph.columns(input).len();
+        let mut inputs = Vec::new();
+        for (number, members) in (0..).zip(sets) {
+            let all = self.graph.columns(input).iter().enumerate();
+            let mut items: Items = all.map(|(i, c)| (c.path.clone(), c.at(i), c.hidden)).collect();
+            for (position, (name, key, _)) in keys.iter().enumerate() {
+                let value = match members.contains(&position) {
+                    true => key.clone(),
+                    false => bind::typed_null(key.data_type.clone()),
+                };
+                items.push((name.clone(), value, true));
+            }
+            let number = Expr::literal(Literal::Int(number), DataType::BigInt);
+            items.push((vec!["$set".to_owned()], number, true));
+            inputs.push(self.graph.project(input, items));
+        }
+        let nullable = |c: &Column| Column { nullable: true, ..c.clone() };
+        let columns = self.graph.columns(inputs[0]).iter().enumerate();
+        let columns: Vec<Column> =
+            columns.map(|(i, c)| if i < width { c.clone() } else { nullable(c) }).collect();
+        let names = columns[width..].iter().enumerate();
+        let keys = names.map(|(i, c)| (c.path.clone(), c.at(width + i), false)).collect();
+        (self.graph.push(NodeKind::Union(inputs), columns), keys)
     }
 
     fn key_name(&self, input: NodeId, key: &Expr, position: usize) -> String {
@@ -200,8 +218,25 @@ impl Planner {
     }
 }
 
+/// Where each column of the grouping ends up: keys, calls, then from `behind` the ends of the
+/// window. `columns` are those of the aggregation.
+fn moved(
+    columns: &[Column],
+    keys: usize,
+    calls: core::ops::Range<usize>,
+    start_at: usize,
+    behind: usize,
+) -> Vec<Expr> {
+    let first = calls.end;
+    let at = |index: usize| columns[index].at(index);
+    let mut moved: Vec<Expr> = (0..keys).chain(calls).map(at).collect();
+    moved.resize(behind, Expr::column(usize::MAX, DataType::Null));
+    moved.extend([start_at, first + 1, first + 2].map(at));
+    moved
+}
+
 /// The column of an expression, appended when it is new.
-pub(super) fn column_of(items: &mut Vec<(Vec<String>, Expr, bool)>, expr: Expr) -> usize {
+pub(super) fn column_of(items: &mut Items, expr: Expr) -> usize {
     if let Some(found) = items.iter().position(|(_, e, _)| *e == expr) {
         return found;
     }
@@ -210,75 +245,40 @@ pub(super) fn column_of(items: &mut Vec<(Vec<String>, Expr, bool)>, expr: Expr) 
     items.len() - 1
 }
 
-fn is_legacy_window(term: &crate::ast::Expr) -> bool {
-    let crate::ast::ExprKind::Call(call) = &term.kind else { return false };
-    matches!(call.name.value.as_str(), "TUMBLE" | "HOP" | "SESSION")
-}
-
-/// Binds GROUP BY and tells window columns from keys.
-fn group_keys(query: &Select, scope: &Scope, windowed: &Windowed) -> Result<Keys> {
-    let mut keys = Keys::default();
-    let terms = query.group_by.as_deref().unwrap_or_default();
-    for term in terms {
-        let bound = Binder::new(scope).bind(term)?;
-        if bound.as_literal().is_some() {
-            let message = "GROUP BY names a constant";
-            return Err(Issue::new(term.span, message, "name columns or expressions"));
-        }
-        let below = substitute(&bound, &windowed.folded.exprs);
-        let role = match &below.kind {
-            ExprKind::Column(i) if *i == windowed.width => Some(Role::WindowStart),
-            ExprKind::Column(i) if *i == windowed.width + 1 => Some(Role::WindowEnd),
-            ExprKind::Column(i) if *i == windowed.width + 2 => Some(Role::WindowTime),
-            _ => None,
-        };
-        match role {
-            Some(role) => {
-                keys.time |= role == Role::WindowTime;
-                keys.windows.push((bound, role));
-            }
-            None => {
-                no_window_column(&below, windowed, term.span, "a group key")?;
-                if !keys.plain.iter().any(|(key, _)| *key == bound) {
-                    keys.plain.push((bound, below));
-                }
-            }
-        }
-    }
-    for predicate in &windowed.folded.predicates {
-        no_window_column(predicate, windowed, query.span, "a filter before the aggregate")?;
-    }
-    Ok(keys)
-}
-
-fn no_window_column(below: &Expr, windowed: &Windowed, span: Span, what: &str) -> Result<()> {
-    let mut found = false;
-    each_column(below, &mut |i| found |= i >= windowed.width);
-    if found {
-        return Err(Issue::unsupported(span, &format!("{what} computed from window columns")));
+/// What Flink asks of a window function under an aggregate.
+fn check_windows(function: Option<&WindowShape>, query: &Select) -> Result<()> {
+    let Some(WindowShape::Aligned(window)) = function else { return Ok(()) };
+    if window.kind == Windows::Hopping && window.size_ms % window.slide_ms != 0 {
+        let message = "the size of a hopping window is no multiple of its slide";
+        let remedy = "Flink aggregates only over whole slides";
+        return Err(Issue::new(slide_span(query), message, remedy));
     }
     Ok(())
 }
 
+/// Where the slide of the query's window function is written.
+fn slide_span(query: &Select) -> Span {
+    match &query.from.first.relation {
+        Relation::Window(function) => function.slide.as_ref().map_or(query.span, |s| s.span),
+        _ => query.span,
+    }
+}
+
 /// What Flink refuses, and what the engine has no room for.
-fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Select) -> Result<()> {
-    let slide = match &query.from.first.relation {
-        Relation::Window(function) => function.slide.as_ref().map(|s| s.span),
-        _ => None,
+fn check_calls(calls: &[AggregateCall], shape: &WindowShape, query: &Select) -> Result<()> {
+    let is_tumbling = match shape {
+        WindowShape::Aligned(window) => {
+            let slices = headwater_engine::windows::slices_count(window);
+            if usize::try_from(slices).map_or(true, |n| n > SLICES_PER_WINDOW_MAX) {
+                let message = format!("the window has more than {SLICES_PER_WINDOW_MAX} slices");
+                return Err(Issue::new(slide_span(query), message, "take a larger slide"));
+            }
+            window.slide_ms == window.size_ms
+        }
+        WindowShape::Session { .. } => false,
     };
-    let span = slide.unwrap_or(query.span);
-    let sliced = window.slide_ms != window.size_ms;
-    if window.kind == Windows::Hopping && window.size_ms % window.slide_ms != 0 {
-        let message = "the size of a hopping window is no multiple of its slide";
-        return Err(Issue::new(span, message, "Flink aggregates only over whole slides"));
-    }
-    let slices = usize::try_from(window.size_ms / window.slide_ms).unwrap_or(usize::MAX);
-    if slices > SLICES_PER_WINDOW_MAX {
-        let message = format!("the window has more than {SLICES_PER_WINDOW_MAX} slides");
-        return Err(Issue::new(span, message, "take a larger slide"));
-    }
     for call in calls {
-        if sliced && matches!(call.function.as_str(), "FIRST_VALUE" | "LAST_VALUE") {
+        if !is_tumbling && matches!(call.function.as_str(), "FIRST_VALUE" | "LAST_VALUE") {
             let message = format!("{} is defined for tumbling windows only", call.function);
             let span = call_span(query, &call.function);
             return Err(Issue::new(span, message, "use a tumbling window, as Flink does"));
@@ -286,7 +286,7 @@ fn check_calls(calls: &[AggregateCall], window: &WindowSpec, query: &Select) -> 
     }
     if calls.len() > AGGREGATES_MAX {
         let message = format!("the query has more than {AGGREGATES_MAX} aggregates");
-        return Err(Issue::new(span, message, "split it into two INSERTs"));
+        return Err(Issue::new(query.span, message, "split it into two INSERTs"));
     }
     Ok(())
 }

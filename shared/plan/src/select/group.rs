@@ -29,7 +29,7 @@ impl Planner {
         }
         let first = keys.len();
         let known = keys.iter().cloned().zip(0..).collect();
-        let grouping = Grouping { keys: known, calls: Vec::new(), first };
+        let grouping = Grouping { keys: known, calls: Vec::new(), first, window: None, sets: None };
         let mut binder = Binder { grouping: Some(grouping), ..Binder::new(scope) };
         let having = query.having.as_ref().map(|h| binder.predicate(h, "HAVING")).transpose()?;
         let mut items = Vec::new();
@@ -75,7 +75,13 @@ impl Planner {
             let mut column = |e: &Expr| column_of(&mut items, e.clone());
             let arg = call.arg.as_ref().map(|a| (column(a), a.data_type.clone()));
             let filter = call.filter.as_ref().map(&mut column);
-            aggregates.push(AggregateSpec { function: call.function.clone(), arg, filter });
+            aggregates.push(AggregateSpec {
+                function: call.function.clone(),
+                arg,
+                filter,
+                distinct: call.distinct,
+                params: call.params.clone(),
+            });
         }
         let input = self.graph.project(node, items);
         if self.graph.changes(input) != Changes::Appends {

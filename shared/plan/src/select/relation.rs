@@ -113,7 +113,7 @@ impl Planner {
         if !time.role.is_time() {
             return Err(not_a_time(&from.time, &scope, &from.table));
         }
-        let spec = aligned(from, rowtime)?;
+        let kind = self.windows(from, input, &scope, rowtime)?;
         let mut columns = self.graph.columns(input).to_vec();
         // The old event time is an ordinary timestamp from here on.
         for column in &mut columns {
@@ -126,7 +126,27 @@ impl Planner {
         columns.push(not_null(Column::new("window_end", timestamp()).with_role(Role::WindowEnd)));
         columns
             .push(not_null(Column::new("window_time", time.data_type).with_role(Role::WindowTime)));
-        Ok(self.graph.push(NodeKind::Windows(input, spec), columns))
+        Ok(self.graph.push(kind, columns))
+    }
+
+    fn windows(
+        &self,
+        from: &WindowFunction,
+        input: NodeId,
+        scope: &Scope,
+        rowtime: usize,
+    ) -> Result<NodeKind> {
+        if from.kind != WindowKind::Session {
+            return Ok(NodeKind::Windows(input, aligned(from, rowtime)?));
+        }
+        let gap_ms = interval_ms(&from.size, "the gap of the session")?;
+        if gap_ms <= 0 {
+            let message = "the gap of the session is not positive";
+            return Err(Issue::new(from.size.span, message, "write INTERVAL '10' SECOND"));
+        }
+        let column = |name| scope.position(core::slice::from_ref(name));
+        let key = from.partition_by.iter().map(column).collect::<Result<_>>()?;
+        Ok(NodeKind::SessionWindows { input, rowtime, gap_ms, key })
     }
 
     pub(super) fn unnest(
@@ -161,7 +181,7 @@ impl Planner {
 /// The windows of TUMBLE, HOP and CUMULATE.
 fn aligned(from: &WindowFunction, rowtime: usize) -> Result<WindowSpec> {
     let slide = match from.kind {
-        WindowKind::Tumble | WindowKind::Hop => "slide",
+        WindowKind::Tumble | WindowKind::Hop | WindowKind::Session => "slide",
         WindowKind::Cumulate => "step",
     };
     let size_ms = interval_ms(&from.size, "the size of the window")?;
@@ -185,7 +205,7 @@ fn aligned(from: &WindowFunction, rowtime: usize) -> Result<WindowSpec> {
         return Err(Issue::new(from.span, message, "take the remainder of the size"));
     }
     let kind = match from.kind {
-        WindowKind::Tumble | WindowKind::Hop => Windows::Hopping,
+        WindowKind::Tumble | WindowKind::Hop | WindowKind::Session => Windows::Hopping,
         WindowKind::Cumulate if size_ms % slide_ms != 0 => {
             let message = "the size of a cumulating window is no multiple of its step";
             return Err(Issue::new(slide_span, message, "take a step that divides the size"));

@@ -42,7 +42,13 @@ impl Planner {
         let mut aggregates = Vec::new();
         for function in ["MIN", "MAX"] {
             let arg = Some((width, DataType::Int));
-            aggregates.push(AggregateSpec { function: function.to_owned(), arg, filter: None });
+            aggregates.push(AggregateSpec {
+                function: function.to_owned(),
+                arg,
+                filter: None,
+                distinct: false,
+                params: Vec::new(),
+            });
             columns.push(Column::new(format!("${function}"), DataType::Int));
         }
         let keys = (0..width).collect();

@@ -18,6 +18,8 @@ fn specs(data_type: &DataType) -> Vec<AggregateSpec> {
         function: name.to_string(),
         arg: Some((0, data_type.clone())),
         filter: None,
+        distinct: false,
+        params: Vec::new(),
     };
     FUNCTIONS.iter().filter(takes).map(spec).collect()
 }
@@ -98,6 +100,8 @@ fn what_depends_on_the_order_of_arrival_does_not_follow_changes() {
         function: "LAST_VALUE".to_string(),
         arg: Some((0, DataType::BigInt)),
         filter: None,
+        distinct: false,
+        params: Vec::new(),
     };
     let why = Calls::bind_changing(&[spec]).unwrap_err();
     assert_eq!(why.0, "LAST_VALUE does not follow rows that change later");

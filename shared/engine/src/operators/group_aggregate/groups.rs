@@ -237,7 +237,9 @@ impl Groups {
     pub(super) fn memory_bytes_max(&self) -> usize {
         let groups = self.groups_max;
         let states: usize = self.states.iter().map(|state| state.bytes_per_pane()).sum();
+        let shared: usize = self.states.iter().map(|state| state.bytes_shared()).sum();
         self.keys.memory_bytes_max()
+            + shared
             + memory::vec_bytes::<Group>(groups)
             + memory::vec_bytes::<KeyId>(groups)
             + memory::vec_bytes::<u64>(groups)

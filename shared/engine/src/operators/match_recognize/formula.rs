@@ -125,7 +125,13 @@ fn compile(item: &MatchItem) -> Result<Item, CompileError> {
         MatchItem::Aggregate { variable, function, arg } => {
             // The argument is computed into a row of one column.
             let arg_type = arg.as_ref().map(|arg| (0, arg.data_type.clone()));
-            let spec = AggregateSpec { function: function.clone(), arg: arg_type, filter: None };
+            let spec = AggregateSpec {
+                function: function.clone(),
+                arg: arg_type,
+                filter: None,
+                distinct: false,
+                params: Vec::new(),
+            };
             let calls = Calls::bind(&[spec])?;
             let mut states = calls.accumulators();
             states.iter_mut().for_each(|state| state.reserve(1));

@@ -338,7 +338,9 @@ impl Panes {
         let states = places.next_power_of_two() * state * 3 / 2;
         // Free places, lists of slices, changed ones, one list at work; then the last of each key.
         let lists = 4 * memory::vec_bytes::<PaneId>(places);
+        let shared: usize = self.accumulators.iter().map(|a| a.bytes_shared()).sum();
         self.keys.memory_bytes_max()
+            + shared
             + memory::vec_bytes::<Pane>(places)
             + memory::table_bytes(self.panes_max)
             + memory::vec_bytes::<PaneId>(self.panes_max)

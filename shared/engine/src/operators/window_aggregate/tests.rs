@@ -2,7 +2,7 @@
 
 use alloc::{format, vec, vec::Vec};
 
-use crate::{fragment::*, limits::Limits, testkit::*};
+use crate::{expr::Literal, fragment::*, limits::Limits, testkit::*};
 
 mod oracle;
 mod properties;
@@ -165,6 +165,47 @@ fn first_last_and_text_follow_arrival_and_order() {
 }
 
 #[test]
+fn each_value_once_and_all_values_in_order() {
+    let distinct = |f, column| AggregateSpec { distinct: true, ..call(f, Some(column)) };
+    let params = |literal| vec![literal];
+    let calls = vec![
+        distinct("COUNT", TEXT),
+        distinct("SUM", VALUE),
+        distinct("AVG", VALUE),
+        AggregateSpec { filter: Some(FLAG), ..distinct("COUNT", VALUE) },
+        call("LISTAGG", Some(TEXT)),
+        AggregateSpec { params: params(Literal::Text(" + ".into())), ..distinct("LISTAGG", TEXT) },
+        AggregateSpec { params: params(Literal::Double(0.9)), ..call("PERCENTILE", Some(VALUE)) },
+        distinct("MAX", VALUE),
+    ];
+    let mut run = run(tumble(10), calls);
+    let mut none = reading("a", 1, 0.0);
+    (none[VALUE], none[TEXT]) = (V::Null, V::Null);
+    for value in [4.0, 1.0, 4.0, 2.0] {
+        run.reading("a", 1, value);
+        run.checkpoint(false).restart();
+    }
+    run.row(&none).reading("b", 1, 7.0).end();
+    let a = "+I a 3 7.0 2.3333333333333335 2 t4,t1,t4,t2 t1 + t2 + t4 4.0 4.0 0 10 9 0";
+    assert_eq!(run.take(), [a, "+I b 1 7.0 7.0 0 t7 t7 7.0 7.0 0 10 9 0"]);
+    assert!(run.pipeline.context().symbols.is_empty());
+}
+
+#[test]
+fn values_of_one_state_are_bounded() {
+    let calls = vec![AggregateSpec { distinct: true, ..call("COUNT", Some(INT)) }];
+    let mut run = run(tumble(10), calls);
+    let most = i64::try_from(crate::limits::VALUES_PER_PANE_MAX).unwrap();
+    for value in 0..most + 3 {
+        let mut row = reading("a", 1, 0.0);
+        row[INT] = V::I(value % (most + 1));
+        run.row(&row);
+    }
+    run.end();
+    assert_eq!(run.take(), ["dropped state-full".into(), format!("+I a {most} 0 10 9 0")]);
+}
+
+#[test]
 fn a_filter_takes_only_true() {
     let filtered = AggregateSpec { filter: Some(FLAG), ..call("SUM", Some(VALUE)) };
     let count = AggregateSpec { filter: Some(FLAG), ..call("COUNT", None) };
@@ -246,6 +287,8 @@ fn a_window_over_corrected_windows_does_not_count_them_twice() {
         function: "SUM".into(),
         arg: Some((1, crate::types::DataType::BigInt)),
         filter: None,
+        distinct: false,
+        params: vec![],
     };
     let window = WindowSpec { rowtime: 4, ..tumble(100) };
     let outer = aggregate(window, Phase::Complete, vec![sum]);

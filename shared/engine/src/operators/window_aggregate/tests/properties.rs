@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 use proptest::prelude::*;
 
-use crate::{fragment::*, testkit::*};
+use crate::{expr::Literal, fragment::*, testkit::*};
 
 /// A reading of a gateway: gateway, key, time after the gateway's last watermark or before, value.
 type Reading = (usize, u8, i64, i64);
@@ -18,7 +18,14 @@ fn calls() -> Vec<AggregateSpec> {
         call("VAR_SAMP", Some(VALUE)),
         call("SUM", Some(MONEY)),
         filtered,
+        distinct("SUM", VALUE),
+        AggregateSpec { filter: Some(FLAG), ..distinct("COUNT", TEXT) },
+        AggregateSpec { params: vec![Literal::Double(0.3)], ..call("PERCENTILE", Some(MONEY)) },
     ]
+}
+
+fn distinct(function: &str, column: usize) -> AggregateSpec {
+    AggregateSpec { distinct: true, ..call(function, Some(column)) }
 }
 
 fn row(key: u8, time: i64, value: i64) -> Vec<V> {

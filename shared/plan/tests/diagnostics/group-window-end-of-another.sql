@@ -4,9 +4,9 @@ CREATE TABLE readings (
   WATERMARK FOR rt AS rt - INTERVAL '5' SECOND
 ) WITH ('connector' = 'filesystem', 'path' = '/in.ndjson', 'format' = 'json');
 
-CREATE TABLE result (window_start TIMESTAMP(3), x DOUBLE)
+CREATE TABLE result (x TIMESTAMP(3), y DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT window_start, CAST(COUNT(DISTINCT id) AS DOUBLE) FROM TABLE(TUMBLE(TABLE readings, DESCRIPTOR(rt), INTERVAL '10' SECOND))
-GROUP BY window_start, window_end;
+SELECT TUMBLE_START(rt, INTERVAL '20' SECOND), SUM(v) FROM readings
+GROUP BY TUMBLE(rt, INTERVAL '10' SECOND);

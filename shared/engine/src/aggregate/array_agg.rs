@@ -1,0 +1,26 @@
+//! ARRAY_AGG: all values in order of arrival, NULLs among them, as in Flink.
+
+use alloc::{boxed::Box, format, string::String, vec};
+
+use super::{Aggregate, Arguments, Binding, Finish, Kind};
+use crate::types::DataType;
+
+/// `ARRAY_AGG(x)`.
+pub(super) const ARRAY_AGG: Aggregate = Aggregate { name: "ARRAY_AGG", bind };
+
+fn bind(call: &Arguments<'_>) -> Result<Binding, String> {
+    if call.is_distinct {
+        return Err("ARRAY_AGG(DISTINCT …) is not supported".into());
+    }
+    match call.single()? {
+        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Bytes)) => {
+            Err(format!("ARRAY_AGG does not take {t} here"))
+        }
+        Some(t) => Ok(Binding {
+            kinds: vec![Kind::ListWithNulls],
+            finish: Finish::Value,
+            result: DataType::Array(Box::new(t.clone())),
+        }),
+        None => Err("ARRAY_AGG takes one argument".into()),
+    }
+}
