@@ -266,6 +266,9 @@ pub struct WindowAggregateSpec {
     pub aggregates: Vec<AggregateSpec>,
     /// Which half.
     pub phase: Phase,
+    /// How long after its end a window takes late rows, in ms: each corrects its result. In phase
+    /// `Partial` such a row is handed over at once.
+    pub lateness_ms: i64,
     /// Type of `window_time`: that of the event-time column.
     pub time_type: DataType,
 }

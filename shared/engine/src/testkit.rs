@@ -417,6 +417,7 @@ pub(crate) fn aggregate(
         key_types: vec![DataType::STRING],
         aggregates: calls,
         phase,
+        lateness_ms: 0,
         time_type: DataType::TimestampLtz(3),
     }
 }

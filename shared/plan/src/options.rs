@@ -77,6 +77,7 @@ const SPECS: &[Spec] = &[
     spec(Any, "gateway-local", Text, Source),
     spec(Any, "late", Text, Source),
     spec(Any, "max-future", Duration, Source),
+    spec(Any, "allowed-lateness", Duration, Source),
     spec(Any, "payload-bytes-max", Bytes, Source),
     spec(Any, "scan.watermark.idle-timeout", Duration, Source),
     spec(FS, "path", Text, Both),

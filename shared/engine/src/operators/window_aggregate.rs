@@ -11,7 +11,8 @@
 //! - `Merge` (core) adds partials up, fires, keeps closed slices as cold state and corrects results
 //!   when a partial comes after its window fired.
 //!
-//! A row is late when the last window it belongs to has ended: `window_end - 1 <= watermark`. Rows
+//! A row is late when the last window it belongs to has ended: `window_end - 1 <= watermark`. With
+//! an allowed lateness it is late that much later, and corrects what has fired until then. Rows
 //! of one firing come in order of their pane's first row. It does not know sessions.
 
 use alloc::{boxed::Box, format, vec, vec::Vec};
@@ -140,7 +141,8 @@ impl WindowAggregate {
         out.context.event_time = row.slots[self.spec.window.rowtime].as_i64();
         let slice = windows.slice_of(out.context.event_time);
         let last_end = windows.last_end(slice);
-        if last_end - 1 <= out.watermark {
+        let lateness = self.spec.lateness_ms;
+        if (last_end - 1).saturating_add(lateness) <= out.watermark {
             out.late(row);
             return;
         }
@@ -149,17 +151,27 @@ impl WindowAggregate {
             return;
         }
         let from = match self.spec.phase {
-            Phase::Partial => {
-                let closed = windows.closed_end(out.watermark);
-                windows.first_end(slice).max(closed.saturating_add(windows.slide_ms()))
+            Phase::Complete if lateness == 0 => 0,
+            _ => {
+                let (first, closed) = (windows.first_end(slice), windows.closed_end(out.watermark));
+                if lateness > 0 && first <= closed {
+                    let over = windows.closed_end(out.watermark.saturating_sub(lateness));
+                    let from = first.max(over.saturating_add(windows.slide_ms()));
+                    if from <= closed {
+                        return self.push_late(row, slice, from, out);
+                    }
+                }
+                first.max(closed.saturating_add(windows.slide_ms()))
             }
-            _ => 0,
         };
         let Some(pane) = self.pane(row, slice, from, out) else {
             out.drop_row(Reason::Fault(Fault::StateFull), row);
             return;
         };
         self.calls.add(&mut self.panes.accumulators, pane as usize, row, out.context);
+        if lateness > 0 {
+            self.panes.get_mut(pane).is_empty = false;
+        }
     }
 
     /// The pane of a row, new if need be.
@@ -180,6 +192,17 @@ impl WindowAggregate {
             self.due = self.next_due();
         }
         Some(pane)
+    }
+
+    /// Whether slices stay in memory after their windows have fired, for late rows.
+    fn keeps_fired(&self) -> bool {
+        self.spec.phase == Phase::Complete && self.spec.lateness_ms > 0
+    }
+
+    /// Whether no row can come any more for a slice that is kept for late rows.
+    fn is_expired(&self, slice: Timestamp, watermark: Timestamp) -> bool {
+        let last = self.windows.last_end(slice) - 1;
+        last.saturating_add(self.spec.lateness_ms) <= watermark
     }
 
     /// The watermark at which the next window or slice is due.
@@ -212,8 +235,9 @@ impl Operator for WindowAggregate {
     fn fanout_max(&self) -> usize {
         let windows = self.windows.windows_per_slice();
         match self.spec.phase {
-            Phase::Merge { .. } => usize::try_from(2 * windows).unwrap_or(usize::MAX),
-            _ => 1,
+            Phase::Partial => 1,
+            Phase::Complete if self.spec.lateness_ms == 0 => 1,
+            _ => usize::try_from(2 * windows).unwrap_or(usize::MAX),
         }
     }
 
@@ -224,6 +248,7 @@ impl Operator for WindowAggregate {
         };
         if progress == Progress::Done {
             self.fired = self.fired.max(self.windows.closed_end(watermark));
+            self.drop_expired(watermark, out.context);
             self.due = self.next_due();
         }
         progress

@@ -92,7 +92,11 @@ fn aggregate_text(spec: &WindowAggregateSpec, below: &Schema) -> String {
         Phase::Merge { correction_ms } => format!("merge, correct for {correction_ms} ms"),
     };
     let window = window_text(&spec.window, &column_text(below, spec.window.rowtime));
-    format!("{phase} {calls} by ({}) in {window}", keys.join(", "))
+    let late = match spec.lateness_ms {
+        0 => String::new(),
+        ms => format!(", late rows taken for {ms} ms"),
+    };
+    format!("{phase} {calls} by ({}) in {window}{late}", keys.join(", "))
 }
 
 fn window_text(window: &WindowSpec, time: &str) -> String {

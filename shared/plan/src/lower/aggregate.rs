@@ -10,6 +10,7 @@ use headwater_engine::types::Schema;
 use crate::logical::{NodeId, NodeKind};
 use crate::lower::provide::Shape;
 use crate::lower::{Lowered, Lowering, field};
+use crate::options::parse_duration_ms;
 
 /// The calls that others read, by position.
 pub(super) fn kept(
@@ -35,6 +36,17 @@ pub(super) fn reads(
 }
 
 impl Lowering<'_> {
+    /// How long after its end a window over rows of a source takes late ones. A window over other
+    /// steps takes none: those set them aside themselves.
+    fn lateness_ms(&self, input: NodeId) -> i64 {
+        let NodeKind::Scan(table) = self.graph.nodes[self.graph.fold(input).base].kind else {
+            return 0;
+        };
+        let written = self.tables[table].options.get("allowed-lateness");
+        let ms = written.and_then(|(text, _)| parse_duration_ms(text)).unwrap_or(0);
+        i64::try_from(ms).unwrap_or(i64::MAX)
+    }
+
     pub(super) fn aggregate(&mut self, node: NodeId) -> Lowered {
         let graph = self.graph;
         let NodeKind::Aggregate { input, window, keys, aggregates } = &graph.nodes[node].kind
@@ -55,6 +67,7 @@ impl Lowering<'_> {
             key_types: keys.iter().map(|c| names[*c].data_type.clone()).collect(),
             aggregates: calls,
             phase: Phase::Complete,
+            lateness_ms: self.lateness_ms(*input),
             time_type: names[window.rowtime].data_type.clone(),
         };
         let mut columns = vec![None; all.len()];

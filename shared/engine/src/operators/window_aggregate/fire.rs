@@ -125,7 +125,7 @@ impl WindowAggregate {
             if self.windows.last_end(slice.start) > end {
                 break;
             }
-            if matches!(self.spec.phase, Phase::Merge { .. }) {
+            if self.spec.lateness_ms > 0 || matches!(self.spec.phase, Phase::Merge { .. }) {
                 slice.is_closed = true;
                 slice.is_dirty = true;
             } else {
@@ -209,7 +209,7 @@ impl WindowAggregate {
         progress
     }
 
-    fn emit_partial(&mut self, pane: PaneId, out: &mut Emitter<'_>) {
+    pub(super) fn emit_partial(&mut self, pane: PaneId, out: &mut Emitter<'_>) {
         let mark = out.context.arena.mark();
         let info = self.panes.get(pane);
         let keys = self.spec.keys.len();

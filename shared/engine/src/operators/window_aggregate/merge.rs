@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     context::{Context, Fault},
+    fragment::Phase,
     keys::KeyId,
     operator::{Emitter, Reason, Timestamp},
     pipeline::{TIME_MAX, TIME_MIN},
@@ -73,6 +74,54 @@ impl WindowAggregate {
         }
     }
 
+    /// A late row within the allowed lateness; `from` is the end of the first window that takes it.
+    pub(super) fn push_late(
+        &mut self,
+        row: Row<'_>,
+        slice: Timestamp,
+        from: Timestamp,
+        out: &mut Emitter<'_>,
+    ) {
+        let Some(pane) = self.pane(row, slice, from, out) else {
+            out.drop_row(Reason::Fault(Fault::StateFull), row);
+            return;
+        };
+        let closed = self.windows.closed_end(out.watermark);
+        let last_end = self.windows.last_end(slice);
+        if self.spec.phase == Phase::Complete {
+            let place = Place { slice, from };
+            self.correct(pane, place, closed.min(last_end), row, out);
+        }
+        self.calls.add(&mut self.panes.accumulators, pane as usize, row, out.context);
+        self.panes.get_mut(pane).is_empty = false;
+        if self.spec.phase == Phase::Partial {
+            self.emit_partial(pane, out);
+            self.panes.unlink(pane);
+            self.panes.remove(pane, out.context);
+        }
+        if let Some(at) = self.panes.slice_at(slice) {
+            if self.panes.slices[at].panes.is_empty() {
+                self.panes.remove_slice(at, out.context);
+            } else if closed >= last_end {
+                self.panes.slices[at].is_closed = true;
+            }
+        }
+        self.due = self.next_due();
+    }
+
+    /// Forgets slices for which no late row can come any more.
+    pub(super) fn drop_expired(&mut self, watermark: Timestamp, context: &mut Context) {
+        if !self.keeps_fired() {
+            return;
+        }
+        while let Some(first) = self.panes.slices.front()
+            && first.is_closed
+            && self.is_expired(first.start, watermark)
+        {
+            self.panes.remove_slice(0, context);
+        }
+    }
+
     fn add_partial(&mut self, pane: PaneId, row: Row<'_>, context: &mut Context) {
         let at = self.spec.keys.len() + 2;
         for (index, accumulator) in self.panes.accumulators.iter_mut().enumerate() {
@@ -125,7 +174,13 @@ impl WindowAggregate {
         if has_result {
             self.emit_result(scratch, end, revision, Change::UpdateBefore, out);
         }
-        self.add_partial(scratch, row, out.context);
+        match self.spec.phase {
+            Phase::Merge { .. } => self.add_partial(scratch, row, out.context),
+            _ => {
+                let states = &mut self.panes.accumulators;
+                self.calls.add(states, scratch as usize, row, out.context);
+            }
+        }
         let change = if has_result { Change::UpdateAfter } else { Change::Insert };
         self.emit_result(scratch, end, revision + step, change, out);
         self.panes.release_scratch(scratch, out.context);

@@ -33,7 +33,9 @@ impl WindowAggregate {
         write: &mut dyn StateWriter,
     ) {
         self.restoring.clear();
-        self.write_cold(context, write);
+        if !self.keeps_fired() {
+            self.write_cold(context, write);
+        }
         let types = self.calls.partial_types();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         codec::put_u64(&mut value, self.panes.next_seq);
@@ -153,7 +155,13 @@ impl WindowAggregate {
     pub(super) fn prune(&mut self, watermark: Timestamp, context: &mut Context) {
         let closed = self.windows.closed_end(watermark);
         for at in (0..self.panes.slices.len()).rev() {
-            let is_over = self.windows.last_end(self.panes.slices[at].start) <= closed;
+            let start = self.panes.slices[at].start;
+            let is_closed = self.windows.last_end(start) <= closed;
+            self.panes.slices[at].is_closed = is_closed && self.keeps_fired();
+            let is_over = match self.keeps_fired() {
+                true => self.is_expired(start, watermark),
+                false => is_closed,
+            };
             if is_over {
                 self.panes.remove_slice(at, context);
                 continue;

@@ -165,6 +165,61 @@ fn first_last_and_text_follow_arrival_and_order() {
 }
 
 #[test]
+fn late_rows_within_the_allowed_lateness_correct_results() {
+    let spec =
+        WindowAggregateSpec { lateness_ms: 10, ..aggregate(hop(10, 5), Phase::Complete, count()) };
+    for restarts in [false, true] {
+        let mut run = Run::new(chain(vec![aggregate_step(spec.clone())]));
+        let again = |run: &mut Run| {
+            if restarts {
+                run.checkpoint(false).restart();
+            }
+        };
+        run.reading("a", 6, 1.0).watermark(9);
+        assert_eq!(run.take(), ["+I a 1 0 10 9 0"]);
+        again(&mut run);
+        // One window has fired, the other one is open.
+        run.reading("a", 7, 1.0);
+        assert_eq!(run.take(), ["-U a 1 0 10 9 0", "+U a 2 0 10 9 1"]);
+        again(&mut run);
+        run.reading("b", 8, 1.0).watermark(14);
+        assert_eq!(run.take()[..1], ["+I b 1 0 10 9 0"]);
+        again(&mut run);
+        run.watermark(19);
+        again(&mut run);
+        run.take();
+        // The first window is beyond its lateness, the second is not.
+        run.reading("a", 9, 1.0);
+        let events = run.take();
+        assert_eq!(events.len(), 2, "{events:?}");
+        assert!(events[0].starts_with("-U a 2 5 15 14"), "{events:?}");
+        assert!(events[1].starts_with("+U a 3 5 15 14"), "{events:?}");
+        again(&mut run);
+        run.watermark(24).reading("a", 9, 1.0);
+        assert_eq!(run.take(), ["dropped late"]);
+        run.end();
+        run.checkpoint(true);
+        assert!(run.pipeline.context().symbols.is_empty());
+    }
+}
+
+#[test]
+fn a_late_row_of_a_gateway_is_handed_over_at_once() {
+    let spec =
+        WindowAggregateSpec { lateness_ms: 10, ..aggregate(hop(10, 5), Phase::Partial, count()) };
+    let mut run = Run::new(chain(vec![aggregate_step(spec)]));
+    run.reading("a", 6, 1.0).watermark(9);
+    assert_eq!(run.take(), ["+I a 5 10 1"]);
+    run.reading("a", 7, 1.0);
+    assert_eq!(run.take(), ["+I a 5 10 1"]);
+    run.watermark(19).reading("a", 8, 1.0).watermark(24).reading("a", 9, 1.0);
+    assert_eq!(run.take(), ["+I a 5 15 1", "dropped late"]);
+    run.end();
+    assert!(run.take().is_empty());
+    assert!(run.pipeline.context().symbols.is_empty());
+}
+
+#[test]
 fn each_value_once_and_all_values_in_order() {
     let distinct = |f, column| AggregateSpec { distinct: true, ..call(f, Some(column)) };
     let params = |literal| vec![literal];
