@@ -5,14 +5,15 @@
 //! name texts by id. A new text gets the smallest free id, so that ids are the same whether the
 //! table lived on or was restored.
 
-use alloc::{boxed::Box, collections::BinaryHeap, vec::Vec};
+use alloc::{collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
 use hashbrown::HashTable;
 
-use crate::{
-    hash::{WORDS, hash_bytes, words},
-    memory,
-};
+use crate::{hash::hash_bytes, memory};
+
+mod text;
+
+use text::{Spares, Text};
 
 /// Number of a text in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,49 +30,7 @@ struct Entry {
 }
 
 fn unused() -> Entry {
-    Entry {
-        text: Text::Short([0; WORDS], 0),
-        hash: 0,
-        references: 0,
-        is_live: false,
-        is_changed: false,
-    }
-}
-
-/// A text: most are short, and neither allocate nor cost a second miss of the cache.
-#[derive(Debug)]
-enum Text {
-    /// Bytes, zeros behind them, and length.
-    Short([u8; WORDS], u8),
-    Long(Box<[u8]>),
-}
-
-impl Text {
-    fn new(bytes: &[u8]) -> Self {
-        if bytes.len() > WORDS {
-            return Text::Long(bytes.into());
-        }
-        let mut short = [0; WORDS];
-        short[..bytes.len()].copy_from_slice(bytes);
-        Text::Short(short, u8::try_from(bytes.len()).expect("short"))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Text::Short(bytes, len) => &bytes[..usize::from(*len)],
-            Text::Long(bytes) => bytes,
-        }
-    }
-
-    #[inline]
-    fn is(&self, other: &[u8]) -> bool {
-        match self {
-            Text::Short(bytes, len) => {
-                usize::from(*len) == other.len() && words(bytes) == words(other)
-            }
-            Text::Long(bytes) => **bytes == *other,
-        }
-    }
+    Entry { text: Text::EMPTY, hash: 0, references: 0, is_live: false, is_changed: false }
 }
 
 /// Texts by id and ids by text.
@@ -80,6 +39,7 @@ pub struct Symbols {
     entries: Vec<Entry>,
     index: HashTable<u32>,
     free: BinaryHeap<Reverse<u32>>,
+    spares: Spares,
     symbols_max: usize,
     bytes_max: usize,
     bytes_count: usize,
@@ -96,6 +56,7 @@ impl Symbols {
             entries: Vec::new(),
             index: HashTable::new(),
             free: BinaryHeap::new(),
+            spares: Spares::default(),
             symbols_max,
             bytes_max,
             bytes_count: 0,
@@ -133,7 +94,7 @@ impl Symbols {
             }
         };
         let entry = &mut self.entries[id as usize];
-        (entry.text, entry.hash, entry.is_live) = (Text::new(text), hash, true);
+        (entry.text, entry.hash, entry.is_live) = (self.spares.text(text), hash, true);
         self.insert_index(id, hash, text.len());
         self.note_change(id);
         Some(SymbolId(id))
@@ -175,9 +136,10 @@ impl Symbols {
             return;
         }
         entry.is_live = false;
-        let text = core::mem::replace(&mut entry.text, Text::Short([0; WORDS], 0));
+        let text = core::mem::replace(&mut entry.text, Text::EMPTY);
         let hash = entry.hash;
         self.bytes_count -= text.bytes().len();
+        self.spares.give_back(text);
         if let Ok(found) = self.index.find_entry(hash, |&i| i == id.0) {
             found.remove();
         }
@@ -253,7 +215,7 @@ impl Symbols {
         }
         if let Some(text) = text {
             let hash = hash_bytes(text);
-            (entry.text, entry.hash, entry.is_live) = (Text::new(text), hash, true);
+            (entry.text, entry.hash, entry.is_live) = (self.spares.text(text), hash, true);
             self.insert_index(id, hash, text.len());
         }
         true
@@ -272,13 +234,14 @@ impl Symbols {
 
     /// The largest memory it can come to hold, in bytes.
     pub fn memory_bytes_max(&self) -> usize {
-        // A long text is an allocation of its own, with what the allocator adds to it.
-        const ALLOCATION_BYTES: usize = 16;
+        // A long text is an allocation of its own, rounded up and with what the allocator adds.
+        const ALLOCATION_BYTES: usize = 32;
         memory::vec_bytes::<Entry>(self.symbols_max)
             + 2 * memory::vec_bytes::<u32>(self.symbols_max)
             + memory::table_bytes(self.symbols_max)
             + self.symbols_max * ALLOCATION_BYTES
             + self.bytes_max
+            + Spares::memory_bytes_max()
     }
 }
 
