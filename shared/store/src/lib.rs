@@ -5,7 +5,7 @@
 //! Does not know what operator state, positions or frames mean.
 //!
 //! Map: `store` opens and commits; `apply` writes one commit; `read` and `snapshot` read;
-//! `inspect` reads beside a running node; `reset` removes or sets aside; `crash` fakes a disk.
+//! `inspect` reads beside a running node; `journal` holds records between checkpoints; `reset` removes or sets aside; `crash` fakes a disk.
 
 mod apply;
 mod ballast;
@@ -15,6 +15,7 @@ mod disk;
 mod error;
 mod identity;
 mod inspect;
+mod journal;
 mod place;
 mod read;
 mod reset;

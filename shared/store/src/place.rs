@@ -16,6 +16,7 @@ use crate::commit::Identity;
 use crate::disk::{Disk, Medium, Meter, Metered};
 use crate::error::{Result, StoreError};
 use crate::identity;
+use crate::journal::{FileDisk, JOURNAL};
 use crate::read::ReadError;
 use crate::snapshot::name_error;
 use crate::store::Options;
@@ -109,6 +110,18 @@ impl Place {
         }
         let opened = builder.create_with_backend(backend);
         opened.map_err(|e| name_error(ReadError::Redb(e.into()), &self.path(), meter.is_full()))
+    }
+
+    /// The journal's file; a simulated disk has none.
+    pub(crate) fn journal(&self, is_made: bool) -> Result<Option<Arc<dyn Disk>>> {
+        let Self::Dir(dir) = self else { return Ok(None) };
+        let path = dir.join(JOURNAL);
+        if !is_made && !path.exists() {
+            return Ok(None);
+        }
+        let disk = self.wrap(FileDisk::open(&path))?;
+        self.wrap(identity::sync_dir(dir))?;
+        Ok(Some(Arc::new(disk)))
     }
 
     /// Gives the reserve up; whether there was one.

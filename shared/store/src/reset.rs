@@ -11,6 +11,7 @@ use crate::commit::Identity;
 use crate::disk::Medium;
 use crate::error::{Result, StoreError};
 use crate::identity::{self, SIDECAR};
+use crate::journal::JOURNAL;
 use crate::place::DATABASE;
 
 /// A damaged database that was moved out of the way.
@@ -31,7 +32,7 @@ pub struct SetAside {
 pub fn reset(dir: &Path) -> Result<()> {
     refuse_if_open(dir)?;
     let names = [DATABASE, "state.redb.new", DAMAGED, SIDECAR, "identity.toml.new"];
-    for name in names.into_iter().chain([BALLAST, "ballast.new"]) {
+    for name in names.into_iter().chain([BALLAST, "ballast.new", JOURNAL]) {
         match fs::remove_file(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(StoreError::Io { path: dir.to_owned(), source: error });

@@ -16,6 +16,7 @@ use crate::commit::{Commit, CommitStats, Head, Identity, Incarnation, OutboxTota
 use crate::disk::{Disk, Meter};
 use crate::error::{Result, StoreError};
 use crate::identity;
+use crate::journal::{Base, Journal};
 use crate::place::Place;
 use crate::read::{ReadError, View};
 use crate::snapshot::{Snapshot, name_error};
@@ -69,6 +70,9 @@ pub struct Store {
     plan: Option<PlanRecord>,
     /// Epoch of a failed commit that may have become durable all the same.
     in_doubt: Option<u64>,
+    journal: Option<Journal>,
+    /// What the journal held when the directory was opened.
+    journaled: Vec<Vec<u8>>,
 }
 
 impl Store {
@@ -113,8 +117,11 @@ impl Store {
             },
             plan: None,
             in_doubt: None,
+            journal: None,
+            journaled: Vec::new(),
         };
         store.take(db)?;
+        store.open_journal(false)?;
         if let Place::Dir(dir) = &store.place {
             // A node may start on a full disk: without the reserve, but it starts.
             let _ = ballast::put(dir);
@@ -157,6 +164,41 @@ impl Store {
         }
         self.write_sidecar(commit);
         Ok(self.stats(self.meter.flash_bytes_written() - before))
+    }
+
+    /// Writes `content` ahead of the next checkpoint, durably. Bytes written to the medium;
+    /// `None` when a checkpoint is needed first.
+    ///
+    /// # Errors
+    /// `Full` or `Io`: it was not written, and a checkpoint may still succeed.
+    pub fn append_journal(&mut self, content: &[u8]) -> Result<Option<u64>> {
+        if self.journal.is_none() {
+            self.open_journal(true)?;
+        }
+        let base = self.journal_base();
+        let Some(journal) = &mut self.journal else { return Ok(None) };
+        let appended = journal.append(base, content);
+        appended.map_err(|error| self.named(ReadError::Redb(error.into())))
+    }
+
+    /// What was written ahead of the checkpoint that this directory was opened with, in order.
+    #[must_use]
+    pub fn take_journaled(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.journaled)
+    }
+
+    fn open_journal(&mut self, is_made: bool) -> Result<()> {
+        let Some(disk) = self.place.journal(is_made)? else { return Ok(()) };
+        let opened = Journal::open(disk, Arc::clone(&self.meter), self.journal_base());
+        let (journal, entries) =
+            opened.map_err(|error| self.named(ReadError::Redb(error.into())))?;
+        (self.journal, self.journaled) = (Some(journal), entries);
+        Ok(())
+    }
+
+    fn journal_base(&self) -> Base {
+        let (lineage, _) = self.identity.incarnation.split_first_chunk().expect("16 bytes");
+        Base { epoch: self.head.epoch, lineage: u64::from_le_bytes(*lineage) }
     }
 
     /// Opens the database again after an error; gives up the ballast if the disk was full.
