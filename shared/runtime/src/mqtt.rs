@@ -1,29 +1,35 @@
-//! The MQTT client, behind one small interface so that the crate below can be exchanged.
+//! The MQTT client: a connection of our own over the packet codec of `rumqttc`.
 //!
 //! Guarantees: reconnects for ever with bounded back-off and jitter; messages arrive in order
 //! through a queue that is bounded in bytes and in number; a publish is confirmed or refused by
 //! its token, and after `Disconnected` no token of before will be confirmed: offer those again.
-//! Nothing is sent again behind the caller's back: each connection starts with a fresh client.
+//! Nothing is sent again behind the caller's back: each connection starts with nothing.
+//! Messages and acknowledgements move in batches: one step between the threads and one system
+//! call for as many as there are, no allocation for each.
 //! Messages are acknowledged only by [`MqttClient::ack`]. A message over the packet limit that
 //! comes again with every connection ends in a reset of the session, which is said loudly.
 //!
 //! Does not keep anything over a restart and does not recognise redelivery: see `intake`.
 
+mod connection;
+mod packet;
+mod parcel;
 mod session;
 mod tls;
-mod v4;
-mod v5;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Notify;
 
 use crate::config::Secret;
 use crate::source::Wake;
+use packet::Up;
+pub use parcel::{Entry, Parcel};
 pub use tls::{TlsError, TlsFiles};
 
 /// Version of the protocol.
@@ -34,6 +40,8 @@ pub enum Version {
     V4,
     /// MQTT 5.
     V5,
+    /// MQTT 5 where the server speaks it, otherwise 3.1.1.
+    Auto,
 }
 
 /// Everything a connection needs.
@@ -70,8 +78,11 @@ pub struct MqttOptions {
     /// The server's session is known to hold exactly these subscriptions, so that none is sent
     /// when the session is still there (subscribing again repeats retained messages).
     pub subscribed_before: bool,
-    /// Bytes of payloads that may wait in the queue to the caller.
+    /// Bytes of messages that may wait in the queue to the caller.
     pub queue_bytes_max: u32,
+    /// How long messages may be gathered before they are handed over: each step costs a switch
+    /// of threads, which is far more than a message does.
+    pub gather: Duration,
 }
 
 impl MqttOptions {
@@ -94,6 +105,7 @@ impl MqttOptions {
             subscribe_qos0: false,
             subscribed_before: false,
             queue_bytes_max: 4 << 20,
+            gather: Duration::ZERO,
         }
     }
 
@@ -139,8 +151,6 @@ pub struct Message {
     pub packet_id: u16,
     /// The server says that it may have sent this message before.
     pub dup: bool,
-    /// QoS of the delivery: 0 or 1.
-    pub qos: u8,
     /// Number of the connection it came with; an acknowledgement for another one is dropped.
     pub connection: u64,
 }
@@ -148,11 +158,14 @@ pub struct Message {
 /// What the connection has to say, in order.
 #[derive(Debug)]
 pub enum MqttEvent {
-    /// Connected, and subscribed where that was needed.
+    /// Connected.
     Connected {
         /// Whether the server still knew our session.
         session_present: bool,
     },
+    /// The server has the subscriptions of this connection: nothing that is published from now
+    /// on passes by.
+    Subscribed,
     /// The connection is gone or could not be made; it is tried again.
     Disconnected {
         /// Why.
@@ -191,36 +204,49 @@ pub struct NotTaken;
 #[derive(Debug)]
 pub struct MqttClient {
     shared: Arc<Shared>,
-    events: mpsc::Receiver<MqttEvent>,
-    space: Arc<Semaphore>,
-    queue_bytes_max: u32,
+    /// A parcel that [`MqttClient::poll`] hands out message by message, and the next one.
+    open: Option<(Parcel, usize)>,
     task: tokio::task::JoinHandle<()>,
+}
+
+/// What the caller takes in one step.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Messages that arrived together; give it back by [`MqttClient::recycle`].
+    Parcel(Parcel),
+    /// Anything else.
+    Event(MqttEvent),
 }
 
 /// What the caller's thread and the network thread share.
 #[derive(Debug, Default)]
 struct Shared {
     link: Mutex<Link>,
+    /// The caller has written something, or has made room in the queue.
+    work: Notify,
+    /// The caller waits for messages: do not gather them.
+    is_hurried: AtomicBool,
 }
 
-/// The present connection, if there is one.
+/// Both queues, and the present connection if there is one.
 #[derive(Debug, Default)]
 struct Link {
-    sender: Option<Sender>,
+    /// Encoded packets that wait to be sent over the present connection.
+    out: Vec<u8>,
+    /// Messages to acknowledge: first packet id and how many follow it, itself included.
+    acks: VecDeque<(u16, u16)>,
+    up: Option<Up>,
     connection: u64,
-    /// Publishes handed to the client that have no packet id yet, in order.
-    unsent: VecDeque<u64>,
-    /// Publishes with packet id, until their acknowledgement.
-    under_way: Vec<(u16, u64)>,
-    /// Acknowledgements that follow the one with the packet id given first.
-    acks: VecDeque<(u16, Vec<u16>)>,
-}
-
-/// The part of the client crate that takes requests, for either version.
-#[derive(Debug)]
-enum Sender {
-    V4(rumqttc::AsyncClient),
-    V5(rumqttc::v5::AsyncClient),
+    version: Version,
+    /// Publishes under way, until their acknowledgement: packet id and token.
+    under_way: VecDeque<(u16, u64)>,
+    last_id: u16,
+    /// What waits for the caller.
+    queue: VecDeque<Delivery>,
+    queued_bytes: usize,
+    /// The network thread waits for room in the queue.
+    is_stalled: bool,
+    spare: Vec<Parcel>,
 }
 
 impl Shared {
@@ -229,28 +255,73 @@ impl Shared {
     }
 }
 
+impl Link {
+    /// A packet id above the subscription's that is not under way.
+    fn next_id(&mut self) -> u16 {
+        loop {
+            self.last_id = self.last_id.checked_add(1).unwrap_or(0).max(packet::SUBSCRIBE_ID + 1);
+            if !self.under_way.iter().any(|(id, _)| *id == self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+}
+
 impl MqttClient {
     /// Starts connecting on the runtime of `handle`. `wake` is notified with every event.
     pub fn connect(options: MqttOptions, wake: Wake, handle: &Handle) -> Self {
         install_crypto();
         let shared = Arc::new(Shared::default());
-        let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let queue_bytes_max = options.queue_bytes_max;
-        let space = Arc::new(Semaphore::new(queue_bytes_max as usize));
-        let session =
-            session::Session::new(options, Arc::clone(&shared), sender, wake, Arc::clone(&space));
+        let session = session::Session::new(options, Arc::clone(&shared), wake);
         let task = handle.spawn(session.run());
-        Self { shared, events, space, queue_bytes_max, task }
+        Self { shared, open: None, task }
     }
 
-    /// The next event, without waiting.
+    /// The next event, without waiting; messages one at a time.
     pub fn poll(&mut self) -> Option<MqttEvent> {
-        let event = self.events.try_recv().ok()?;
-        if let MqttEvent::Message(message) = &event {
-            // A payload larger than the whole queue took all of it, and no more.
-            self.space.add_permits(message.payload.len().min(self.queue_bytes_max as usize));
+        loop {
+            if let Some((parcel, next)) = &mut self.open {
+                if let Some(entry) = parcel.entries.get(*next) {
+                    *next += 1;
+                    return Some(MqttEvent::Message(Message {
+                        topic: parcel.topic(entry).to_owned(),
+                        payload: Bytes::copy_from_slice(parcel.text(entry.payload)),
+                        packet_id: entry.packet_id,
+                        dup: entry.dup,
+                        connection: parcel.connection,
+                    }));
+                }
+                if let Some((parcel, _)) = self.open.take() {
+                    self.recycle(parcel);
+                }
+            }
+            match self.take()? {
+                Delivery::Parcel(parcel) => self.open = Some((parcel, 0)),
+                Delivery::Event(event) => return Some(event),
+            }
         }
-        Some(event)
+    }
+
+    /// The next event, without waiting; messages as they arrived together.
+    pub fn take(&mut self) -> Option<Delivery> {
+        let mut link = self.shared.link();
+        let delivery = link.queue.pop_front()?;
+        if let Delivery::Parcel(parcel) = &delivery {
+            link.queued_bytes -= parcel.bytes.len();
+        }
+        if std::mem::take(&mut link.is_stalled) {
+            self.shared.work.notify_one();
+        }
+        Some(delivery)
+    }
+
+    /// Gives the memory of a parcel back.
+    pub fn recycle(&mut self, mut parcel: Parcel) {
+        parcel.clear();
+        let mut link = self.shared.link();
+        if link.spare.len() < SPARE_MAX {
+            link.spare.push(parcel);
+        }
     }
 
     /// Publishes at QoS 1; `token` comes back in `Confirmed` or `Refused`.
@@ -263,51 +334,49 @@ impl MqttClient {
         window: usize,
     ) -> Result<(), NotTaken> {
         let mut link = self.shared.link();
-        if link.unsent.len() + link.under_way.len() >= window {
+        let Some(up) = link.up else { return Err(NotTaken) };
+        let version = link.version;
+        let window = window.min(usize::from(up.receive_max)).min(UNDER_WAY_MAX);
+        if link.under_way.len() >= window {
             return Err(NotTaken);
         }
-        let taken = match &link.sender {
-            Some(Sender::V4(client)) => {
-                client.try_publish(topic, rumqttc::QoS::AtLeastOnce, retain, payload).is_ok()
-            }
-            Some(Sender::V5(client)) => {
-                let payload = Bytes::copy_from_slice(payload);
-                let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
-                client.try_publish(topic, qos, retain, payload).is_ok()
-            }
-            None => false,
-        };
-        if !taken {
-            return Err(NotTaken);
+        let length = packet::publish_len(version, topic, payload);
+        let packet_id = link.next_id();
+        let fits = u32::try_from(length).is_ok_and(|length| length <= up.packet_bytes_max);
+        if !fits || !packet::publish(version, (topic, payload), retain, packet_id, &mut link.out) {
+            let reason = format!("a message of {length} bytes is over the server's limit");
+            link.queue.push_back(Delivery::Event(MqttEvent::Refused { token, reason }));
+            return Ok(());
         }
-        link.unsent.push_back(token);
+        link.under_way.push_back((packet_id, token));
+        drop(link);
+        self.shared.work.notify_one();
         Ok(())
     }
 
-    /// Acknowledges messages of one connection, in order of receipt. Does nothing when that
-    /// connection is gone: the server will deliver those messages again.
-    pub fn ack(&self, connection: u64, packet_ids: &[u16]) {
+    /// Acknowledges `count` messages of one connection whose packet ids follow each other, in
+    /// order of receipt. Does nothing when that connection is gone: the server will deliver those
+    /// messages again.
+    pub fn ack(&self, connection: u64, first_id: u16, count: u16) {
         let mut link = self.shared.link();
-        let Some((first, rest)) = packet_ids.split_first() else { return };
-        if link.connection != connection {
+        // At QoS 0 there is nothing to acknowledge.
+        if link.connection != connection || link.up.is_none() || first_id == 0 || count == 0 {
             return;
         }
-        match &link.sender {
-            Some(Sender::V4(client)) if v4::ack(client, *first) => {
-                link.acks.push_back((*first, rest.to_vec()));
-            }
-            Some(Sender::V5(client)) => {
-                for packet_id in packet_ids {
-                    v5::ack(client, *packet_id);
-                }
-            }
-            Some(Sender::V4(_)) | None => {}
-        }
+        link.acks.push_back((first_id, count));
+        drop(link);
+        self.shared.work.notify_one();
+    }
+
+    /// Whether messages should be handed over at once instead of gathered for some ms: the
+    /// server waits for their acknowledgement before it sends more.
+    pub fn set_hurried(&self, is_hurried: bool) {
+        self.shared.is_hurried.store(is_hurried, Ordering::Relaxed);
     }
 
     /// Whether a connection is up.
     pub fn is_connected(&self) -> bool {
-        self.shared.link().sender.is_some()
+        self.shared.link().up.is_some()
     }
 }
 
@@ -323,8 +392,12 @@ fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Events that may wait for the caller; messages are bounded in bytes besides.
-const EVENTS_MAX: usize = 4096;
+/// Parcels and events that may wait for the caller; messages are bounded in bytes besides.
+const QUEUE_MAX: usize = 4096;
+/// Parcels whose memory is kept for the next ones.
+const SPARE_MAX: usize = 2;
+/// Publishes under way, whatever a caller asks for: each of them is looked through.
+const UNDER_WAY_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -11,8 +11,9 @@ pub mod filesystem;
 pub mod mqtt;
 pub mod shown;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Every kind of source: the value of the option `connector`.
 pub const KINDS: &[&str] = &["datagen", "filesystem", "mqtt"];
@@ -108,6 +109,9 @@ pub enum SourceEvent {
     },
 }
 
+/// A stored position: its parts by name. Empty for a source that is opened for the first time.
+pub type Position = BTreeMap<String, Vec<u8>>;
+
 /// The pipeline thread's half of a source. The other half reads on a thread of its own or on
 /// the network thread and fills a bounded queue.
 pub trait Source: Send {
@@ -118,17 +122,38 @@ pub trait Source: Send {
     /// the state that the next checkpoint will store.
     fn consumed(&mut self, split: u32, after: u64);
 
-    /// Appends the encoded position of all consumed records: what a checkpoint stores and what
-    /// the source is opened with after a restart.
-    fn position(&mut self, out: &mut Vec<u8>);
+    /// Encodes the position of all consumed records: what a checkpoint stores and what the
+    /// source is opened with after a restart. It has parts by name, of which only those need be
+    /// given that have changed since the last time; most sources have one, without a name.
+    fn position(&mut self, put: &mut dyn FnMut(String, Vec<u8>));
 
     /// The position last encoded is durable now: acknowledge to the server what it covers.
     fn committed(&mut self);
 
-    /// Whether the server's in-flight window is so nearly used up by records that wait for
-    /// their commit that a checkpoint should be taken now.
-    fn wants_checkpoint(&self) -> bool {
+    /// When a commit should be taken because the server's in-flight window is used up, or may
+    /// be, by records that wait for it. Asked again after every event.
+    fn commit_due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Appends what was consumed since the last commit, encoded for [`Source::replay`]: a journal
+    /// of a few KiB can hold it until the next checkpoint. False when that would be too much, or
+    /// is not known whole.
+    fn journal(&mut self, _out: &mut Vec<u8>) -> bool {
         false
+    }
+
+    /// What was appended last is durable: acknowledge to the server what it covers.
+    fn journaled(&mut self) {}
+
+    /// Hands out, before anything else, what a journal holds beyond the position.
+    fn replay(&mut self, _journaled: &[u8]) -> Result<(), PositionError> {
+        Err(PositionError("this source keeps no journal".into()))
+    }
+
+    /// How many records the server delivers before it waits for a commit, if it was seen to.
+    fn window(&self) -> Option<usize> {
+        None
     }
 
     /// Messages that the server delivered again and that were recognised and not handed out again.

@@ -3,6 +3,7 @@
 //! Guarantees: read-only, also beside a running node; one committed checkpoint is shown. Lists
 //! are cut to the newest [`SHOWN_MAX`] entries, and the counts say how many there are.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::admin::Failure;
 use crate::driver::wiring;
-use crate::source::shown;
+use crate::source::{Position, shown};
 
 /// Entries of a list that are shown.
 const SHOWN_MAX: usize = 20;
@@ -42,14 +43,6 @@ fn content(snapshot: &Snapshot) -> Result<Value, StoreError> {
         };
         plan.operators.iter().map(operator).collect::<Vec<_>>()
     });
-    let positions = snapshot.positions()?.into_iter().map(|((source, split), value)| {
-        let mut shown = shown::describe(&value);
-        shown["source"] = source.into();
-        if !split.is_empty() {
-            shown["split"] = split.into();
-        }
-        shown
-    });
     let outbox = head.channels.iter().map(|(channel, state)| {
         json!({
             "channel": channel,
@@ -71,7 +64,7 @@ fn content(snapshot: &Snapshot) -> Result<Value, StoreError> {
         "plan": plan.as_ref().map(|plan| format!("{:016x}", plan.fingerprint)),
         "operators": operators,
         "state": { "base_bytes": head.base_bytes, "delta_bytes": head.delta_bytes },
-        "positions": positions.collect::<Vec<_>>(),
+        "positions": positions(snapshot)?,
         "outbox": outbox.collect::<Vec<_>>(),
         "ledger": ledger(snapshot)?,
         "agents": agents(snapshot)?,
@@ -145,6 +138,23 @@ fn quarantine(snapshot: &Snapshot, log: LogState) -> Result<Value, StoreError> {
         })
     });
     Ok(list(log, frames.collect()))
+}
+
+fn positions(snapshot: &Snapshot) -> Result<Vec<Value>, StoreError> {
+    let mut sources: BTreeMap<String, Position> = BTreeMap::new();
+    for ((source, part), value) in snapshot.positions()? {
+        sources.entry(source).or_default().insert(part, value);
+    }
+    let shown = sources.iter().flat_map(|(source, position)| {
+        shown::describe(position).into_iter().map(move |(part, mut shown)| {
+            shown["source"] = source.as_str().into();
+            if !part.is_empty() {
+                shown["split"] = part.into();
+            }
+            shown
+        })
+    });
+    Ok(shown.collect())
 }
 
 fn gaps(snapshot: &Snapshot, log: LogState) -> Result<Value, StoreError> {

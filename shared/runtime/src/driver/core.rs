@@ -274,7 +274,7 @@ impl Core {
                 MqttEvent::Message(message) => self.take(&message, now)?,
                 MqttEvent::Refused { token, reason } => self.refusals.refused(token, &reason),
                 MqttEvent::Confirmed { token } => self.refusals.confirmed(token),
-                MqttEvent::SessionReset { .. } => {}
+                MqttEvent::Subscribed | MqttEvent::SessionReset { .. } => {}
             }
             if self.hub.wants_checkpoint(now) {
                 break;
@@ -334,9 +334,7 @@ impl Core {
                 return;
             }
             entry.remove();
-            if packet_id != 0 {
-                self.client.ack(connection, &[packet_id]);
-            }
+            self.client.ack(connection, packet_id, 1);
         }
     }
 

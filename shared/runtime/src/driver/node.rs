@@ -4,7 +4,7 @@ mod inputs;
 mod setup;
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_store::{Commit, PositionWrite, Store};
 
@@ -20,6 +20,7 @@ pub(super) use setup::{Network, Setup, open_store};
 
 /// Longest sleep of the loop when nothing happens.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
+const IDLE_WAIT_MIN: Duration = Duration::from_millis(1);
 /// Sources wait while this many bytes of results have not left a node without a state directory.
 const UNDELIVERED_BYTES_MAX: usize = 16 << 20;
 /// How long a stopping node tries to flush its sinks.
@@ -53,6 +54,7 @@ struct Metrics {
     records: Counter,
     flash_bytes: Counter,
     checkpoints: Counter,
+    intake_commits: Counter,
     backlog_frames: Gauge,
     backlog_bytes: Gauge,
     redelivered: Gauge,
@@ -68,6 +70,11 @@ impl Metrics {
                 &[],
             ),
             checkpoints: registry.counter("headwater_checkpoints_total", "Checkpoints.", &[]),
+            intake_commits: registry.counter(
+                "headwater_intake_commits_total",
+                "Entries of the intake journal: commits between checkpoints because a server waits.",
+                &[],
+            ),
             backlog_frames: registry.gauge(
                 "headwater_outbox_frames",
                 "Frames that the core has not acknowledged.",
@@ -116,8 +123,10 @@ impl Node {
             self.agent.task.set_clock(is_trusted.then_some(now.wall_ms));
             let is_busy = stopping_since.is_none() && self.read(now)?;
             self.end_if_drained(now)?;
-            if self.is_checkpoint_due(now) {
+            if self.agent.wants_checkpoint(now) {
                 self.checkpoint()?;
+            } else if self.records > 0 && self.source_wait().is_some_and(|wait| wait.is_zero()) {
+                self.commit_intake()?;
             }
             self.deliver(now)?;
             self.report(now);
@@ -130,15 +139,17 @@ impl Node {
             }
             if !is_busy {
                 let until = self.agent.wake_at(now) - now.mono_ms;
-                let wait = u64::try_from(until.max(1)).unwrap_or(1);
-                self.wake.wait(Duration::from_millis(wait).min(IDLE_WAIT));
+                let wait = Duration::from_millis(u64::try_from(until.max(1)).unwrap_or(1));
+                let source_wait = self.source_wait().unwrap_or(IDLE_WAIT).max(IDLE_WAIT_MIN);
+                self.wake.wait(wait.min(IDLE_WAIT).min(source_wait));
             }
         }
     }
 
-    fn is_checkpoint_due(&self, now: Now) -> bool {
-        let is_asked = self.inputs.iter().any(|input| input.source.wants_checkpoint());
-        self.agent.wants_checkpoint(now) || (is_asked && self.records > 0)
+    /// How long until the server of a source should have its acknowledgements.
+    fn source_wait(&self) -> Option<Duration> {
+        let due = self.inputs.iter().filter_map(|input| input.source.commit_due()).min()?;
+        Some(due.saturating_duration_since(Instant::now()))
     }
 
     /// Whether everything is delivered (or time is up) after the end or a stop.
@@ -181,10 +192,10 @@ impl Node {
         self.records = 0;
         let mut positions = Vec::new();
         for input in &mut self.inputs {
-            let mut value = Vec::new();
-            input.source.position(&mut value);
-            let (source, split) = (input.name.clone(), String::new());
-            positions.push(PositionWrite { source, split, value: Some(value) });
+            let Input { name, source, .. } = input;
+            source.position(&mut |split, value| {
+                positions.push(PositionWrite { source: name.clone(), split, value: Some(value) });
+            });
         }
         let now = self.now();
         let commit = self.agent.checkpoint(positions, now);
@@ -239,6 +250,33 @@ impl Node {
         Ok(())
     }
 
+    /// Says where a server's in-flight window limits what comes in.
+    fn show_windows(&mut self) {
+        for input in &mut self.inputs {
+            let window = input.source.window();
+            if window == input.window {
+                continue;
+            }
+            input.window = window;
+            let help = "Messages that the server sends before it waits for a commit; 0: unlimited.";
+            let gauge = self.registry.gauge(
+                "headwater_intake_window",
+                help,
+                &[("source", input.name.as_str())],
+            );
+            gauge.set(window.and_then(|window| i64::try_from(window).ok()).unwrap_or(0));
+            if let Some(window) = window {
+                tracing::warn!(
+                    source = input.name,
+                    window,
+                    "The server waits for a commit after so many messages, which costs flash \
+                     writes; widen its in-flight window (Mosquitto: max_inflight_messages) or \
+                     use MQTT 5."
+                );
+            }
+        }
+    }
+
     fn report(&mut self, now: Now) {
         if now.mono_ms - self.last_status_ms < STATUS_MS {
             return;
@@ -247,6 +285,7 @@ impl Node {
         let (frames, bytes) = self.agent.backlog();
         self.metrics.backlog_frames.set(i64::try_from(frames).unwrap_or(i64::MAX));
         self.metrics.backlog_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.show_windows();
         let redelivered: u64 = self.inputs.iter().map(|input| input.source.redelivered()).sum();
         self.metrics.redelivered.set(i64::try_from(redelivered).unwrap_or(i64::MAX));
         let mut counts = self.agent.task.counts();

@@ -178,11 +178,11 @@ impl AgentLink {
                         agent.control_received(&message.payload, now);
                     }
                     // What the core says it says again: nothing depends on this message.
-                    self.client.ack(message.connection, &[message.packet_id]);
+                    self.client.ack(message.connection, message.packet_id, 1);
                 }
                 MqttEvent::Refused { token, reason } => self.refusals.refused(token, &reason),
                 MqttEvent::Confirmed { token } => self.refusals.confirmed(token),
-                MqttEvent::SessionReset { .. } => {}
+                MqttEvent::Subscribed | MqttEvent::SessionReset { .. } => {}
             }
         }
         match agent.link_problem() {

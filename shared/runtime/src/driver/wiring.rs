@@ -15,7 +15,7 @@ use crate::format::csv::{CsvDecoder, CsvEncoder, CsvOptions, SKIPPED, option_byt
 use crate::format::json::{JsonDecodeOptions, JsonDecoder, JsonEncodeOptions, JsonEncoder};
 use crate::format::{Column, Decoder, Encoder};
 use crate::sink::{self, Sink};
-use crate::source::{self, OpenError, Source, Wake};
+use crate::source::{self, OpenError, Position, Source, Wake};
 use crate::task::{Metadata, OutputPort, ScanPort, SinkMode};
 
 mod connect;
@@ -241,9 +241,10 @@ fn encoder(table: &Table, schema: &Schema) -> Result<Encoder, RunError> {
 /// Opens the source of a table at a stored position.
 pub(super) fn open_source(
     table: &Table,
-    position: Option<&[u8]>,
+    position: &Position,
     env: &Environment<'_>,
 ) -> Result<Box<dyn Source>, RunError> {
+    let simple = position.get("").map(Vec::as_slice);
     let bytes_max = payload_bytes_max(table, env.payload_bytes_max);
     let wake = env.wake.clone();
     let opened: Result<Box<dyn Source>, OpenError> = match table.connector.as_str() {
@@ -256,7 +257,7 @@ pub(super) fn open_source(
                     .map(std::time::Duration::from_millis),
                 record_bytes_max: bytes_max,
             };
-            source::filesystem::Filesystem::open(options, position, wake).map(|s| Box::new(s) as _)
+            source::filesystem::Filesystem::open(options, simple, wake).map(|s| Box::new(s) as _)
         }
         "mqtt" => {
             let mut options = mqtt_options(table, env.secrets, env.node)?;
@@ -267,7 +268,7 @@ pub(super) fn open_source(
         }
         "datagen" => {
             let options = connect::datagen_options(table)?;
-            source::datagen::Datagen::open(options, position, wake).map(|s| Box::new(s) as _)
+            source::datagen::Datagen::open(options, simple, wake).map(|s| Box::new(s) as _)
         }
         other => return Err(config(table, format!("'{other}' is no source"))),
     };

@@ -1,8 +1,36 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 
 use super::*;
+
+/// What a store keeps of a position.
+#[derive(Clone, Debug, Default)]
+struct Stored {
+    parts: BTreeMap<String, Vec<u8>>,
+    written_bytes: usize,
+}
+
+impl Stored {
+    fn put(&mut self, intake: &mut Intake) {
+        self.written_bytes = 0;
+        intake.encode(&mut |name, value| {
+            self.written_bytes += value.len();
+            self.parts.insert(name, value);
+        });
+    }
+
+    fn read(&self, window: u16) -> Result<Intake, PositionError> {
+        let blocks = self.parts.iter().filter(|(name, _)| *name != HEAD);
+        Intake::decode(&self.parts[HEAD], blocks.map(|(_, value)| value.as_slice()), window)
+    }
+
+    fn of(intake: &mut Intake) -> Self {
+        let mut stored = Stored::default();
+        stored.put(intake);
+        stored
+    }
+}
 
 #[test]
 fn a_message_delivered_again_is_recognised_also_after_a_restart() {
@@ -11,9 +39,7 @@ fn a_message_delivered_again_is_recognised_also_after_a_restart() {
     assert_eq!(intake.offer(2, false, 8), Offer::Apply);
     assert_eq!(intake.offer(1, true, 7), Offer::Repeated { receipt: 1 });
     intake.consume(1);
-    let mut bytes = Vec::new();
-    intake.encode(&mut bytes);
-    let mut intake = Intake::decode(&bytes, 20).unwrap();
+    let mut intake = Stored::of(&mut intake).read(20).unwrap();
     let repeated = Offer::Repeated { receipt: 1 };
     assert_eq!(intake.offer(1, true, 7), repeated, "was in the checkpoint");
     assert_eq!(intake.offer(2, true, 8), Offer::Apply, "was not yet consumed");
@@ -36,32 +62,66 @@ fn a_newer_message_takes_the_place_of_the_older_in_the_encoding() {
     intake.offer(1, false, 7);
     intake.consume(1);
     intake.offer(1, false, 8);
-    let mut bytes = Vec::new();
-    intake.encode(&mut bytes);
-    let mut intake = Intake::decode(&bytes, 20).unwrap();
+    let mut intake = Stored::of(&mut intake).read(20).unwrap();
     assert_eq!(intake.offer(1, true, 8), Offer::Apply);
 }
 
 #[test]
-fn sequential_ids_take_two_bytes_each_and_the_window_is_kept() {
-    let mut intake = Intake::new(1000);
+fn sequential_ids_take_two_bytes_each_and_only_new_ones_are_written() {
+    let mut intake = Intake::new(65_535);
+    let mut stored = Stored::default();
     let mut id = 65_000;
-    for n in 0..5000_u16 {
-        intake.offer(id, false, n);
+    // Two rounds of the ring, a checkpoint every 8,000 messages.
+    for n in 0..160_000_u32 {
+        intake.offer(id, false, u16::try_from(n % 60_000).unwrap());
         id = successor(id);
         intake.consume(u64::from(n) + 1);
+        if n % 8000 == 7999 {
+            stored.put(&mut intake);
+            assert!(stored.written_bytes < 2 * 8000 + 2 * 4096, "{}", stored.written_bytes);
+        }
     }
-    let mut bytes = Vec::new();
-    intake.encode(&mut bytes);
-    assert_eq!(bytes.len(), 1 + 4 + 2000);
-    assert!(intake.ids.len() <= 1000);
+    assert!(stored.parts.len() <= 1 + usize::try_from(RING).unwrap());
+    let read = stored.read(65_535).unwrap();
+    assert_eq!(read.last_receipt(), 160_000);
+    assert_eq!(read.ids, intake.ids);
+    assert_eq!(read.receipts, intake.receipts);
+    let known = (0..IDS).filter(|id| read.receipts[*id] != 0);
+    assert!(known.map(|id| (read.hashes[id], intake.hashes[id])).all(|(a, b)| a == b));
+}
+
+#[test]
+fn a_lost_session_stays_lost_after_a_restart() {
+    let mut intake = Intake::new(20);
+    intake.offer(1, false, 7);
+    intake.consume(1);
+    intake.forget();
+    intake.offer(2, false, 8);
+    intake.consume(2);
+    let mut intake = Stored::of(&mut intake).read(20).unwrap();
+    assert_eq!(intake.offer(1, true, 7), Offer::Apply);
+    assert_eq!(intake.offer(2, true, 8), Offer::Repeated { receipt: 2 });
+}
+
+#[test]
+fn a_position_of_version_1_is_read() {
+    let bytes = [1, 9, 0, 2, 0, 7, 0, 8, 0];
+    let mut intake = Intake::decode(&bytes, std::iter::empty(), 20).unwrap();
+    assert_eq!(intake.offer(10, true, 8), Offer::Repeated { receipt: 2 });
 }
 
 #[test]
 fn damaged_positions_are_errors() {
-    for bytes in [&b""[..], &[9], &[1, 1], &[1, 1, 0, 2, 0, 1, 1], &[1, 0, 0, 1, 0, 1, 1]] {
-        assert!(Intake::decode(bytes, 20).is_err(), "{bytes:?}");
+    let none = || std::iter::empty();
+    for bytes in [&b""[..], &[9], &[1, 1], &[1, 1, 0, 2, 0, 1, 1], &[1, 0, 0, 1, 0, 1, 1], &[2]] {
+        assert!(Intake::decode(bytes, none(), 20).is_err(), "{bytes:?}");
     }
+    let mut intake = Intake::new(20);
+    intake.offer(1, false, 7);
+    intake.consume(1);
+    let mut stored = Stored::of(&mut intake);
+    stored.parts.remove("0");
+    assert!(stored.read(20).is_err(), "a block is missing");
 }
 
 #[derive(Clone, Debug)]
@@ -90,14 +150,13 @@ struct Model {
     /// Packet ids to acknowledge, with the receipt that must be committed before.
     owed: VecDeque<(u64, u16)>,
     applied: Vec<u32>,
-    committed: (Vec<u8>, Vec<u32>, u64),
+    committed: (Stored, Vec<u32>, u64),
 }
 
 impl Model {
     fn new(window: u16) -> Self {
-        let intake = Intake::new(window);
-        let mut bytes = Vec::new();
-        intake.encode(&mut bytes);
+        let mut intake = Intake::new(window);
+        let stored = Stored::of(&mut intake);
         Self {
             window: usize::from(window),
             next_id: 65_530,
@@ -109,7 +168,7 @@ impl Model {
             inbox: VecDeque::new(),
             owed: VecDeque::new(),
             applied: Vec::new(),
-            committed: (bytes, Vec::new(), 0),
+            committed: (stored, Vec::new(), 0),
         }
     }
 
@@ -136,9 +195,9 @@ impl Model {
                 }
             }
             Step::Commit => {
-                let mut bytes = Vec::new();
-                self.intake.encode(&mut bytes);
-                self.committed = (bytes, self.applied.clone(), self.intake.consumed());
+                self.committed.0.put(&mut self.intake);
+                self.committed.1 = self.applied.clone();
+                self.committed.2 = self.intake.consumed();
             }
             Step::Acknowledge => {
                 while let Some((receipt, id)) = self.owed.front().copied() {
@@ -151,8 +210,7 @@ impl Model {
             }
             Step::Reconnect => self.reconnect(),
             Step::Crash => {
-                self.intake =
-                    Intake::decode(&self.committed.0, u16::try_from(self.window).unwrap()).unwrap();
+                self.intake = self.committed.0.read(u16::try_from(self.window).unwrap()).unwrap();
                 self.applied = self.committed.1.clone();
                 self.committed.2 = self.intake.consumed();
                 self.inbox.clear();
@@ -216,6 +274,9 @@ proptest! {
 
     #[test]
     fn decoding_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = Intake::decode(&bytes, 100);
+        let _ = Intake::decode(&bytes, std::iter::empty(), 100);
+        let head = [vec![2], 50_u64.to_le_bytes().to_vec(), vec![0; 8]].concat();
+        let block = [vec![2], 1_u64.to_le_bytes().to_vec(), bytes].concat();
+        let _ = Intake::decode(&head, std::iter::once(&block[..]), 100);
     }
 }

@@ -1,112 +1,82 @@
-//! The life of a connection on the network thread: connect, subscribe, pass events on, notice
-//! a dead peer, wait, begin again with a fresh client.
+//! The life of a connection on the network thread: connect, subscribe, pass messages on, notice
+//! a dead peer, wait, begin again.
 //!
-//! It polls only while the caller's queue has room, so an absent caller is back-pressure on the
-//! socket. It never cancels a poll whose connection it wants to keep: the client crate may lose
-//! a packet half-way.
+//! It reads only while the caller's queue has room, so an absent caller is back-pressure on the
+//! socket.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::{Message, MqttEvent, MqttOptions, Sender, Shared, Version, v4, v5};
+use super::connection::Connection;
+use super::packet::{self, Incoming, Up};
+use super::{Delivery, MqttEvent, MqttOptions, Parcel, QUEUE_MAX, Shared, Version, tls};
 use crate::backoff::Backoff;
 use crate::source::Wake;
 
-/// An event of the client crate, for either version.
-#[derive(Debug)]
-pub(super) enum Wire {
-    Up {
-        session_present: bool,
-    },
-    Message(Message),
-    Confirmed {
-        packet_id: u16,
-        refused: Option<String>,
-    },
-    Subscribed {
-        refused: Option<(usize, String)>,
-    },
-    Sent {
-        packet_id: u16,
-    },
-    Acked {
-        packet_id: u16,
-    },
-    Ping,
-    /// Any other packet from the server.
-    Heard,
-    Other,
-}
-
 /// Why a connection ended.
 #[derive(Debug)]
-pub(super) enum Failure {
+enum Failure {
     TooLarge {
         bytes: usize,
     },
+    /// The server says that it does not speak this version of the protocol.
+    OtherVersion,
+    /// It closed the connection without an answer, as one that does not know the version would.
+    NoAnswer(String),
     Other(String),
-    /// The caller has dropped its handle.
-    Closed,
 }
 
-enum Loop {
-    V4(Box<rumqttc::EventLoop>),
-    V5(Box<rumqttc::v5::EventLoop>),
-}
-
-impl Loop {
-    async fn poll(&mut self, connection: u64) -> Result<Wire, Failure> {
-        match self {
-            Self::V4(events) => v4::poll(events, connection).await,
-            Self::V5(events) => v5::poll(events, connection).await,
-        }
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::Other(error.to_string())
     }
+}
 
-    fn drain(&mut self, connection: u64) -> Option<Wire> {
-        match self {
-            Self::V4(events) => v4::drain(events, connection),
-            Self::V5(events) => v5::drain(events, connection),
-        }
+impl From<String> for Failure {
+    fn from(error: String) -> Self {
+        Failure::Other(error)
     }
 }
 
 pub(super) struct Session {
     options: MqttOptions,
     shared: Arc<Shared>,
-    events: mpsc::Sender<MqttEvent>,
     wake: Wake,
-    space: Arc<Semaphore>,
     backoff: Backoff,
+    /// The version in use.
+    version: Version,
+    /// A server was seen that speaks it.
+    is_version_sure: bool,
+    no_answer_count: u32,
     connection: u64,
     /// Connections in a row that ended with a message over the packet limit.
     too_large_count: u32,
     subscribed: bool,
+    parcel: Parcel,
 }
 
 impl Session {
-    pub(super) fn new(
-        options: MqttOptions,
-        shared: Arc<Shared>,
-        events: mpsc::Sender<MqttEvent>,
-        wake: Wake,
-        space: Arc<Semaphore>,
-    ) -> Self {
-        let backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    pub(super) fn new(options: MqttOptions, shared: Arc<Shared>, wake: Wake) -> Self {
         let subscribed = options.subscribed_before;
+        let version = match options.version {
+            Version::Auto => Version::V5,
+            version => version,
+        };
         Self {
+            is_version_sure: options.version != Version::Auto,
             options,
             shared,
-            events,
             wake,
-            space,
-            backoff,
+            backoff: Backoff::new(RETRY_MIN, RETRY_MAX),
+            version,
+            no_answer_count: 0,
             connection: 0,
             too_large_count: 0,
             subscribed,
+            parcel: Parcel::default(),
         }
     }
 
@@ -114,218 +84,343 @@ impl Session {
         loop {
             let started = Instant::now();
             let failure = self.one_connection(false).await;
+            self.down();
             if started.elapsed() > STABLE {
                 self.backoff.reset();
             }
+            if !matches!(failure, Failure::TooLarge { .. }) {
+                self.too_large_count = 0;
+            }
             let error = match failure {
-                Failure::Closed => return,
-                Failure::Other(error) => {
-                    self.too_large_count = 0;
+                Failure::Other(error) => error,
+                Failure::OtherVersion => {
+                    self.other_version(true);
+                    "the server does not speak this version of MQTT".into()
+                }
+                Failure::NoAnswer(error) => {
+                    self.other_version(false);
                     error
                 }
                 Failure::TooLarge { bytes } => {
                     self.too_large_count += 1;
-                    format!("a packet of {bytes} bytes is over the limit of {}", self.limit())
+                    let limit = self.options.packet_bytes_max;
+                    format!("a packet of {bytes} bytes is over the limit of {limit}")
                 }
             };
             let wait = self.backoff.next();
             let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             warn!(server = %self.server(), %error, retry_ms, "MQTT connection lost.");
-            if self.send(MqttEvent::Disconnected { error: error.clone(), retry_ms }).await.is_err()
-            {
-                return;
+            self.send(MqttEvent::Disconnected { error: error.clone(), retry_ms }).await;
+            if self.too_large_count >= TOO_LARGE_MAX {
+                self.reset_session(&error).await;
             }
-            if self.too_large_count >= TOO_LARGE_MAX && self.reset_session(&error).await.is_err() {
-                return;
-            }
-            tokio::time::sleep(wait).await;
+            sleep(wait).await;
         }
     }
 
+    /// Tries the other version the next time, unless this one was asked for or has worked. A
+    /// server that starts, or a proxy before it, may close one connection without an answer.
+    fn other_version(&mut self, is_said: bool) {
+        self.no_answer_count += 1;
+        if self.is_version_sure || (!is_said && self.no_answer_count < 2) {
+            return;
+        }
+        self.no_answer_count = 0;
+        self.version = match self.version {
+            Version::V4 => Version::V5,
+            _ => Version::V4,
+        };
+    }
+
     /// Throws the server's session away: a message over the limit comes again for ever.
-    async fn reset_session(&mut self, reason: &str) -> Result<(), Failure> {
+    async fn reset_session(&mut self, reason: &str) {
         error!(server = %self.server(), reason, "MQTT session reset: queued messages are lost.");
         self.too_large_count = 0;
         self.subscribed = false;
-        if let Ok(Failure::Closed) = timeout(CONNECT_MAX, self.one_connection(true)).await {
-            return Err(Failure::Closed);
-        }
-        self.down();
-        self.send(MqttEvent::SessionReset { reason: reason.into() }).await
+        // It fails in any case: by design once the server has answered.
+        let _ = self.one_connection(true).await;
+        self.send(MqttEvent::SessionReset { reason: reason.into() }).await;
     }
 
     /// Connects and serves until the connection ends. With `clean`, ends as soon as the server
     /// has answered.
     async fn one_connection(&mut self, clean: bool) -> Failure {
         self.connection += 1;
-        let (sender, mut events) = match self.options.version {
-            Version::V4 => {
-                let (client, events) = v4::open(&self.options, clean);
-                (Sender::V4(client), Loop::V4(Box::new(events)))
-            }
-            Version::V5 => {
-                let (client, events) = v5::open(&self.options, clean);
-                (Sender::V5(client), Loop::V5(Box::new(events)))
-            }
-        };
-        let session_present = match timeout(CONNECT_MAX, events.poll(self.connection)).await {
-            Ok(Ok(Wire::Up { session_present })) => session_present,
-            Ok(Ok(other)) => return Failure::Other(format!("unexpected first packet: {other:?}")),
+        let (mut connection, up) = match timeout(CONNECT_MAX, self.connect(clean)).await {
+            Ok(Ok(connected)) => connected,
             Ok(Err(failure)) => return failure,
             Err(_) => return Failure::Other("no answer to the connection request".into()),
         };
+        self.is_version_sure = true;
         if clean {
             return Failure::Other("session reset".into());
         }
-        if !session_present {
-            self.subscribed = false;
-        }
-        let failure = match self.serve(sender, &mut events, session_present).await {
-            Ok(()) => Failure::Closed,
+        match self.serve(&mut connection, up).await {
+            Ok(never) => match never {},
             Err(failure) => failure,
-        };
-        self.down();
-        // What came before the failure is passed on: the server will not send it again if it
-        // is the session that is lost, and redelivery is recognised if it does.
-        while let Some(wire) = events.drain(self.connection) {
-            if let Wire::Message(_) | Wire::Confirmed { .. } | Wire::Sent { .. } = wire
-                && self.pass_on(wire, &mut events).await.is_err()
+        }
+    }
+
+    async fn connect(&mut self, clean: bool) -> Result<(Connection, Up), Failure> {
+        let server = (self.options.host.as_str(), self.options.port);
+        let keep_alive = self.options.keep_alive;
+        let tls = self.options.tls.clone();
+        let opened = Connection::open(server, tls, keep_alive).await;
+        let mut connection =
+            opened.map_err(|error| Failure::Other(tls::words(&error, &self.options.host)))?;
+        packet::connect(&self.options, self.version, clean, &mut connection.output.bytes);
+        while connection.output.is_waiting() {
+            connection.output.write().await?;
+        }
+        loop {
+            let input = &mut connection.input;
+            if let Some(header) = packet::header(&input.bytes)?
+                && header.len() <= input.bytes.len()
             {
-                return Failure::Closed;
+                return match packet::take(self.version, header, &mut input.bytes)? {
+                    Incoming::Up(up) => Ok((connection, up)),
+                    Incoming::OtherVersion => Err(Failure::OtherVersion),
+                    Incoming::Ended(reason) => Err(Failure::Other(reason)),
+                    other => Err(Failure::Other(format!("unexpected first packet: {other:?}"))),
+                };
+            }
+            match input.read().await {
+                Ok((0, _)) => {
+                    let error = "the server has closed the connection".to_owned();
+                    return Err(Failure::NoAnswer(error));
+                }
+                Ok(_) if input.bytes.len() < ANSWER_BYTES_MAX => {}
+                Ok(_) => return Err(Failure::Other("the server's answer is too long".into())),
+                Err(error) => {
+                    return Err(Failure::NoAnswer(tls::words(&error, &self.options.host)));
+                }
             }
         }
-        self.forget();
-        failure
     }
 
     async fn serve(
         &mut self,
-        sender: Sender,
-        events: &mut Loop,
-        session_present: bool,
-    ) -> Result<(), Failure> {
-        info!(server = %self.server(), session_present, "MQTT connected.");
-        let subscribing = !self.subscribed && !self.options.subscriptions.is_empty();
-        if subscribing {
-            let taken = match &sender {
-                Sender::V4(client) => v4::subscribe(client, &self.options),
-                Sender::V5(client) => v5::subscribe(client, &self.options),
-            };
-            if !taken {
-                return Err(Failure::Other("a topic filter is not valid".into()));
-            }
+        connection: &mut Connection,
+        up: Up,
+    ) -> Result<std::convert::Infallible, Failure> {
+        let session_present = up.session_present;
+        let version = if self.version == Version::V5 { "5" } else { "3.1.1" };
+        info!(server = %self.server(), version, session_present, "MQTT connected.");
+        if !session_present {
+            self.subscribed = false;
+        }
+        if let Some(seconds) = up.keep_alive_s.filter(|seconds| *seconds > 0) {
+            connection.life.set_keep_alive(Duration::from_secs(seconds.into()));
+        }
+        if !self.subscribed
+            && !self.options.subscriptions.is_empty()
+            && !packet::subscribe(&self.options, self.version, &mut connection.output.bytes)
+        {
+            return Err(Failure::Other("the topic filters do not fit a packet".into()));
         }
         {
             let mut link = self.shared.link();
-            link.sender = Some(sender);
-            link.connection = self.connection;
+            (link.up, link.connection, link.version) = (Some(up), self.connection, self.version);
         }
-        self.send(MqttEvent::Connected { session_present }).await?;
-        let mut pinged = false;
+        self.send(MqttEvent::Connected { session_present }).await;
+        if self.subscribed {
+            self.send(MqttEvent::Subscribed).await;
+        }
+        self.decode(connection).await?;
+        let mut alarm = Box::pin(sleep(connection.life.interval()));
+        let mut gathered = Box::pin(sleep(Duration::ZERO));
+        let mut is_gathering = false;
         loop {
-            let wire = self.next(events, pinged).await?;
-            match wire {
-                Wire::Ping => pinged = true,
-                Wire::Message(_)
-                | Wire::Confirmed { .. }
-                | Wire::Heard
-                | Wire::Subscribed { .. } => pinged = false,
-                _ => {}
+            let has_room = self.collect(connection);
+            let Connection { input, output, life } = connection;
+            tokio::select! {
+                biased;
+                () = self.shared.work.notified() => {}
+                done = output.write(), if output.is_waiting() => {
+                    done?;
+                    life.sent(Instant::now());
+                }
+                read = input.read(), if has_room && !is_gathering => {
+                    let (count, was_filled) = read?;
+                    if count == 0 {
+                        return Err(Failure::Other("the server has closed the connection".into()));
+                    }
+                    life.heard(Instant::now());
+                    let had_messages = self.decode(connection).await?;
+                    if had_messages && !was_filled && self.gathers() {
+                        gathered.as_mut().reset(tokio::time::Instant::now() + self.options.gather);
+                        is_gathering = true;
+                    }
+                }
+                () = &mut gathered, if is_gathering => is_gathering = false,
+                () = &mut alarm => {
+                    let now = Instant::now();
+                    if !has_room {
+                        life.heard(now);
+                    }
+                    if !life.look(now, &mut output.bytes) {
+                        return Err(Failure::Other("the server is silent".into()));
+                    }
+                    alarm.as_mut().reset(tokio::time::Instant::now() + life.interval());
+                }
             }
-            self.pass_on(wire, events).await?;
         }
     }
 
-    async fn next(&self, events: &mut Loop, pinged: bool) -> Result<Wire, Failure> {
-        let half = self.options.keep_alive / 2;
-        let patience = if pinged { half } else { half * 3 };
-        match timeout(patience, events.poll(self.connection)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::Other("the server is silent".into())),
-        }
+    fn gathers(&self) -> bool {
+        let is_hurried = self.shared.is_hurried.load(std::sync::atomic::Ordering::Relaxed);
+        !is_hurried && !self.options.gather.is_zero()
     }
 
-    async fn pass_on(&mut self, wire: Wire, events: &mut Loop) -> Result<(), Failure> {
-        match wire {
-            Wire::Message(message) => {
-                let bytes = u32::try_from(message.payload.len()).unwrap_or(u32::MAX);
-                let bytes = bytes.min(self.options.queue_bytes_max);
-                let Ok(permit) = self.space.acquire_many(bytes).await else {
-                    return Err(Failure::Closed);
+    /// Takes over what the caller has written; whether its queue has room for more.
+    fn collect(&self, connection: &mut Connection) -> bool {
+        let mut link = self.shared.link();
+        if !link.out.is_empty() {
+            connection.output.bytes.extend_from_slice(&link.out);
+            link.out.clear();
+            // Frames may be large; acknowledgements are not.
+            link.out.shrink_to(OUT_BYTES_KEPT);
+        }
+        let output = &mut connection.output.bytes;
+        while output.len() < ACK_BYTES
+            && let Some((first, count)) = link.acks.front_mut()
+        {
+            packet::acknowledge(*first, output);
+            (*first, *count) = (first.wrapping_add(1), *count - 1);
+            if *count == 0 {
+                link.acks.pop_front();
+            }
+        }
+        let has_room = link.queued_bytes < self.options.queue_bytes_max as usize
+            && link.queue.len() < QUEUE_MAX;
+        link.is_stalled = !has_room;
+        has_room
+    }
+
+    /// Passes on every packet that is complete; whether messages were among them.
+    async fn decode(&mut self, connection: &mut Connection) -> Result<bool, Failure> {
+        let mut had_messages = false;
+        let outcome = loop {
+            let input = &mut connection.input;
+            let header = match packet::header(&input.bytes) {
+                Ok(Some(header)) => header,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            };
+            if header.len() > self.options.packet_bytes_max as usize {
+                break Err(Failure::TooLarge { bytes: header.len() });
+            }
+            if header.len() > input.bytes.len() {
+                break Ok(());
+            }
+            if header.is_message() {
+                had_messages = true;
+                let body = &input.bytes[header.header_len..header.len()];
+                match packet::message(self.version, header.first, body) {
+                    Ok(m) => self.parcel.push(m.topic, m.payload, m.packet_id, m.dup),
+                    Err(error) => break Err(error.into()),
+                }
+                packet::skip(header, &mut input.bytes);
+                if self.parcel.is_large() {
+                    self.hand_over();
+                }
+                continue;
+            }
+            self.hand_over();
+            match packet::take(self.version, header, &mut input.bytes) {
+                Ok(packet) => {
+                    if let Err(failure) = self.packet(packet).await {
+                        break Err(failure);
+                    }
+                }
+                Err(error) => break Err(error.into()),
+            }
+        };
+        // Also what came before a failure: the server will not send it again if it is the
+        // session that is lost, and redelivery is recognised if it does.
+        self.hand_over();
+        outcome.map(|()| had_messages)
+    }
+
+    async fn packet(&mut self, packet: Incoming) -> Result<(), Failure> {
+        match packet {
+            Incoming::Confirmed { packet_id, refused } => {
+                let token = {
+                    let mut link = self.shared.link();
+                    let index = link.under_way.iter().position(|(id, _)| *id == packet_id);
+                    index.and_then(|index| link.under_way.remove(index)).map(|(_, token)| token)
                 };
-                permit.forget();
-                self.send(MqttEvent::Message(message)).await
-            }
-            Wire::Sent { packet_id } => {
-                let mut link = self.shared.link();
-                if let Some(token) = link.unsent.pop_front() {
-                    link.under_way.push((packet_id, token));
+                match (token, refused) {
+                    (None, _) => {}
+                    (Some(token), None) => self.send(MqttEvent::Confirmed { token }).await,
+                    (Some(token), Some(reason)) => {
+                        self.send(MqttEvent::Refused { token, reason }).await;
+                    }
                 }
                 Ok(())
             }
-            Wire::Confirmed { packet_id, refused } => self.confirmed(packet_id, refused).await,
-            Wire::Subscribed { refused: None } => {
+            Incoming::Subscribed { refused: None } => {
                 self.subscribed = true;
+                self.send(MqttEvent::Subscribed).await;
                 Ok(())
             }
-            Wire::Subscribed { refused: Some((index, reason)) } => {
+            Incoming::Subscribed { refused: Some((index, reason)) } => {
                 let filter = self.options.subscriptions.get(index).cloned().unwrap_or_default();
                 Err(Failure::Other(format!("subscription to '{filter}': {reason}")))
             }
-            Wire::Acked { packet_id } => self.more_acks(packet_id, events).await,
-            Wire::Up { .. } | Wire::Ping | Wire::Heard | Wire::Other => Ok(()),
+            Incoming::Ended(reason) => Err(Failure::Other(reason)),
+            Incoming::Up(_) | Incoming::OtherVersion | Incoming::Other => Ok(()),
         }
     }
 
-    async fn confirmed(&self, packet_id: u16, refused: Option<String>) -> Result<(), Failure> {
-        let token = {
-            let mut link = self.shared.link();
-            let index = link.under_way.iter().position(|(id, _)| *id == packet_id);
-            index.map(|index| link.under_way.remove(index).1)
-        };
-        match (token, refused) {
-            (None, _) => Ok(()),
-            (Some(token), None) => self.send(MqttEvent::Confirmed { token }).await,
-            (Some(token), Some(reason)) => self.send(MqttEvent::Refused { token, reason }).await,
+    /// Puts the messages gathered so far into the caller's queue.
+    fn hand_over(&mut self) {
+        if self.parcel.entries.is_empty() {
+            return;
         }
-    }
-
-    async fn more_acks(&self, packet_id: u16, events: &mut Loop) -> Result<(), Failure> {
-        let Loop::V4(events) = events else { return Ok(()) };
-        let ids = {
-            let mut link = self.shared.link();
-            match link.acks.front() {
-                Some((first, _)) if *first == packet_id => link.acks.pop_front(),
-                _ => None,
+        let mut link = self.shared.link();
+        link.queued_bytes += self.parcel.bytes.len();
+        match link.queue.back_mut() {
+            // The caller is busy: fill up what it has not taken yet.
+            Some(Delivery::Parcel(last))
+                if last.connection == self.connection && !last.is_large() =>
+            {
+                last.append(&self.parcel);
+                self.parcel.clear();
             }
-        };
-        match ids {
-            Some((_, ids)) => v4::write_acks(events, &ids).await,
-            None => Ok(()),
+            _ => {
+                self.parcel.connection = self.connection;
+                let spare = link.spare.pop().unwrap_or_default();
+                let full = std::mem::replace(&mut self.parcel, spare);
+                link.queue.push_back(Delivery::Parcel(full));
+            }
         }
+        drop(link);
+        self.wake.notify();
     }
 
-    async fn send(&self, event: MqttEvent) -> Result<(), Failure> {
-        self.events.send(event).await.map_err(|_| Failure::Closed)?;
+    async fn send(&self, event: MqttEvent) {
+        loop {
+            {
+                let mut link = self.shared.link();
+                link.is_stalled = link.queue.len() >= QUEUE_MAX;
+                if !link.is_stalled {
+                    link.queue.push_back(Delivery::Event(event));
+                    break;
+                }
+            }
+            self.shared.work.notified().await;
+        }
         self.wake.notify();
-        Ok(())
     }
 
     /// No more publishes and acknowledgements for this connection.
-    fn down(&self) {
+    fn down(&mut self) {
         let mut link = self.shared.link();
-        link.sender = None;
+        link.up = None;
+        link.out.clear();
         link.acks.clear();
-    }
-
-    fn forget(&self) {
-        let mut link = self.shared.link();
-        link.unsent.clear();
         link.under_way.clear();
-    }
-
-    fn limit(&self) -> u32 {
-        self.options.packet_bytes_max
     }
 
     fn server(&self) -> String {
@@ -341,3 +436,9 @@ const STABLE: Duration = Duration::from_secs(60);
 /// Connections in a row that end with a message over the packet limit before the session is
 /// reset. The first ones let messages before it be taken over.
 const TOO_LARGE_MAX: u32 = 3;
+/// Longest answer to a connection request.
+const ANSWER_BYTES_MAX: usize = 16 << 10;
+/// Acknowledgements are encoded in portions of this size: thousands may wait.
+const ACK_BYTES: usize = 16 << 10;
+/// Memory for packets that wait to be sent, kept between them.
+const OUT_BYTES_KEPT: usize = 64 << 10;

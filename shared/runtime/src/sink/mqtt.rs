@@ -87,7 +87,7 @@ impl Mqtt {
                 // What was refused before is tried again; only its confirmation makes it well.
                 MqttEvent::Connected { .. } if !self.is_refused => self.problem = None,
                 MqttEvent::Connected { .. } => {}
-                MqttEvent::Message(_) | MqttEvent::SessionReset { .. } => {}
+                MqttEvent::Subscribed | MqttEvent::Message(_) | MqttEvent::SessionReset { .. } => {}
             }
         }
         self.send();

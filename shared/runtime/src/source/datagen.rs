@@ -211,9 +211,10 @@ impl Source for Datagen {
         self.consumed = after;
     }
 
-    fn position(&mut self, out: &mut Vec<u8>) {
-        out.push(VERSION);
+    fn position(&mut self, put: &mut dyn FnMut(String, Vec<u8>)) {
+        let mut out = vec![VERSION];
         out.extend_from_slice(&self.consumed.to_le_bytes());
+        put(String::new(), out);
     }
 
     fn committed(&mut self) {}
@@ -334,7 +335,7 @@ mod tests {
         let mut source = Datagen::open(options(2500), None, Wake::new()).unwrap();
         let mut resumed = rows(&mut source, 1234);
         let mut position = Vec::new();
-        source.position(&mut position);
+        source.position(&mut |_, value| position = value);
         let mut source = Datagen::open(options(2500), Some(&position), Wake::new()).unwrap();
         resumed.extend(rows(&mut source, 9999));
         assert_eq!(resumed, all);

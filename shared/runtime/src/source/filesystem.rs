@@ -128,11 +128,12 @@ impl Source for Filesystem {
         }
     }
 
-    fn position(&mut self, out: &mut Vec<u8>) {
-        out.push(VERSION);
+    fn position(&mut self, put: &mut dyn FnMut(String, Vec<u8>)) {
+        let mut out = vec![VERSION];
         out.extend_from_slice(&self.position.offset.to_le_bytes());
         out.extend_from_slice(&self.position.inode.to_le_bytes());
         out.extend_from_slice(self.position.name.as_bytes());
+        put(String::new(), out);
     }
 
     fn committed(&mut self) {}

@@ -1,5 +1,7 @@
 //! Reading the sources of a node.
 
+use std::time::Instant;
+
 use headwater_engine::pipeline::SplitId;
 
 use super::{Node, UNDELIVERED_BYTES_MAX};
@@ -20,6 +22,28 @@ pub(in crate::driver) struct Input {
     pub(in crate::driver) idle_timeout_ms: Option<i64>,
     pub(in crate::driver) is_idle: bool,
     pub(in crate::driver) is_ended: bool,
+    /// In-flight window of the server, as shown last.
+    pub(in crate::driver) window: Option<usize>,
+}
+
+/// The beginning of a journal entry: whose it is.
+fn journal_entry(source: &str) -> Vec<u8> {
+    let length = u16::try_from(source.len()).expect("names of tables are short");
+    [&length.to_le_bytes(), source.as_bytes()].concat()
+}
+
+/// Gives the sources back what the journal holds beyond the last checkpoint.
+pub(super) fn replay(inputs: &mut [Input], entries: &[Vec<u8>]) -> Result<(), RunError> {
+    let foreign = || RunError::StateOfAnotherPlan("the intake journal is of another plan".into());
+    for entry in entries {
+        let (length, rest) = entry.split_first_chunk().ok_or_else(foreign)?;
+        let length = usize::from(u16::from_le_bytes(*length));
+        let (name, content) = rest.split_at_checked(length).ok_or_else(foreign)?;
+        let input = inputs.iter_mut().find(|input| input.name.as_bytes() == name);
+        let input = input.ok_or_else(foreign)?;
+        input.source.replay(content).map_err(|error| RunError::Failed(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Events taken from one source before the others have their turn.
@@ -100,6 +124,36 @@ impl Node {
         self.metrics.records.add(batch.records.len() as u64);
         if let Some(last) = batch.records.last() {
             self.inputs[index].source.consumed(batch.split, last.after);
+        }
+        Ok(())
+    }
+
+    /// Lets servers go on that wait for a commit: by an entry of the intake journal where that is
+    /// possible, as a checkpoint costs the flash far more.
+    pub(super) fn commit_intake(&mut self) -> Result<(), RunError> {
+        let now = Instant::now();
+        for index in 0..self.inputs.len() {
+            let input = &mut self.inputs[index];
+            if input.source.commit_due().is_none_or(|due| due > now) {
+                continue;
+            }
+            let mut entry = journal_entry(&input.name);
+            let written = match &mut self.store {
+                Some(store) if input.source.journal(&mut entry) => store.append_journal(&entry),
+                _ => Ok(None),
+            };
+            match written {
+                Ok(Some(bytes)) => {
+                    self.metrics.flash_bytes.add(bytes);
+                    self.metrics.intake_commits.add(1);
+                    input.source.journaled();
+                }
+                Ok(None) => return self.checkpoint(),
+                Err(error) => {
+                    tracing::warn!(%error, "The intake journal failed; taking a checkpoint.");
+                    return self.checkpoint();
+                }
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use headwater_wire::AgentId;
 use tokio::runtime::Handle;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::inputs::Input;
+use super::inputs::{Input, replay};
 use super::{Metrics, Node};
 use crate::agent::{self, Agent, Now, Policy};
 use crate::clock::{self, Clock};
@@ -189,7 +189,7 @@ impl Setup {
                 .map_err(|error| RunError::Failed(format!("no thread for the input: {error}")))?;
         }
         let record = wiring::plan_record(&self.plan, &fragment);
-        let store = open_store(self.state_dir.as_deref(), self.cache_bytes, &record)?;
+        let mut store = open_store(self.state_dir.as_deref(), self.cache_bytes, &record)?;
         let snapshot = store.as_ref().map(Store::snapshot).transpose()?;
         if let Some(listen) = self.http {
             report::serve(listen, &registry, network.handle(), self.state_dir.as_deref())?;
@@ -208,8 +208,12 @@ impl Setup {
             payload_bytes_max: self.payload_bytes_max,
         };
         let outlets = open_sinks(&sinks, &mut agent, snapshot.as_ref(), &env)?;
-        let inputs = self.open_inputs(&fragment, snapshot.as_ref(), &env)?;
+        let mut inputs = self.open_inputs(&fragment, snapshot.as_ref(), &env)?;
         drop(snapshot);
+        for name in inputs.iter().filter(|i| !i.is_sequential).map(|input| &input.name) {
+            registry.unwell(&format!("source {name}"), "not connected yet");
+        }
+        replay(&mut inputs, &store.as_mut().map(Store::take_journaled).unwrap_or_default())?;
         let link = match &self.uplink {
             Some(uplink) if !self.plan.channels.is_empty() => Some(AgentLink::open(
                 uplink,
@@ -297,8 +301,9 @@ impl Setup {
         let mut inputs = Vec::new();
         for (scan, spec) in fragment.scans.iter().enumerate() {
             let Some(table) = self.plan.table(&spec.name) else { continue };
-            let position = positions.get(&(spec.name.clone(), String::new()));
-            let source = wiring::open_source(table, position.map(Vec::as_slice), env)?;
+            let parts = positions.iter().filter(|((source, _), _)| *source == spec.name);
+            let position = parts.map(|((_, part), value)| (part.clone(), value.clone())).collect();
+            let source = wiring::open_source(table, &position, env)?;
             inputs.push(Input {
                 scan,
                 name: spec.name.clone(),
@@ -308,6 +313,7 @@ impl Setup {
                 idle_timeout_ms: wiring::idle_timeout_ms(&self.plan, table),
                 is_idle: false,
                 is_ended: false,
+                window: None,
             });
         }
         Ok(inputs)

@@ -28,9 +28,11 @@ pub(in crate::driver) fn mqtt_options(
         None => client_id(node, &table.name),
     };
     let mut options = MqttOptions::new(id, host, port);
-    if table.options.get("version").is_some_and(|version| version == "5") {
-        options.version = Version::V5;
-    }
+    options.version = match table.options.get("version").map(String::as_str) {
+        Some("5") => Version::V5,
+        Some(_) => Version::V4,
+        None => Version::Auto,
+    };
     options.subscribe_qos0 = table.options.get("qos").is_some_and(|qos| qos == "0");
     if let Some(user) = text("username")? {
         let password = text("password")?.unwrap_or_else(|| crate::config::Secret::new(""));

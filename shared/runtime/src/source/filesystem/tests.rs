@@ -72,7 +72,7 @@ fn every_line_once_wherever_reading_is_taken_up_again() {
         let mut source = open(&dir.0, false, 100, None);
         let mut lines = take(&mut source, count);
         let mut position = Vec::new();
-        source.position(&mut position);
+        source.position(&mut |_, value| position = value);
         drop(source);
         let mut source = open(&dir.0, false, 100, Some(&position));
         lines.extend(take(&mut source, 9));
@@ -106,7 +106,7 @@ fn a_long_line_is_rejected_and_the_rest_arrives() {
         let mut source = open(&path, false, 100, None);
         take(&mut source, 2);
         let mut position = Vec::new();
-        source.position(&mut position);
+        source.position(&mut |_, value| position = value);
         let mut source = open(&path, false, 100, Some(&position));
         assert_eq!(take(&mut source, 9), expected[2..], "{long}");
     }
@@ -127,7 +127,7 @@ fn a_followed_file_may_grow_be_rotated_and_be_cut() {
     fs::write(&path, "four\n").unwrap();
     assert_eq!(take(&mut source, 3), ["three", "last", "four"]);
     let mut position = Vec::new();
-    source.position(&mut position);
+    source.position(&mut |_, value| position = value);
     fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
     assert_eq!(take(&mut source, 1), ["gap"]);
     drop(source);
