@@ -184,6 +184,12 @@ pub fn mqtt_source(broker: SocketAddr, version: &str) -> String {
     )
 }
 
+/// The same, with whichever version of the protocol the agent finds.
+#[must_use]
+pub fn mqtt_source_any(broker: SocketAddr) -> String {
+    format!("'connector'='mqtt', 'url'='mqtt://{broker}', 'topic'='gw/${{n}}/readings', 'qos'='1'")
+}
+
 /// A pipeline of `tests/pipelines` with its variables in place.
 ///
 /// # Errors

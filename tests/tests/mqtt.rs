@@ -9,7 +9,9 @@ use std::time::Duration;
 use headwater_tests::broker::{Embedded, Mosquitto, mosquitto_is_installed};
 use headwater_tests::process::wait_until;
 use headwater_tests::proxy::{Flow, Way};
-use headwater_tests::rig::{Broker, Rig, mqtt_source, publish, without_repeats, write_files};
+use headwater_tests::rig::{
+    Broker, Rig, mqtt_source, mqtt_source_any, publish, without_repeats, write_files,
+};
 use headwater_tests::scratch::Scratch;
 use headwater_tests::w1::{Expected, W1};
 
@@ -50,6 +52,48 @@ fn three_agents_over_the_embedded_broker() {
     rig.start().unwrap();
     let expected = load(rig.broker.address(), without_repeats(20, 120), 3, 4000).join().unwrap();
     rig.wait_for(&expected, RESULTS_MAX).unwrap();
+}
+
+/// Checkpoints 10 s apart, as on a gateway: readings must not wait for them, however few the
+/// server lets be under way.
+fn readings_flow_between_checkpoints(mut rig: Rig) {
+    rig.start().unwrap();
+    let w1 = without_repeats(20, 60);
+    let readings = 80.0 * 60.0;
+    let load = load(rig.broker.address(), w1, 1, 2000);
+    let flowed = wait_until(Duration::from_secs(15), || {
+        thread::sleep(Duration::from_millis(50));
+        rig.agents[0].metric("headwater_records_total") >= Some(readings)
+    });
+    assert!(flowed, "readings wait: {}", rig.agents[0].status());
+    let expected = load.join().unwrap();
+    rig.wait_for(&expected, RESULTS_MAX).unwrap();
+}
+
+const SLOW: &str = "[checkpoint]\ninterval = \"10s\"\n";
+
+#[test]
+fn readings_flow_from_a_mosquitto_with_its_default_window() {
+    needs_mosquitto!();
+    for version in ["", "3.1.1"] {
+        let scratch = Scratch::new("flow").unwrap();
+        let broker = Mosquitto::start(scratch.path(), 20, "").unwrap();
+        let source = match version {
+            "" => mqtt_source_any(broker.address()),
+            version => mqtt_source(broker.address(), version),
+        };
+        let rig = Rig::new(1, scratch, Broker::Mosquitto(broker), &source, SLOW).unwrap();
+        readings_flow_between_checkpoints(rig);
+    }
+}
+
+#[test]
+fn readings_flow_from_the_embedded_broker() {
+    let scratch = Scratch::new("flow").unwrap();
+    let broker = Broker::Embedded(Embedded::start().unwrap());
+    // It speaks 3.1.1 only, which the agent has to find out.
+    let source = mqtt_source_any(broker.address());
+    readings_flow_between_checkpoints(Rig::new(1, scratch, broker, &source, SLOW).unwrap());
 }
 
 #[test]

@@ -11,7 +11,7 @@ const USAGE: &str = "\
 usage: headwater-bench [w1|mqtt|core|flash|flink|all] [--seconds N]
 
   w1     file to file, dedup and 10-s windows: W1 (4,000 keys) and 800 keys
-  mqtt   the agent, readings from Mosquitto: unthrottled and 5,000/s
+  mqtt   the agent, readings from Mosquitto: unthrottled, 5,000/s, and 5,000/s over 3.1.1
   core   the aggregator, merging what three agents send
   flash  bytes written per checkpoint and uplink, 800 keys at one reading a second
   flink  Flink's job for W1 and ours in one run, with the ratio
@@ -67,8 +67,9 @@ fn run(name: &str, seconds: u64) -> Result<()> {
             print(&files::keys_800(seconds)?);
         }
         "mqtt" => {
-            print(&gateway::mqtt(seconds * 700, None)?);
-            print(&gateway::mqtt(seconds * 200, Some(5000))?);
+            print(&gateway::mqtt(seconds * 700, None, false)?);
+            print(&gateway::mqtt(seconds * 200, Some(5000), false)?);
+            print(&gateway::mqtt(seconds * 200, Some(5000), true)?);
         }
         "core" => print(&gateway::core(seconds * 5)?),
         "flash" => print(&gateway::flash((seconds / 10).clamp(40, 120))?),

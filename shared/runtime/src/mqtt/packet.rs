@@ -166,8 +166,7 @@ fn connack(version: Version, mut packet: BytesMut) -> Result<Incoming, String> {
             0 => return Ok(Incoming::Up(up(flags & 1 != 0))),
             2 => "client id not accepted".to_owned(),
             3 => "server unavailable".to_owned(),
-            4 => "user or password not accepted".to_owned(),
-            5 => "not authorised".to_owned(),
+            4 | 5 => return Ok(Incoming::Ended(login_words(&code))),
             code => format!("code {code}"),
         };
         return Ok(Incoming::Ended(format!("connection refused: {reason}")));
@@ -183,6 +182,12 @@ fn connack(version: Version, mut packet: BytesMut) -> Result<Incoming, String> {
                 ..up(ack.session_present)
             }))
         }
+        Ok(v5::Packet::ConnAck(v5::ConnAck {
+            code:
+                code @ (v5::ConnectReturnCode::BadUserNamePassword
+                | v5::ConnectReturnCode::NotAuthorized),
+            ..
+        })) => Ok(Incoming::Ended(login_words(&code))),
         Ok(v5::Packet::ConnAck(ack)) => {
             let text = ack.properties.and_then(|p| p.reason_string).unwrap_or_default();
             let reason = format!("connection refused: {:?} {text}", ack.code);
@@ -191,6 +196,11 @@ fn connack(version: Version, mut packet: BytesMut) -> Result<Incoming, String> {
         Ok(_) => Err("the server did not answer the connection request".into()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// What a refused login means, in plain words.
+fn login_words(code: &dyn std::fmt::Debug) -> String {
+    format!("the server refuses user, password or client id ({code:?})")
 }
 
 fn suback_v4(mut packet: BytesMut) -> Result<Incoming, String> {

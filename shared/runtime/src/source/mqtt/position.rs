@@ -7,7 +7,10 @@ use crate::intake::{self, Intake};
 use crate::source::{Position, PositionError};
 
 /// Reads a position: what was received, and which filters the session was subscribed to.
-pub(super) fn decode(position: &Position, window: u16) -> Result<(Intake, Option<u64>), PositionError> {
+pub(super) fn decode(
+    position: &Position,
+    window: u16,
+) -> Result<(Intake, Option<u64>), PositionError> {
     let head = position.get(intake::HEAD).map(Vec::as_slice).unwrap_or_default();
     let (hash, head) =
         head.split_first_chunk().ok_or_else(|| PositionError("it is cut short".into()))?;
