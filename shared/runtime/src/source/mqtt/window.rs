@@ -79,7 +79,9 @@ impl Window {
     /// The next message came so long after the acknowledgement.
     fn answered(&mut self, limit: usize, after: Duration) {
         if after <= self.patience / PROMPT {
-            self.limit = Some(limit);
+            // Where more fit, the wait for the silence does not matter, and a busy machine
+            // looks like a server that waits.
+            self.limit = (limit <= LIMIT_MAX).then_some(limit);
             self.misses = 0;
             return;
         }
@@ -105,6 +107,8 @@ const PATIENCE_MAX: Duration = Duration::from_millis(800);
 /// hardly ever does.
 const PROMPT: u32 = 8;
 const MISSES_MAX: u32 = 3;
+/// Windows above this are not learned.
+const LIMIT_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {
