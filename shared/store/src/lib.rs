@@ -5,7 +5,8 @@
 //! Does not know what operator state, positions or frames mean.
 //!
 //! Map: `store` opens and commits; `apply` writes one commit; `read` and `snapshot` read;
-//! `inspect` reads beside a running node; `journal` holds records between checkpoints; `reset` removes or sets aside; `crash` fakes a disk.
+//! `inspect` reads beside a running node; `journal` holds records between checkpoints; `reset`
+//! removes or sets aside; `crash` fakes a disk.
 
 mod apply;
 mod ballast;

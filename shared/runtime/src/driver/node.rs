@@ -72,7 +72,7 @@ impl Metrics {
             checkpoints: registry.counter("headwater_checkpoints_total", "Checkpoints.", &[]),
             intake_commits: registry.counter(
                 "headwater_intake_commits_total",
-                "Entries of the intake journal: commits between checkpoints because a server waits.",
+                "Entries of the intake journal: commits before the next checkpoint.",
                 &[],
             ),
             backlog_frames: registry.gauge(
