@@ -294,7 +294,8 @@ fn tls_with_client_certificates() {
     for version in [Version::V4, Version::V5] {
         let mut options = server.options("secure", version);
         let client = Some((read("client.pem"), Secret::new(key.as_str())));
-        options.tls = Some(TlsFiles { ca: Some(read("ca.pem")), client });
+        let files = TlsFiles { ca: Some(read("ca.pem")), client };
+        options.tls = Some(files.client_config().unwrap());
         options.subscriptions = vec!["in/+".into()];
         let mut client = MqttClient::connect(options, Wake::new(), runtime.handle());
         wait("it is subscribed", || matches!(client.poll(), Some(MqttEvent::Subscribed)));
@@ -311,7 +312,8 @@ fn tls_with_client_certificates() {
             seen == 1
         });
         let mut options = server.options("stranger", version);
-        options.tls = Some(TlsFiles { ca: Some(read("ca.pem")), client: None });
+        let files = TlsFiles { ca: Some(read("ca.pem")), client: None };
+        options.tls = Some(files.client_config().unwrap());
         let mut client = MqttClient::connect(options, Wake::new(), runtime.handle());
         wait("it is refused", || matches!(client.poll(), Some(MqttEvent::Disconnected { .. })));
     }
