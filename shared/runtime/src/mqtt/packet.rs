@@ -232,13 +232,14 @@ fn suback_v5(mut packet: BytesMut) -> Result<Incoming, String> {
     }
 }
 
+/// The name that the protocol has for it: what a server's log and manual say.
 fn puback_reason(code: u8) -> String {
     match code {
-        0x87 => "not authorised".into(),
-        0x90 => "topic name not valid".into(),
-        0x91 => "packet id in use".into(),
-        0x97 => "quota exceeded".into(),
-        0x99 => "payload format not valid".into(),
+        0x87 => "NotAuthorized".into(),
+        0x90 => "TopicNameInvalid".into(),
+        0x91 => "PacketIdentifierInUse".into(),
+        0x97 => "QuotaExceeded".into(),
+        0x99 => "PayloadFormatInvalid".into(),
         _ => format!("reason {code:#04x}"),
     }
 }

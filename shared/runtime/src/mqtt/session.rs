@@ -174,9 +174,12 @@ impl Session {
         }
         loop {
             let input = &mut connection.input;
-            if let Some(header) = packet::header(&input.bytes)?
-                && header.len() <= input.bytes.len()
-            {
+            let header = packet::header(&input.bytes)?;
+            if header.is_some_and(|header| header.len() > ANSWER_BYTES_MAX) {
+                return Err(Failure::Other("the server's answer is too long".into()));
+            }
+            // Messages of the session may have come in the same read, and stay in the buffer.
+            if let Some(header) = header.filter(|header| header.len() <= input.bytes.len()) {
                 return match packet::take(self.version, header, &mut input.bytes)? {
                     Incoming::Up(up) => Ok((connection, up)),
                     Incoming::OtherVersion => Err(Failure::OtherVersion),
@@ -189,8 +192,7 @@ impl Session {
                     let error = "the server has closed the connection".to_owned();
                     return Err(Failure::NoAnswer(error));
                 }
-                Ok(_) if input.bytes.len() < ANSWER_BYTES_MAX => {}
-                Ok(_) => return Err(Failure::Other("the server's answer is too long".into())),
+                Ok(_) => {}
                 Err(error) => {
                     return Err(Failure::NoAnswer(tls::words(&error, &self.options.host)));
                 }
@@ -442,3 +444,6 @@ const ANSWER_BYTES_MAX: usize = 16 << 10;
 const ACK_BYTES: usize = 16 << 10;
 /// Memory for packets that wait to be sent, kept between them.
 const OUT_BYTES_KEPT: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ fn refusals_have_a_reason() {
     let bytes = [0x40, 4, 0, 9, 0x97, 0];
     let header = header(&bytes).unwrap().unwrap();
     let taken = take(Version::V5, header, &mut BytesMut::from(&bytes[..]));
-    let refused = Some("quota exceeded".to_owned());
+    let refused = Some("QuotaExceeded".to_owned());
     assert_eq!(taken, Ok(Incoming::Confirmed { packet_id: 9, refused }));
 }
 
