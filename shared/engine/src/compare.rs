@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use crate::{context::Context, slot::Slot, types::DataType};
+use crate::{context::Context, fragment::SortKey, row::Row, slot::Slot, types::DataType};
 
 /// Compares two values of `data_type` that are not NULL. NaN is greater than every number, as in
 /// Java's `Double.compare`; texts are compared by their bytes.
@@ -19,4 +19,32 @@ pub fn compare(a: Slot, b: Slot, data_type: &DataType, context: &Context) -> Ord
         t if t.is_referring() => context.bytes(a).cmp(context.bytes(b)),
         _ => a.as_i64().cmp(&b.as_i64()),
     }
+}
+
+/// Compares two rows of columns `types` by the terms of an ORDER BY.
+pub fn compare_row(
+    a: Row<'_>,
+    b: Row<'_>,
+    order: &[SortKey],
+    types: &[DataType],
+    context: &Context,
+) -> Ordering {
+    for key in order {
+        let column = key.column;
+        let found = match (a.is_null(column), b.is_null(column)) {
+            (true, true) => Ordering::Equal,
+            (false, false) => {
+                let data_type = &types[column];
+                let found = compare(a.slots[column], b.slots[column], data_type, context);
+                if key.descending { found.reverse() } else { found }
+            }
+            (true, false) if key.nulls_first => Ordering::Less,
+            (false, true) if !key.nulls_first => Ordering::Less,
+            _ => Ordering::Greater,
+        };
+        if found != Ordering::Equal {
+            return found;
+        }
+    }
+    Ordering::Equal
 }

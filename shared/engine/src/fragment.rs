@@ -122,6 +122,12 @@ pub enum OperatorSpec {
     WindowJoin(WindowJoinSpec),
     /// Pairs of all rows; changes of both inputs are followed.
     Join(JoinSpec),
+    /// Appends columns computed over earlier rows of the same key.
+    Over(OverSpec),
+    /// Keeps the first rows of each key in an order.
+    Rank(RankSpec),
+    /// Puts rows in order of their event time.
+    Sort(SortSpec),
 }
 
 /// Which rows a join gives.
@@ -335,6 +341,19 @@ pub struct AggregateSpec {
     pub params: Vec<Literal>,
 }
 
+impl AggregateSpec {
+    /// `COUNT(*)`
+    pub fn count_rows() -> Self {
+        Self {
+            function: "COUNT".into(),
+            arg: None,
+            filter: None,
+            distinct: false,
+            params: Vec::new(),
+        }
+    }
+}
+
 /// Where rows leave the fragment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
@@ -360,4 +379,128 @@ pub enum OutputKind {
     Exchange,
     /// The late rows of the step; fed through [`Step::late_output`] only.
     Late,
+}
+
+/// Parameters of an OVER step: each call appends a column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverSpec {
+    /// Columns of PARTITION BY.
+    pub partition: Vec<usize>,
+    /// Event-time column: the order within a key.
+    pub rowtime: usize,
+    /// The calls, each over a frame of its own.
+    pub calls: Vec<OverCall>,
+    /// `table.exec.state.ttl` in event time: keys this far behind the watermark are forgotten.
+    pub ttl_ms: Option<i64>,
+}
+
+/// One call over a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverCall {
+    /// What is computed.
+    pub function: OverFunction,
+    /// Of which rows.
+    pub frame: Frame,
+}
+
+/// What is computed over a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OverFunction {
+    /// An aggregate; ROW_NUMBER is COUNT(*) over all rows so far.
+    Aggregate(AggregateSpec),
+    /// LAG: the value of the frame's first row, when it is as many rows back as the frame reaches.
+    Lag {
+        /// The column of that row.
+        column: usize,
+        /// The column of the present row that stands in where there is no such row.
+        default: Option<usize>,
+    },
+    /// LEAD: the value of the frame's last row, when it is as many rows ahead as the frame reaches.
+    Lead {
+        /// The column of that row.
+        column: usize,
+        /// The column of the present row that stands in where there is no such row.
+        default: Option<usize>,
+    },
+}
+
+/// The rows that a call sees: from some before the present one to some after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// How rows before and after are measured.
+    pub unit: FrameUnit,
+    /// Milliseconds or rows before the present row; `None` is UNBOUNDED PRECEDING.
+    pub preceding: Option<i64>,
+    /// Milliseconds or rows after it; 0 is CURRENT ROW. Not with UNBOUNDED PRECEDING.
+    pub following: i64,
+}
+
+/// The measure of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameUnit {
+    /// Rows one by one, equal times in the order of their arrival.
+    Rows,
+    /// Event time in ms; rows of equal time see each other.
+    Range,
+}
+
+/// One term of ORDER BY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortKey {
+    /// The column.
+    pub column: usize,
+    /// DESC.
+    pub descending: bool,
+    /// NULLs stand before all values.
+    pub nulls_first: bool,
+}
+
+/// Parameters of a ranking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RankSpec {
+    /// Columns of PARTITION BY; in windows the start and end of the window too.
+    pub partition: Vec<usize>,
+    /// The order; equal rows stand in order of arrival.
+    pub order: Vec<SortKey>,
+    /// The first rank that is kept, from 1.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+    /// The rank is appended as a column.
+    pub with_number: bool,
+    /// What rows come in, and which go out.
+    pub mode: RankMode,
+    /// `table.exec.state.ttl` in event time: keys without a new ranked row for so long are
+    /// forgotten, their results stay. Not for windows.
+    pub ttl_ms: Option<i64>,
+}
+
+/// What rows a ranking takes and what it emits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RankMode {
+    /// New rows in, changes of the result out.
+    Append,
+    /// Rows in that are also taken away: all of them are kept.
+    Retract,
+    /// As `Append`, and of equal rows the one that came last is first.
+    Latest,
+    /// As `Append` with the first rank alone, and each row that comes first is a new row: what
+    /// Flink makes of `= 1` ordered by anything but one falling column.
+    Improving,
+    /// New rows in and, once their window has ended, its ranked rows out.
+    Window {
+        /// The column of the window's end.
+        end: usize,
+        /// Of equal rows the one that came last is first.
+        latest: bool,
+    },
+}
+
+/// Parameters of a sort by event time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortSpec {
+    /// Event-time column, rising.
+    pub rowtime: usize,
+    /// The order of rows of equal time.
+    pub order: Vec<SortKey>,
 }

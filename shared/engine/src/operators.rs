@@ -18,9 +18,12 @@ pub mod interval_join;
 pub mod join;
 mod joined;
 pub mod match_recognize;
+pub mod over;
 pub mod project;
+pub mod rank;
 pub mod session_aggregate;
 pub mod session_windows;
+pub mod sort;
 mod timers;
 pub mod union;
 pub mod unnest;
@@ -60,6 +63,9 @@ pub fn build(
         OperatorSpec::SessionWindows(spec) => {
             Box::new(session_windows::SessionWindows::new(spec, input, limits))
         }
+        OperatorSpec::Over(spec) => Box::new(over::Over::new(spec, input, limits)?),
+        OperatorSpec::Rank(spec) => Box::new(rank::Rank::new(spec, input, limits)),
+        OperatorSpec::Sort(spec) => Box::new(sort::Sort::new(spec, input, limits)),
         OperatorSpec::Union => Box::new(union::Union),
         OperatorSpec::IntervalJoin(spec) => {
             Box::new(interval_join::IntervalJoin::new(spec, inputs, limits)?)

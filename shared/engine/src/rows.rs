@@ -14,6 +14,7 @@ use crate::{
     memory,
     operator::Timestamp,
     row::Row,
+    slot::Slot,
     types::DataType,
 };
 
@@ -135,22 +136,66 @@ impl Rows {
         tag: u64,
         cx: &mut Context,
     ) -> Result<RowId, Fault> {
-        let key = self.keys.find(row, &self.key, cx)?;
+        let (key, _) = self.key_of(row, cx)?;
+        self.insert_at(key, row, time, tag, cx)
+    }
+
+    /// The key of a row, new if need be, and whether it is new. A new key must be given a row or be
+    /// [held](Rows::hold) next.
+    pub fn key_of(&mut self, row: Row<'_>, cx: &mut Context) -> Result<(KeyId, bool), Fault> {
+        match self.keys.find(row, &self.key, cx)? {
+            Some(key) => Ok((key, false)),
+            None => Ok((self.keys.insert(cx).ok_or(Fault::StateFull)?, true)),
+        }
+    }
+
+    /// Keeps a row whose key [`key_of`](Rows::key_of) has found; a new key that is not held goes
+    /// with an `Err`.
+    pub fn insert_at(
+        &mut self,
+        key: KeyId,
+        row: Row<'_>,
+        time: Timestamp,
+        tag: u64,
+        cx: &mut Context,
+    ) -> Result<RowId, Fault> {
         if self.count >= self.rows_max {
-            if key.is_none() {
-                self.keys.discard_probe(cx);
-            }
+            self.hold(key);
+            self.let_go(key, cx);
             return Err(Fault::StateFull);
         }
-        let key = match key {
-            Some(key) => key,
-            None => self.keys.insert(cx).ok_or(Fault::StateFull)?,
-        };
         let seq = self.next_seq;
         let id = self.put(key, row, Entry { time, tag, seq, ..UNUSED }, cx)?;
         self.next_seq += 1;
         self.touch(id);
         Ok(id)
+    }
+
+    /// Keeps a key also without rows.
+    pub fn hold(&mut self, key: KeyId) {
+        self.keys.retain(key);
+    }
+
+    /// Takes one [`hold`](Rows::hold) back.
+    pub fn let_go(&mut self, key: KeyId, cx: &mut Context) {
+        self.keys.release(key, cx);
+    }
+
+    /// The values of a key and its NULL bitmap.
+    pub fn key_values(&self, key: KeyId) -> (&[Slot], u64) {
+        (self.keys.key(key), self.keys.nulls(key))
+    }
+
+    /// Types of the key columns.
+    pub fn key_types(&self) -> &[DataType] {
+        self.keys.types()
+    }
+
+    /// Finds or makes a key that is being restored, and holds it.
+    pub fn restore_key(&mut self, slots: &[Slot], nulls: u64, cx: &mut Context) -> Option<KeyId> {
+        let key = self.keys.restore(slots, nulls, cx)?;
+        self.keys.retain(key);
+        Some(key)
     }
 
     fn put(

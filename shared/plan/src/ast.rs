@@ -167,13 +167,39 @@ pub(crate) struct Arg {
     pub(crate) value: Expr,
 }
 
-/// `OVER (PARTITION BY … ORDER BY …)`, without a frame.
+/// What stands behind OVER.
 #[derive(Clone, Debug)]
-pub(crate) struct Over {
+pub(crate) enum Over {
+    /// A window of the WINDOW clause.
+    Named(Name),
+    Spec(Box<OverSpec>),
+}
+
+/// `(PARTITION BY … ORDER BY … frame)`
+#[derive(Clone, Debug)]
+pub(crate) struct OverSpec {
     pub(crate) partition_by: Vec<Expr>,
     pub(crate) order_by: Vec<OrderBy>,
-    /// A frame is written: only an aggregate may have one.
-    pub(crate) framed: bool,
+    pub(crate) frame: Option<Frame>,
+}
+
+/// `ROWS | RANGE BETWEEN start AND end`
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    /// ROWS, not RANGE.
+    pub(crate) rows: bool,
+    pub(crate) start: Bound,
+    pub(crate) end: Bound,
+}
+
+/// Where a frame begins or ends.
+#[derive(Clone, Debug)]
+pub(crate) enum Bound {
+    UnboundedPreceding,
+    Preceding(Box<Expr>),
+    CurrentRow,
+    Following(Box<Expr>),
+    UnboundedFollowing,
 }
 
 /// One term of ORDER BY.
@@ -238,7 +264,6 @@ impl SetOp {
 /// How many rows are kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
-    #[expect(dead_code, reason = "the planner refuses LIMIT by its place")]
     pub(crate) count: u64,
     pub(crate) span: Span,
 }
@@ -256,6 +281,8 @@ pub(crate) struct Select {
     /// All terms of each grouping set; empty without GROUPING SETS, ROLLUP and CUBE.
     pub(crate) sets: Vec<Vec<Expr>>,
     pub(crate) having: Option<Expr>,
+    /// The WINDOW clause.
+    pub(crate) windows: Vec<(Name, OverSpec)>,
 }
 
 /// One term of a SELECT list.

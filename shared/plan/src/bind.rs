@@ -268,11 +268,12 @@ impl<'a> Binder<'a> {
     fn call(&mut self, from: &ast::Call, span: Span) -> Result<Expr> {
         let name = from.name.value.as_str();
         if from.over.is_some() {
-            let what = match name {
-                "ROW_NUMBER" => "ROW_NUMBER beside other values (write it as an item alone)",
-                _ => "OVER",
-            };
-            return Err(Issue::unsupported(span, what));
+            let planned = self.scope.overs.iter().find(|(at, _)| *at == from.name.span);
+            let message = format!("{name} … OVER stands outside of a SELECT list");
+            let remedy = "compute it in a subquery, and use its column";
+            return planned
+                .map(|(_, e)| e.clone())
+                .ok_or_else(|| Issue::new(span, message, remedy));
         }
         if is_aggregate(name) {
             let message = format!("the aggregate {name} stands where rows are not grouped");

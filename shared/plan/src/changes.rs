@@ -10,7 +10,7 @@ use headwater_engine::fragment::JoinKind;
 use crate::catalog::TableDef;
 use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result};
-use crate::logical::{By, Graph, Join, NodeId, NodeKind};
+use crate::logical::{By, Graph, Join, NodeId, NodeKind, Top};
 use crate::lower::Sink;
 
 /// The changes of a stream, from few to many.
@@ -32,12 +32,15 @@ impl Graph {
         match &self.nodes[node].kind {
             NodeKind::Scan(_)
             | NodeKind::Rank { .. }
+            | NodeKind::Over { .. }
+            | NodeKind::Sort { .. }
             | NodeKind::Dedup { .. }
             | NodeKind::Match(..)
             | NodeKind::Absence(..)
             | NodeKind::SessionAggregate { .. }
             | NodeKind::SessionWindows { .. }
             | NodeKind::Aggregate { .. } => Changes::Appends,
+            NodeKind::Top(top) => top_changes(top, below()),
             // Without aggregates a group gives its key, once.
             NodeKind::Group { aggregates, .. } => match below() {
                 Changes::Appends if aggregates.is_empty() => Changes::Appends,
@@ -49,10 +52,15 @@ impl Graph {
                 Changes::Appends => Changes::Appends,
                 _ => Changes::Retracts,
             },
-            NodeKind::Project(..)
-            | NodeKind::Windows(..)
-            | NodeKind::Unnest(..)
-            | NodeKind::Union(_) => below(),
+            NodeKind::Project(input, exprs) => match &self.nodes[*input].kind {
+                // With its rank a row is updated, without it rows enter and leave.
+                NodeKind::Top(top) if is_numbered(exprs, self.columns(top.input).len()) => {
+                    let follows = self.changes(top.input) != Changes::Appends;
+                    if follows { below() } else { below().min(Changes::Updates) }
+                }
+                _ => below(),
+            },
+            NodeKind::Windows(..) | NodeKind::Unnest(..) | NodeKind::Union(_) => below(),
             NodeKind::Join(join) => join_changes(join, below()),
         }
     }
@@ -64,6 +72,14 @@ impl Graph {
             NodeKind::Group { keys, .. } => Some((0..keys.len()).collect()),
             NodeKind::Dedup { key, .. } => {
                 let mut key = key.clone();
+                key.sort_unstable();
+                key.dedup();
+                Some(key)
+            }
+            NodeKind::Top(top) => {
+                let number = self.columns(top.input).len();
+                let rank = (top.first < top.last).then_some(number);
+                let mut key: Vec<usize> = top.key.iter().copied().chain(rank).collect();
                 key.sort_unstable();
                 key.dedup();
                 Some(key)
@@ -84,7 +100,10 @@ impl Graph {
             | NodeKind::Group { .. }
             | NodeKind::Union(_) => true,
             NodeKind::Join(join) => join.by == By::Equality,
+            NodeKind::Top(top) => top.window_end.is_none(),
             NodeKind::Rank { .. }
+            | NodeKind::Over { .. }
+            | NodeKind::Sort { .. }
             | NodeKind::Dedup { .. }
             | NodeKind::Match(..)
             | NodeKind::Absence(..)
@@ -117,11 +136,31 @@ fn join_changes(join: &Join, below: Changes) -> Changes {
     }
 }
 
+/// Whether a projection passes the rank of a ranking of `width` columns on.
+fn is_numbered(exprs: &[Expr], width: usize) -> bool {
+    exprs.iter().any(|e| as_column(e) == Some(width))
+}
+
+/// The changes of a ranking's rows, by those of its input.
+fn top_changes(top: &Top, below: Changes) -> Changes {
+    let is_first = top.first == 1 && top.last == 1;
+    match below {
+        _ if top.window_end.is_some() || top.improving => Changes::Appends,
+        // LIMIT without an order: a later row never takes a place.
+        Changes::Appends if top.order.is_empty() => Changes::Appends,
+        Changes::Appends if is_first => Changes::Updates,
+        _ => Changes::Retracts,
+    }
+}
+
 /// Checks that the steps of a query and its table follow the query's changes.
 pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<()> {
     if let Some(node) = graph.misfit(sink.node) {
         let what = match &graph.nodes[node].kind {
-            NodeKind::Dedup { .. } | NodeKind::Rank { .. } => "a deduplication",
+            NodeKind::Dedup { .. } => "a deduplication",
+            NodeKind::Rank { .. } | NodeKind::Over { .. } => "OVER",
+            NodeKind::Top(..) => "a window ranking",
+            NodeKind::Sort { .. } => "ORDER BY",
             NodeKind::Windows(..)
             | NodeKind::Aggregate { .. }
             | NodeKind::SessionAggregate { .. }

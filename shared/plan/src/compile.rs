@@ -1,6 +1,7 @@
 //! From statements to a plan: tables, views and INSERTs in the order of the script.
 
 use headwater_engine::expr::{Expr, ExprKind, Literal};
+use headwater_engine::fragment::SortKey;
 use headwater_engine::types::{DataType, Field};
 use sqlparser::tokenizer::Span;
 
@@ -17,7 +18,7 @@ use crate::lower::{self, Sink};
 use crate::notes;
 use crate::plan::{Plan, Target};
 use crate::script::{self, Definition, Script};
-use crate::select::{Planner, Source as Named};
+use crate::select::{Planner, Source as Named, rank};
 use crate::settings::{self, Settings};
 use crate::statement::{CreateView, Insert};
 
@@ -284,7 +285,7 @@ fn check_sides(graph: &Graph, tables: &[TableDef], sinks: &[Sink], issues: &mut 
     }
 }
 
-/// A row number that no filter made a deduplication of.
+/// A row number in an order that no watermark speaks of, and that no filter made a ranking of.
 fn check_ranks(graph: &Graph, sinks: &[Sink], issues: &mut Vec<Issue>) {
     let mut reached = vec![false; graph.nodes.len()];
     for sink in sinks {
@@ -297,8 +298,11 @@ fn check_ranks(graph: &Graph, sinks: &[Sink], issues: &mut Vec<Issue>) {
         for input in node.kind.inputs() {
             reached[*input] = true;
         }
-        if let NodeKind::Rank { issue, .. } = &node.kind {
-            issues.push((**issue).clone());
+        let NodeKind::Rank { input, order, span, .. } = &node.kind else { continue };
+        let rises =
+            |key: &SortKey| !key.descending && graph.columns(*input)[key.column].role.is_time();
+        if !matches!(order.as_slice(), [one] if rises(one)) {
+            issues.push(rank::unfiltered(*span));
         }
     }
 }

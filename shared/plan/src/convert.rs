@@ -9,6 +9,7 @@ mod call;
 mod expr;
 mod grouping;
 mod match_recognize;
+mod over;
 mod query;
 mod relation;
 

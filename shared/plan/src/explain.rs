@@ -7,7 +7,9 @@ mod expr;
 mod join;
 mod json;
 mod operator;
+mod over;
 mod pattern;
+mod rank;
 
 use std::fmt::Write;
 
@@ -186,6 +188,9 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         OperatorSpec::MatchRecognize(_) => Some(("open matches", limits.matches_max)),
         OperatorSpec::SessionAggregate(_) => Some(("sessions", limits.panes_max)),
         OperatorSpec::SessionWindows(_) => Some(("rows", limits.rows_max)),
+        OperatorSpec::Over(_) | OperatorSpec::Rank(_) | OperatorSpec::Sort(_) => {
+            Some(("rows", limits.rows_max))
+        }
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)

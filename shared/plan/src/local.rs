@@ -43,6 +43,9 @@ pub(crate) fn placement(
         OperatorSpec::Join(spec) => return origins.of_join(&step.inputs, spec),
         OperatorSpec::SessionAggregate(spec) => &[&spec.keys],
         OperatorSpec::SessionWindows(spec) => &[&spec.key],
+        OperatorSpec::Over(spec) => &[&spec.partition],
+        OperatorSpec::Rank(spec) => &[&spec.partition],
+        OperatorSpec::Sort(_) => &[&[]],
     };
     let is_local = (step.inputs.iter().zip(keys)).all(|(input, key)| origins.is_local(*input, key));
     if is_local { Placement::Edge } else { Placement::Core }
@@ -64,7 +67,9 @@ impl Origins<'_> {
         };
         let below = step.inputs[0];
         match &step.operator {
-            OperatorSpec::Filter(_) | OperatorSpec::DedupFirst(_) => self.is_local(below, columns),
+            OperatorSpec::Filter(_) | OperatorSpec::DedupFirst(_) | OperatorSpec::Sort(_) => {
+                self.is_local(below, columns)
+            }
             OperatorSpec::Project(exprs) => {
                 let passed: Vec<usize> =
                     columns.iter().filter_map(|column| as_column(&exprs[*column])).collect();
@@ -73,7 +78,9 @@ impl Origins<'_> {
             OperatorSpec::WindowAssign(_)
             | OperatorSpec::SessionWindows(_)
             | OperatorSpec::Unnest { .. }
-            | OperatorSpec::Absence(_) => {
+            | OperatorSpec::Absence(_)
+            | OperatorSpec::Over(_)
+            | OperatorSpec::Rank(_) => {
                 let width = self.width(below);
                 let passed: Vec<usize> =
                     columns.iter().copied().filter(|column| *column < width).collect();

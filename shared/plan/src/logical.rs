@@ -4,11 +4,11 @@
 //! input by position. A view is one node however many queries read it. Knows nothing of places.
 
 use headwater_engine::expr::{Expr, ExprKind};
-use headwater_engine::fragment::{AbsenceSpec, AggregateSpec, JoinKind, MatchSpec, WindowSpec};
+use headwater_engine::fragment::{
+    AbsenceSpec, AggregateSpec, JoinKind, MatchSpec, OverCall, SortKey, WindowSpec,
+};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
-
-use crate::diagnostic::Issue;
 
 /// Position of a node in its graph.
 pub(crate) type NodeId = usize;
@@ -89,13 +89,27 @@ pub(crate) enum NodeKind {
     Scan(usize),
     Filter(NodeId, Expr),
     Project(NodeId, Vec<Expr>),
-    /// ROW_NUMBER over an event time; its number is the last column. Planned only when a filter
-    /// turns it into `Dedup`, otherwise the issue is raised.
+    /// ROW_NUMBER; its number is the last column. A filter may turn it into `Dedup` or `Top`.
     Rank {
         input: NodeId,
         key: Vec<usize>,
+        order: Vec<SortKey>,
+        span: Span,
+    },
+    /// The first rows of each key; the rank is the last column.
+    Top(Box<Top>),
+    /// Rows in order of their event time, then by the further terms.
+    Sort {
+        input: NodeId,
         rowtime: usize,
-        issue: Box<Issue>,
+        order: Vec<SortKey>,
+    },
+    /// A column for each call, appended.
+    Over {
+        input: NodeId,
+        partition: Vec<usize>,
+        rowtime: usize,
+        calls: Vec<OverCall>,
     },
     /// The first row of each key.
     Dedup {
@@ -171,6 +185,22 @@ pub(crate) enum By {
     Equality,
 }
 
+/// Which rows a ranking keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct Top {
+    pub(crate) input: NodeId,
+    pub(crate) key: Vec<usize>,
+    pub(crate) order: Vec<SortKey>,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The column of the window's end: rows are final, and wait for it.
+    pub(crate) window_end: Option<usize>,
+    /// Of rows with equal time the last one to arrive stands first.
+    pub(crate) latest: bool,
+    /// Each row that comes first is a new row, as in Flink.
+    pub(crate) improving: bool,
+}
+
 impl NodeKind {
     /// The nodes it reads, in the order of its ports.
     pub(crate) fn inputs(&self) -> &[NodeId] {
@@ -179,6 +209,8 @@ impl NodeKind {
             Self::Filter(input, _)
             | Self::Project(input, _)
             | Self::Rank { input, .. }
+            | Self::Over { input, .. }
+            | Self::Sort { input, .. }
             | Self::Dedup { input, .. }
             | Self::Windows(input, _)
             | Self::Aggregate { input, .. }
@@ -188,6 +220,7 @@ impl NodeKind {
             | Self::SessionAggregate { input, .. }
             | Self::SessionWindows { input, .. }
             | Self::Unnest(input, _) => core::slice::from_ref(input),
+            Self::Top(top) => core::slice::from_ref(&top.input),
             Self::Union(inputs) => inputs,
             Self::Join(join) => &join.inputs,
         }
@@ -195,15 +228,19 @@ impl NodeKind {
 
     /// Whether late rows can be set aside at it, for the late-row table of its source.
     pub(crate) fn has_late_rows(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Dedup { .. }
-                | Self::Aggregate { .. }
-                | Self::SessionAggregate { .. }
-                | Self::SessionWindows { .. }
-                | Self::Match(..)
-                | Self::Absence(..)
-        )
+            | Self::Aggregate { .. }
+            | Self::SessionAggregate { .. }
+            | Self::SessionWindows { .. }
+            | Self::Match(..)
+            | Self::Absence(..)
+            | Self::Rank { .. }
+            | Self::Over { .. }
+            | Self::Sort { .. } => true,
+            Self::Top(top) => top.window_end.is_some(),
+            _ => false,
+        }
     }
 }
 

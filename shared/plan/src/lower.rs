@@ -12,9 +12,11 @@ mod group;
 mod join;
 mod match_recognize;
 mod need;
+mod over;
 mod provide;
 mod scan;
 mod session;
+mod top;
 mod union;
 mod unnest;
 mod windows;
@@ -30,6 +32,7 @@ use crate::compile::as_column;
 use crate::diagnostic::Issue;
 use crate::logical::{Column, Graph, NodeId, NodeKind};
 use crate::plan::SourceColumn;
+use crate::select::over::running_number;
 
 use need::{Late, Needs};
 
@@ -116,8 +119,16 @@ impl Lowering<'_> {
             NodeKind::Join(join) => self.join(node, join),
             NodeKind::Absence(input, spec) => self.absence(node, *input, spec),
             NodeKind::Match(input, spec) => self.match_recognize(node, *input, spec),
-            // Folded into what stands on them; a rank is an error found earlier.
-            NodeKind::Filter(..) | NodeKind::Project(..) | NodeKind::Rank { .. } => return,
+            NodeKind::Over { input, partition, rowtime, calls } => {
+                self.over(node, *input, partition, *rowtime, calls)
+            }
+            NodeKind::Rank { input, key, order, .. } => {
+                self.over(node, *input, key, order[0].column, &[running_number()])
+            }
+            NodeKind::Top(top) => self.top(node, top),
+            NodeKind::Sort { input, rowtime, order } => self.sort(node, *input, *rowtime, order),
+            // Folded into what stands on them.
+            NodeKind::Filter(..) | NodeKind::Project(..) => return,
         };
         self.lowered[node] = Some(lowered);
     }

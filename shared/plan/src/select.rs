@@ -8,7 +8,9 @@ mod aggregate;
 mod group;
 mod join;
 mod match_recognize;
-mod rank;
+mod order;
+pub(crate) mod over;
+pub(crate) mod rank;
 mod relation;
 mod set;
 mod subquery;
@@ -17,12 +19,16 @@ mod windowed;
 use std::collections::BTreeMap;
 
 use headwater_engine::expr::Expr;
+use headwater_engine::fragment::SortKey;
 
-use crate::ast::{self, Body, ExprKind, Item, Query, Select};
+use crate::ast::{self, Body, ExprKind, Item, OrderBy, Query, Select};
 use crate::bind::{Binder, Scope, has_aggregate};
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Graph, NodeId};
+
+/// A column that is selected: its name, its value, and whether it is hidden.
+pub(crate) type Selected = (Vec<String>, Expr, bool);
 
 /// What a name in FROM means.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +70,15 @@ impl Planner {
             let node = self.rename(node, alias)?;
             self.names.insert(name.value.clone(), Source::View(node));
         }
-        let node = self.body(&query.body)?;
-        if let Some(term) = query.order_by.first() {
-            return Err(Issue::unsupported(term.expr.span, "ORDER BY"));
-        }
-        if let Some(limit) = &query.limit {
-            return Err(Issue::unsupported(limit.span, "LIMIT"));
-        }
-        Ok(node)
+        let (node, order) = match &query.body {
+            // ORDER BY may name columns that are not selected.
+            Body::Select(select) if !select.distinct => self.rows(select, &query.order_by)?,
+            body => {
+                let node = self.body(body)?;
+                self.order_of_output(node, &query.order_by)?
+            }
+        };
+        self.ordered(query, node, order)
     }
 
     fn body(&mut self, body: &Body) -> Result<NodeId> {
@@ -83,7 +90,7 @@ impl Planner {
     }
 
     fn select(&mut self, select: &Select) -> Result<NodeId> {
-        let node = self.rows(select)?;
+        let node = self.rows(select, &[])?.0;
         if !select.distinct {
             return Ok(node);
         }
@@ -93,8 +100,8 @@ impl Planner {
         }
     }
 
-    /// A SELECT without its DISTINCT.
-    fn rows(&mut self, select: &Select) -> Result<NodeId> {
+    /// A SELECT without its DISTINCT, and the columns that ORDER BY names.
+    fn rows(&mut self, select: &Select, order: &[OrderBy]) -> Result<(NodeId, Vec<SortKey>)> {
         let (mut node, mut scope) = self.from(&select.from)?;
         if let Some(filter) = &select.filter {
             if has_aggregate(filter) {
@@ -104,25 +111,28 @@ impl Planner {
             node = self.filtered(node, &mut scope, filter)?;
         }
         if select.group_by.is_some() || is_aggregated(select) {
-            return self.aggregate(select, node, &scope);
+            let node = self.aggregate(select, node, &scope)?;
+            return self.order_of_output(node, order);
         }
-        if let Some(over) = rank::find(select) {
-            return self.rank(select, node, &scope, over);
+        let found = over::find(select);
+        if let Some(at) = rank::find(select, &found) {
+            let node = self.rank(select, node, &scope, found[0], at)?;
+            return self.order_of_output(node, order);
+        }
+        if !found.is_empty() {
+            let node = self.over(select, node, &scope, &found)?;
+            return self.order_of_output(node, order);
         }
         let mut items = Vec::new();
         for item in &select.items {
             self.item(item, &scope, &mut items)?;
         }
-        Ok(self.graph.project(node, items))
+        let order = self.order_items(order, &scope, &mut items)?;
+        Ok((self.graph.project(node, items), order))
     }
 
     /// One item of a SELECT list over plain rows.
-    fn item(
-        &self,
-        item: &Item,
-        scope: &Scope,
-        out: &mut Vec<(Vec<String>, Expr, bool)>,
-    ) -> Result<()> {
+    fn item(&self, item: &Item, scope: &Scope, out: &mut Vec<Selected>) -> Result<()> {
         match item {
             Item::Star { qualifier, span: _ } => {
                 for index in scope.star(qualifier.as_ref())? {

@@ -45,6 +45,11 @@ fn a_gateways_job() {
 }
 
 #[test]
+fn rows_in_order() {
+    golden("rows_in_order");
+}
+
+#[test]
 fn deduplication_at_the_core() {
     golden("core_dedup");
 }

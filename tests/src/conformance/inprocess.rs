@@ -253,7 +253,7 @@ impl Order {
             inputs.iter().map(|input| input.records.iter().map(|r| time(r)).collect()).collect();
         let is_opaque = has_watermark && times.iter().flatten().any(Option::is_none);
         let has_late_rows = bound_ms.is_some_and(|bound| times.iter().any(|t| any_late(t, bound)));
-        let words = ["FIRST_VALUE", "LAST_VALUE", "LISTAGG", "ARRAY_AGG", "ROW_NUMBER"];
+        let words = ["FIRST_VALUE", "LAST_VALUE", "LISTAGG", "ARRAY_AGG", "ROW_NUMBER", "LIMIT"];
         let is_ordered = words.iter().any(|word| sql.contains(word));
         Order { key, bound_ms, has_late_rows, is_ordered, is_opaque }
     }

@@ -36,6 +36,8 @@ impl Rows {
             codec::put_u64(&mut value, self.next_seq);
             write.entry(&[prefix], Some(&value));
         }
+        // In an order that does not depend on when it was that each went.
+        self.deleted.sort_unstable();
         for seq in self.deleted.drain(..).filter(|_| !full) {
             entry_key(&mut key, prefix, seq);
             write.entry(&key, None);

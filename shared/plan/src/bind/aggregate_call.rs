@@ -10,10 +10,10 @@ use crate::bind::{AggregateCall, Binder, has_aggregate};
 use crate::diagnostic::{Issue, Result};
 
 impl Binder<'_> {
-    pub(super) fn aggregate_call(&mut self, from: &ast::Call, span: Span) -> Result<AggregateCall> {
+    pub(crate) fn aggregate_call(&mut self, from: &ast::Call, span: Span) -> Result<AggregateCall> {
         let name = from.name.value.as_str();
         if from.over.is_some() {
-            return Err(Issue::unsupported(span, "an OVER aggregate"));
+            return Err(Issue::unsupported(span, "OVER beside GROUP BY in one SELECT"));
         }
         if !aggregate::ALL.iter().any(|a| a.name == name) {
             return Err(Issue::unsupported(span, &format!("the aggregate {name}")));

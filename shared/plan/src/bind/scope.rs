@@ -1,6 +1,7 @@
 //! What names mean in one SELECT.
 
 use headwater_engine::expr::Expr;
+use sqlparser::tokenizer::Span;
 
 use crate::ast::Name;
 use crate::diagnostic::{Issue, Result, suggest};
@@ -12,6 +13,8 @@ pub(crate) struct Scope {
     pub(crate) entries: Vec<Entry>,
     /// Where the columns of a subquery begin: its names come before those of the query around it.
     pub(crate) inner_from: usize,
+    /// Calls with OVER that are planned, by the place of their function's name.
+    pub(crate) overs: Vec<(Span, Expr)>,
 }
 
 /// One column in reach.
@@ -30,7 +33,7 @@ impl Scope {
             column: column.clone(),
             is_merged: false,
         };
-        Self { entries: columns.iter().map(entry).collect(), inner_from: 0 }
+        Self { entries: columns.iter().map(entry).collect(), inner_from: 0, overs: Vec::new() }
     }
 
     /// The columns at these positions alone.
@@ -38,7 +41,7 @@ impl Scope {
         &self,
         range: impl core::slice::SliceIndex<[Entry], Output = [Entry]>,
     ) -> Self {
-        Self { entries: self.entries[range].to_vec(), inner_from: 0 }
+        Self { entries: self.entries[range].to_vec(), inner_from: 0, overs: Vec::new() }
     }
 
     /// The columns of `*` or `alias.*`, by position.
@@ -80,7 +83,7 @@ impl Scope {
         }
     }
 
-    fn unknown(&self, path: &[Name], written: &str, span: sqlparser::tokenizer::Span) -> Issue {
+    fn unknown(&self, path: &[Name], written: &str, span: Span) -> Issue {
         let inside = |e: &&Entry| matches(path, e, |rest, own| rest.len() < own.len());
         if let Some(entry) = self.entries.iter().find(inside) {
             let message = format!("'{written}' is a ROW, which cannot be used as a whole");

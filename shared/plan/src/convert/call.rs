@@ -3,8 +3,8 @@
 use sqlparser::ast::{self as sql, Spanned, Value};
 use sqlparser::tokenizer::Span;
 
-use crate::ast::{Arg, Call, Expr, ExprKind, Name, OrderBy, Over};
-use crate::convert::{expr, name, simple_name};
+use crate::ast::{Arg, Call, Expr, ExprKind, Name, OrderBy};
+use crate::convert::{self, expr, name, simple_name};
 use crate::diagnostic::{Issue, Result};
 
 /// A call with plain arguments in their order.
@@ -118,7 +118,7 @@ pub(crate) fn function(from: sql::Function, span: Span) -> Result<ExprKind> {
         sql::FunctionArguments::List(list) => arguments(list, span, &mut call)?,
     }
     call.filter = filter.map(|e| expr(*e)).transpose()?;
-    call.over = over.map(convert_over).transpose()?;
+    call.over = over.map(|over| convert::over::over(over, span)).transpose()?;
     Ok(ExprKind::Call(Box::new(call)))
 }
 
@@ -167,24 +167,6 @@ fn argument(value: sql::Expr) -> Result<Expr> {
         return Err(Issue::not_flink(*span, "a placeholder", "use a variable: ${name}"));
     }
     expr(value)
-}
-
-fn convert_over(over: sql::WindowType) -> Result<Over> {
-    let spec = match over {
-        sql::WindowType::WindowSpec(spec) => spec,
-        sql::WindowType::NamedWindow(ident) => {
-            return Err(Issue::unsupported(ident.span, "OVER a named window"));
-        }
-    };
-    let sql::WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
-    if let Some(ident) = window_name {
-        return Err(Issue::unsupported(ident.span, "OVER a named window"));
-    }
-    Ok(Over {
-        partition_by: partition_by.into_iter().map(expr).collect::<Result<_>>()?,
-        order_by: order_by.into_iter().map(order_term).collect::<Result<_>>()?,
-        framed: window_frame.is_some(),
-    })
 }
 
 /// One term of ORDER BY.

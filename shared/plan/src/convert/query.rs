@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Span;
 
 use crate::ast::{Alias, Body, Item, Limit, OrderBy, Query, Select, SetOp, SetOperation};
 use crate::convert::call::order_term;
-use crate::convert::{expr, grouping, name, relation, simple_name};
+use crate::convert::{expr, grouping, name, over, relation, simple_name};
 use crate::diagnostic::{Issue, Result};
 
 /// Converts a query, or names what in it is not planned.
@@ -187,9 +187,6 @@ fn convert_select(from: sql::Select, span: Span) -> Result<Select> {
     if let Some((_, what)) = foreign.into_iter().find(|(present, _)| *present) {
         return Err(Issue::not_flink(at, what, "docs/reference/sql.md has the grammar"));
     }
-    if let Some(sql::NamedWindowDefinition(ident, _)) = named_window.into_iter().next() {
-        return Err(Issue::unsupported(ident.span, "the WINDOW clause"));
-    }
     if let Some(qualify) = qualify {
         return Err(Issue::unsupported(qualify.span(), "QUALIFY"));
     }
@@ -208,6 +205,7 @@ fn convert_select(from: sql::Select, span: Span) -> Result<Select> {
         group_by,
         sets,
         having: having.map(expr).transpose()?,
+        windows: over::windows(named_window)?,
     })
 }
 

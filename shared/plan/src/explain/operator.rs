@@ -9,6 +9,7 @@ use headwater_engine::types::Schema;
 use super::expr::Shown;
 use super::join;
 use super::pattern;
+use super::{over, rank};
 
 /// One step over rows of these columns.
 pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> String {
@@ -38,6 +39,9 @@ pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> Strin
             let (gap, time) = (spec.gap_ms, name(spec.rowtime));
             format!("assign sessions of each ({}) by gaps of {gap} ms over {time}", key.join(", "))
         }
+        OperatorSpec::Over(spec) => over::text(spec, below),
+        OperatorSpec::Rank(spec) => rank::text(spec, below),
+        OperatorSpec::Sort(spec) => rank::sort_text(spec, below),
         OperatorSpec::Union => "union".to_owned(),
         OperatorSpec::IntervalJoin(spec) => join::interval(spec, inputs),
         OperatorSpec::WindowJoin(spec) => join::window(spec, inputs),
@@ -67,11 +71,11 @@ fn session_text(spec: &SessionSpec, below: &Schema) -> String {
     format!("aggregate {calls} by ({keys}) in sessions with gaps of {gap} ms over {time}")
 }
 
-fn column_text(below: &Schema, column: usize) -> String {
+pub(super) fn column_text(below: &Schema, column: usize) -> String {
     below.fields.get(column).map_or(format!("#{column}"), |f| f.name.clone())
 }
 
-fn calls_text(calls: &[AggregateSpec], below: &Schema) -> String {
+pub(super) fn calls_text(calls: &[AggregateSpec], below: &Schema) -> String {
     let name = |column: usize| column_text(below, column);
     let call = |call: &AggregateSpec| {
         let arg = call.arg.as_ref().map_or("*".to_owned(), |(c, ty)| format!("{}: {ty}", name(*c)));

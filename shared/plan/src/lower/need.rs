@@ -11,8 +11,10 @@ use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
 use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
 use crate::lower::{
-    Sink, absence, aggregate, dedup, group, join, match_recognize, session, unnest, windows,
+    Sink, absence, aggregate, dedup, group, join, match_recognize, over, session, top, unnest,
+    windows,
 };
+use crate::select::over::running_number;
 
 /// The columns kept beside a step's own for its late rows.
 #[derive(Clone)]
@@ -100,10 +102,18 @@ pub(crate) fn needs(
 fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTreeSet<usize>)> {
     let width = |input: NodeId| graph.columns(input).len();
     match &graph.nodes[node].kind {
-        NodeKind::Scan(_)
-        | NodeKind::Filter(..)
-        | NodeKind::Project(..)
-        | NodeKind::Rank { .. } => Vec::new(),
+        NodeKind::Scan(_) | NodeKind::Filter(..) | NodeKind::Project(..) => Vec::new(),
+        NodeKind::Over { input, partition, rowtime, calls } => {
+            vec![(*input, over::reads(own, width(*input), partition, *rowtime, calls))]
+        }
+        NodeKind::Rank { input, key, order, .. } => {
+            let calls = [running_number()];
+            vec![(*input, over::reads(own, width(*input), key, order[0].column, &calls))]
+        }
+        NodeKind::Top(top) => vec![(top.input, top::reads(own, width(top.input), top))],
+        NodeKind::Sort { input, rowtime, order } => {
+            vec![(*input, top::sort_reads(own, *rowtime, order))]
+        }
         NodeKind::Dedup { input, key, rowtime } => {
             vec![(*input, dedup::reads(own, key, *rowtime))]
         }

@@ -1,24 +1,28 @@
-//! First-row deduplication: ROW_NUMBER over an event time, and the filter `= 1` around it.
+//! ROW_NUMBER as the only call with OVER. Without a filter it is a running number; a filter on it
+//! makes a ranking: the first or last row of each key, the first N, the first N of each window.
 
 use headwater_engine::expr::{Expr, ExprKind, Literal};
+use headwater_engine::fragment::SortKey;
 use headwater_engine::types::DataType;
+use sqlparser::tokenizer::Span;
 
-use crate::ast::{self, Item, Select};
+use crate::ast::{self, Item, OrderBy, Select};
 use crate::bind::{Binder, Scope};
+use crate::changes::Changes;
+use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result};
-use crate::logical::{Column, NodeId, NodeKind, Role, conjuncts, substitute};
+use crate::logical::{Column, NodeId, NodeKind, Role, Top, conjuncts, substitute};
 use crate::select::Planner;
+use crate::select::over::{self, Extended};
 
-/// The item that is ROW_NUMBER() OVER (…), if the query has one.
-pub(crate) fn find(query: &Select) -> Option<usize> {
-    query.items.iter().position(|item| over(item).is_some())
-}
-
-fn over(item: &Item) -> Option<&ast::Call> {
-    let Item::Expr { expr: ast::Expr { kind: ast::ExprKind::Call(call), .. }, .. } = item else {
-        return None;
+/// The item that is ROW_NUMBER() OVER (…), if that is the only call with OVER.
+pub(crate) fn find(query: &Select, found: &[(&ast::Call, Span)]) -> Option<usize> {
+    let [(call, _)] = found else { return None };
+    let is_number = |item: &Item| {
+        matches!(item, Item::Expr { expr: ast::Expr { kind: ast::ExprKind::Call(own), .. }, .. }
+            if own.name.span == call.name.span)
     };
-    (call.name.value == "ROW_NUMBER" && call.over.is_some()).then_some(call)
+    query.items.iter().position(is_number).filter(|_| call.name.value == "ROW_NUMBER")
 }
 
 impl Planner {
@@ -28,27 +32,26 @@ impl Planner {
         query: &Select,
         input: NodeId,
         scope: &Scope,
+        (call, span): (&ast::Call, Span),
         at: usize,
     ) -> Result<NodeId> {
-        let call = over(&query.items[at]).expect("found by the caller");
-        let Item::Expr { expr, .. } = &query.items[at] else { unreachable!("a call is no star") };
-        let span = expr.span;
-        let over = call.over.as_ref().expect("checked by over()");
-        if over.framed || !call.args.is_empty() || call.star {
+        let over = over::spec(call, query)?;
+        if over.frame.is_some() || !call.args.is_empty() || call.star {
             let message = "ROW_NUMBER takes no arguments and no frame";
             return Err(Issue::new(span, message, "ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)"));
         }
-        let rowtime = event_time(over, scope, span)?;
-        let (input, key) = self.partition(over, input, scope)?;
-        let issue = Issue {
-            remedy: "keep the first row of each key: … WHERE rn = 1 around this query".to_owned(),
-            ..Issue::unsupported(span, "ROW_NUMBER without a filter '= 1' around it")
-        };
+        if over.order_by.is_empty() {
+            let message = "ROW_NUMBER has no ORDER BY";
+            return Err(Issue::new(span, message, "ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)"));
+        }
+        let mut extended = Extended::new(self.graph.columns(input).len());
+        let key = over::partition(over, scope, &mut extended)?;
+        let order = sort_keys(&over.order_by, scope, &mut extended)?;
+        let input = self.extend(input, extended);
         let mut columns = self.graph.columns(input).to_vec();
         let number = columns.len();
         columns.push(Column::new("$row_number", DataType::BigInt));
-        let kind = NodeKind::Rank { input, key, rowtime, issue: Box::new(issue) };
-        let node = self.graph.push(kind, columns);
+        let node = self.graph.push(NodeKind::Rank { input, key, order, span }, columns);
         let mut items = Vec::new();
         for (i, item) in query.items.iter().enumerate() {
             if i == at {
@@ -62,65 +65,39 @@ impl Planner {
         Ok(self.graph.project(node, items))
     }
 
-    /// The key columns of PARTITION BY; expressions become columns after the input's own.
-    fn partition(
-        &mut self,
-        over: &ast::Over,
-        input: NodeId,
-        scope: &Scope,
-    ) -> Result<(NodeId, Vec<usize>)> {
-        let mut extra = Vec::new();
-        let width = self.graph.columns(input).len();
-        let mut key = Vec::new();
-        for term in &over.partition_by {
-            let bound = Binder::new(scope).bind(term)?;
-            match bound.kind {
-                ExprKind::Column(index) => {
-                    let role = scope.entries[index].column.role;
-                    if matches!(role, Role::WindowStart | Role::WindowEnd) {
-                        return Err(Issue::unsupported(term.span, "window deduplication"));
-                    }
-                    key.push(index);
-                }
-                _ => {
-                    key.push(width + extra.len());
-                    extra.push(bound);
-                }
-            }
-        }
-        if extra.is_empty() {
-            return Ok((input, key));
-        }
-        let columns = self.graph.columns(input).to_vec();
-        let own = columns.iter().enumerate();
-        let mut items: Vec<_> = own.map(|(i, c)| (c.path.clone(), c.at(i), c.hidden)).collect();
-        items.extend(extra.into_iter().map(|e| (vec!["$key".to_owned()], e, true)));
-        Ok((self.graph.project(input, items), key))
-    }
-
-    /// WHERE: a condition on the row number makes a deduplication of it.
+    /// WHERE: a condition on the row number makes a ranking of it.
     pub(crate) fn keep(&mut self, node: NodeId, predicate: Expr) -> NodeId {
         let folded = self.graph.fold(node);
-        let NodeKind::Rank { input, key, rowtime, .. } = self.graph.nodes[folded.base].kind.clone()
+        let NodeKind::Rank { input, key, order, .. } = self.graph.nodes[folded.base].kind.clone()
         else {
             return self.graph.filter(node, vec![predicate]);
         };
-        let number = self.graph.columns(input).len();
+        let columns = self.graph.columns(input).to_vec();
+        let number = columns.len();
         let mut terms = folded.predicates.clone();
         conjuncts(&substitute(&predicate, &folded.exprs), &mut terms);
-        let count = terms.len();
-        terms.retain(|term| !is_first(term, number));
-        if terms.len() == count {
+        let (mut first, mut last) = (1, None);
+        terms.retain(|term| match bounds(term, number) {
+            Some((from, to)) => {
+                first = first.max(from);
+                last = last.into_iter().chain(to).min();
+                false
+            }
+            None => true,
+        });
+        let Some(last) = last.filter(|last| *last >= first && first >= 1) else {
             return self.graph.filter(node, vec![predicate]);
-        }
-        let columns = self.graph.columns(input).to_vec();
-        let dedup = self.graph.push(NodeKind::Dedup { input, key, rowtime }, columns.clone());
-        // The number of every row that is left is 1.
+        };
+        let kept = self.ranking(input, key, order, (first, last));
         let own = columns.iter().enumerate().map(|(i, c)| c.at(i));
-        let one = Expr::literal(Literal::Int(1), DataType::BigInt);
-        let replaced: Vec<Expr> = own.chain([one]).collect();
+        // The number of every row that is left is known where only one is.
+        let rank = match (first == last, i64::try_from(first)) {
+            (true, Ok(first)) => Expr::literal(Literal::Int(first), DataType::BigInt),
+            _ => Expr::column(number, DataType::BigInt),
+        };
+        let replaced: Vec<Expr> = own.chain([rank]).collect();
         let terms = terms.iter().map(|t| substitute(t, &replaced)).collect();
-        let kept = self.graph.filter(dedup, terms);
+        let kept = self.graph.filter(kept, terms);
         let outer = self.graph.columns(node).to_vec();
         let items = outer
             .iter()
@@ -129,78 +106,144 @@ impl Planner {
             .collect();
         self.graph.project(kept, items)
     }
-}
 
-/// The event-time column of `ORDER BY rt [ASC]`; anything else is another construct.
-fn event_time(over: &ast::Over, scope: &Scope, span: sqlparser::tokenizer::Span) -> Result<usize> {
-    let [term] = over.order_by.as_slice() else {
-        let what = match over.order_by.len() {
-            0 => "ROW_NUMBER without ORDER BY",
-            _ => "Top-N (ROW_NUMBER ordered by several columns)",
+    /// The node that keeps these ranks.
+    fn ranking(
+        &mut self,
+        input: NodeId,
+        key: Vec<usize>,
+        order: Vec<SortKey>,
+        (first, last): (u64, u64),
+    ) -> NodeId {
+        let columns = self.graph.columns(input).to_vec();
+        let role_at = |role: Role| key.iter().copied().find(|c| columns[*c].role == role);
+        let start = role_at(Role::WindowStart);
+        let window_end = role_at(Role::WindowEnd).filter(|_| start.is_some());
+        let only_first = (first, last) == (1, 1);
+        let appends = self.graph.changes(input) == Changes::Appends;
+        let time = match order.as_slice() {
+            [one] => self.is_time(input, one.column).then_some(one),
+            _ => None,
         };
-        return Err(Issue::unsupported(span, what));
-    };
-    let bound = Binder::new(scope).bind(&term.expr)?;
-    let column = match bound.kind {
-        ExprKind::Column(index) => Some(index),
-        _ => None,
-    };
-    let time = column.filter(|index| scope.entries[*index].column.role.is_time());
-    if let Some(partitioned) = window_partition(over, scope) {
-        return Err(Issue::unsupported(partitioned, "window deduplication and window Top-N"));
+        if let Some(SortKey { column, descending: false, .. }) = time
+            && only_first
+            && appends
+            && window_end.is_none()
+        {
+            let kind = NodeKind::Dedup { input, key, rowtime: *column };
+            return self.graph.push(kind, columns);
+        }
+        let falls = matches!(order.as_slice(), [SortKey { descending: true, .. }]);
+        let top = Top {
+            input,
+            latest: only_first && appends && falls && time.is_some(),
+            improving: only_first && appends && !falls && window_end.is_none(),
+            key,
+            order,
+            first,
+            last,
+            window_end,
+        };
+        self.top(top)
     }
-    let Some(index) = time else {
-        return Err(Issue::unsupported(
-            term.expr.span,
-            "Top-N (ROW_NUMBER not ordered by the event time)",
-        ));
-    };
-    if term.descending {
-        let what = "deduplication that keeps the last row (ORDER BY … DESC)";
-        return Err(Issue::unsupported(term.expr.span, what));
+
+    /// The node of a ranking: the input's columns and the rank.
+    pub(crate) fn top(&mut self, top: Top) -> NodeId {
+        let mut columns = self.graph.columns(top.input).to_vec();
+        columns.push(Column::new("$row_number", DataType::BigInt).hide());
+        self.graph.push(NodeKind::Top(Box::new(top)), columns)
     }
-    if term.nulls_first.is_some() {
-        return Err(Issue::unsupported(term.expr.span, "NULLS FIRST and NULLS LAST"));
+
+    /// Whether a column is an event time, or was the one that a window is made of.
+    fn is_time(&self, input: NodeId, column: usize) -> bool {
+        if self.graph.columns(input)[column].role.is_time() {
+            return true;
+        }
+        let folded = self.graph.fold(input);
+        let NodeKind::Windows(_, window) = &self.graph.nodes[folded.base].kind else {
+            return false;
+        };
+        as_column(&folded.exprs[column]) == Some(window.rowtime)
     }
-    Ok(index)
 }
 
-fn window_partition(over: &ast::Over, scope: &Scope) -> Option<sqlparser::tokenizer::Span> {
-    over.partition_by.iter().find_map(|term| {
-        let ast::ExprKind::Column(path) = &term.kind else { return None };
-        let role = scope.entries[scope.position(path).ok()?].column.role;
-        matches!(role, Role::WindowStart | Role::WindowEnd).then_some(term.span)
+/// The terms of ORDER BY as columns.
+pub(crate) fn sort_keys(
+    terms: &[OrderBy],
+    scope: &Scope,
+    extended: &mut Extended,
+) -> Result<Vec<SortKey>> {
+    let mut keys = Vec::new();
+    for term in terms {
+        let bound = Binder::new(scope).bind(&term.expr)?;
+        keys.push(sort_key(term, &bound, extended)?);
+    }
+    Ok(keys)
+}
+
+/// One term of ORDER BY: NULLs are the smallest values unless it says otherwise.
+pub(crate) fn sort_key(term: &OrderBy, bound: &Expr, extended: &mut Extended) -> Result<SortKey> {
+    if bound.as_literal().is_some() {
+        let message = "ORDER BY names a constant";
+        return Err(Issue::new(term.expr.span, message, "name a column or an expression"));
+    }
+    if matches!(bound.data_type, DataType::Array(_) | DataType::Bytes | DataType::Null) {
+        let message = format!("values of type {} have no order", bound.data_type);
+        return Err(Issue::new(term.expr.span, message, "order by another column"));
+    }
+    Ok(SortKey {
+        column: extended.column(bound.clone()),
+        descending: term.descending,
+        nulls_first: term.nulls_first.unwrap_or(!term.descending),
     })
 }
 
-/// `rn = 1`, `1 = rn`, `rn <= 1`, `rn < 2` and their mirror images.
-fn is_first(term: &Expr, number: usize) -> bool {
-    let ExprKind::Call(name, args) = &term.kind else { return false };
-    let [left, right] = args.as_slice() else { return false };
+/// The ranks that a condition on the row number leaves: from the first one, and to the last one
+/// if there is one.
+fn bounds(term: &Expr, number: usize) -> Option<(u64, Option<u64>)> {
+    let ExprKind::Call(name, args) = &term.kind else { return None };
+    let [left, right] = args.as_slice() else { return None };
     let is_number = |e: &Expr| matches!(strip(e).kind, ExprKind::Column(i) if i == number);
     let value = |e: &Expr| match strip(e).as_literal() {
-        Some(Literal::Int(n)) => Some(*n),
+        Some(Literal::Int(n)) => u64::try_from(*n).ok(),
         _ => None,
     };
     let (name, limit) = if is_number(left) {
-        (name.as_str(), value(right))
+        (name.as_str(), value(right)?)
     } else if is_number(right) {
         let mirrored = match name.as_str() {
             ">=" => "<=",
             ">" => "<",
+            "<=" => ">=",
+            "<" => ">",
             "=" => "=",
-            _ => "",
+            _ => return None,
         };
-        (mirrored, value(left))
+        (mirrored, value(left)?)
     } else {
-        return false;
+        return None;
     };
-    matches!((name, limit), ("=" | "<=", Some(1)) | ("<", Some(2)))
+    match name {
+        "=" => Some((limit, Some(limit))),
+        "<=" => Some((1, Some(limit))),
+        "<" => Some((1, Some(limit.checked_sub(1)?))),
+        ">=" => Some((limit, None)),
+        ">" => Some((limit.checked_add(1)?, None)),
+        _ => None,
+    }
 }
 
 fn strip(expr: &Expr) -> &Expr {
     match &expr.kind {
         ExprKind::Cast(inner, false) => strip(inner),
         _ => expr,
+    }
+}
+
+/// A row number in the order of something that no watermark speaks of, without a filter on it.
+pub(crate) fn unfiltered(span: Span) -> Issue {
+    Issue {
+        remedy: "keep the first rows of each key: … WHERE rn <= 10 around this query".to_owned(),
+        ..Issue::unsupported(span, "ROW_NUMBER by anything but rising event time without a filter")
     }
 }

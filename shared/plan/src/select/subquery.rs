@@ -13,7 +13,7 @@ use crate::ast::{BinaryOp, Body, Expr, ExprKind as Written, Item, Query, Select,
 use crate::bind::{self, Binder, Scope, has_aggregate};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{NodeId, conjunction, conjuncts};
-use crate::select::{Planner, is_aggregated, rank};
+use crate::select::{Planner, is_aggregated, over};
 
 /// A term of WHERE that asks a subquery.
 struct Asked<'a> {
@@ -174,7 +174,7 @@ fn is_plain(select: &Select, query: &Query) -> bool {
         && query.limit.is_none()
         && select.group_by.is_none()
         && !is_aggregated(select)
-        && rank::find(select).is_none()
+        && over::find(select).is_empty()
         && !select.filter.as_ref().is_some_and(has_aggregate)
 }
 

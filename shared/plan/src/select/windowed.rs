@@ -164,7 +164,7 @@ impl Planner {
     ) -> Result<Windowed> {
         if let Some(window) = &terms.group_window {
             let GroupWindow { time, shape, .. } = window.clone();
-            return Ok(self.over(node, time, shape, None));
+            return Ok(self.shaped(node, time, shape, None));
         }
         if let Some(windowed) = self.of_function(node, terms, calls) {
             return Ok(windowed);
@@ -179,11 +179,17 @@ impl Planner {
             }
         };
         let shape = WindowShape::Aligned(WindowSpec::tumbling(0, 1));
-        Ok(self.over(node, time, shape, column(Role::WindowStart)))
+        Ok(self.shaped(node, time, shape, column(Role::WindowStart)))
     }
 
     /// Windows over the query's rows as they are.
-    fn over(&self, node: NodeId, time: Expr, shape: WindowShape, start: Option<Expr>) -> Windowed {
+    fn shaped(
+        &self,
+        node: NodeId,
+        time: Expr,
+        shape: WindowShape,
+        start: Option<Expr>,
+    ) -> Windowed {
         let columns = self.graph.columns(node).iter().enumerate();
         let exprs = columns.map(|(i, c)| c.at(i)).collect();
         Windowed { input: node, exprs, predicates: Vec::new(), time, shape, start }

@@ -8,6 +8,6 @@ CREATE TABLE result (id STRING, v DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT id, CAST(rn AS DOUBLE) FROM (
-  SELECT id, ROW_NUMBER() OVER (PARTITION BY id ORDER BY rt) AS rn FROM readings
-) WHERE rn = 2;
+SELECT id, v FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY v) AS rn FROM readings
+) WHERE rn >= 3;

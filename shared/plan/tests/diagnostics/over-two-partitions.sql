@@ -8,6 +8,5 @@ CREATE TABLE result (id STRING, v DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT id, v FROM (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY v) AS rn FROM readings
-) WHERE rn <= 3;
+SELECT id, MAX(v) OVER (PARTITION BY id ORDER BY rt) - MAX(v) OVER (ORDER BY rt)
+FROM readings;

@@ -8,4 +8,6 @@ CREATE TABLE result (id STRING, v DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT id, LAG(v) OVER (PARTITION BY id ORDER BY rt) FROM readings;
+SELECT id, v FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY id) AS rn FROM readings
+) WHERE rn <= 3;

@@ -8,6 +8,4 @@ CREATE TABLE result (id STRING, v DOUBLE)
 WITH ('connector' = 'print');
 
 INSERT INTO result
-SELECT id, v FROM (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY rt DESC) AS rn FROM readings
-) WHERE rn = 1;
+SELECT id, v FROM readings WHERE v > LAG(v) OVER (PARTITION BY id ORDER BY rt);
