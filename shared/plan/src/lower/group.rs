@@ -39,7 +39,7 @@ impl Lowering<'_> {
             key_types: keys.iter().map(|c| names[*c].data_type.clone()).collect(),
             aggregates: kept.iter().map(|i| taken.call(&aggregates[*i])).collect(),
             takes_changes: graph.changes(*input) != Changes::Appends,
-            ttl_ms: None,
+            ttl_ms: self.state_ttl_ms,
         };
         let mut columns = vec![None; all.len()];
         let mut schema = Schema::default();
