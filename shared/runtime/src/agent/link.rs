@@ -216,7 +216,8 @@ impl Agent {
                 self.send_again(channel, from, to);
             }
             ControlBody::Refill { channel, from } => self.send_again(channel, from, u64::MAX),
-            ControlBody::Fenced { term } if term > 0 && term >= self.link.term => {
+            // A message from before the present grant is fenced with its term: that is no other.
+            ControlBody::Fenced { term } if term > self.link.term => {
                 self.link.problem =
                     Some(format!("fenced: the core granted term {term} to another"));
                 self.link.state = LinkState::Fenced(now.mono_ms + FENCED_AGAIN_MS);
