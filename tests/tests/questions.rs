@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod questions {
-    pub mod answers;
+    pub(crate) mod answers;
 }
 
 use std::collections::BTreeMap;
