@@ -1,7 +1,7 @@
 //! The modes that run in this process: checkpoint and power cut after every row, cut into edge
 //! and core over gateways, shuffled within the out-of-order bound. One expected file for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::catch_unwind;
@@ -254,7 +254,14 @@ impl Order {
         let is_opaque = has_watermark && times.iter().flatten().any(Option::is_none);
         let has_late_rows = bound_ms.is_some_and(|bound| times.iter().any(|t| any_late(t, bound)));
         let words = ["FIRST_VALUE", "LAST_VALUE", "LISTAGG", "ARRAY_AGG", "ROW_NUMBER", "LIMIT"];
-        let is_ordered = words.iter().any(|word| sql.contains(word));
+        // These look at one row after the other: rows of equal time stand as they arrived.
+        let by_row = ["ROWS BETWEEN", "LAG(", "LEAD(", "MATCH_RECOGNIZE"];
+        let has = |words: &[&str]| words.iter().any(|word| sql.contains(word));
+        let has_ties = times.iter().any(|times| {
+            let distinct: BTreeSet<_> = times.iter().collect();
+            distinct.len() < times.len()
+        });
+        let is_ordered = has(&words) || (has_ties && has(&by_row));
         Order { key, bound_ms, has_late_rows, is_ordered, is_opaque }
     }
 
