@@ -6,6 +6,7 @@ pub mod engine;
 pub mod files;
 pub mod flink;
 pub mod gateway;
+pub mod steps;
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -52,6 +53,7 @@ impl Measure {
             ("cpu_s_per_million", self.cpu_s_per_million()),
             ("readings_per_s", self.readings as f64 / self.wall.as_secs_f64()),
             ("rss_mb_max", self.usage.rss_bytes_max as f64 / 1e6),
+            ("written_mb", self.usage.written_bytes as f64 / 1e6),
             ("written_mb_per_million", self.per_million(self.usage.written_bytes as f64 / 1e6)),
         ];
         if let Some((sent, raw)) = self.uplink {

@@ -4,13 +4,14 @@
 use std::env;
 use std::process::ExitCode;
 
-use headwater_tests::bench::{Measure, Result, engine, files, flink, gateway};
+use headwater_tests::bench::{Measure, Result, engine, files, flink, gateway, steps};
 use headwater_tests::broker::mosquitto_is_installed;
 
 const USAGE: &str = "\
-usage: headwater-bench [engine|w1|mqtt|core|flash|flink|all] [--seconds N]
+usage: headwater-bench [engine|steps|w1|mqtt|core|flash|flink|all] [--seconds N]
 
   engine CPU of single operators per row, 800 keys
+  steps  the same as differences of two queries, beside what is asked of them
   w1     file to file, dedup and 10-s windows: W1 (4,000 keys) and 800 keys
   mqtt   the agent, readings from Mosquitto: unthrottled, 5,000/s, and 5,000/s over 3.1.1
   core   the aggregator, merging what three agents send
@@ -34,13 +35,14 @@ fn main() -> ExitCode {
                 Some(n @ 30..) => seconds = n,
                 _ => return usage("--seconds needs a number of at least 30"),
             },
-            "engine" | "w1" | "mqtt" | "core" | "flash" | "flink" => names.push(argument),
+            "engine" | "steps" | "w1" | "mqtt" | "core" | "flash" | "flink" => names.push(argument),
             "all" => {}
             _ => return usage(&format!("no bench {argument}")),
         }
     }
     if names.is_empty() {
-        names = ["engine", "w1", "flink", "core", "mqtt", "flash"].map(str::to_owned).to_vec();
+        names =
+            ["engine", "steps", "w1", "flink", "core", "mqtt", "flash"].map(str::to_owned).to_vec();
     }
     let mut failed = false;
     for name in names {
@@ -64,6 +66,7 @@ fn run(name: &str, seconds: u64) -> Result<()> {
     }
     match name {
         "engine" => operators(seconds * 1000)?,
+        "steps" => step_costs((seconds / 5).max(30))?,
         "w1" => {
             print(&files::w1(seconds)?);
             print(&files::keys_800(seconds)?);
@@ -93,6 +96,20 @@ fn operators(rows_count: u64) -> Result<()> {
         let engine::Cost { cpu_ns, wall_ns, rows_out } = cost;
         println!("{name:16} {cpu_ns:13.1} {beyond:13.1} {wall_ns:13.1} {rows_out:13}");
     }
+    Ok(())
+}
+
+fn step_costs(seconds: u64) -> Result<()> {
+    println!("steps of the engine, CPU time in ns");
+    let costs = steps::run(seconds)?;
+    for cost in &costs {
+        let bar = cost.bar_ns.map_or(String::new(), |ns| format!(" (bar {ns:.0})"));
+        let rows = cost.rows_per_reading;
+        let per = if cost.is_per_row { "row out" } else { "reading" };
+        println!("  {:40} {:>8.1} a {per}{bar}, {rows:.3} rows out", cost.name, cost.ns);
+    }
+    costs.iter().for_each(|cost| println!("{}", cost.measure.json()));
+    println!();
     Ok(())
 }
 

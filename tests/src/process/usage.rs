@@ -21,6 +21,14 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What this process has cost.
+    #[must_use]
+    pub fn of_this_process() -> Usage {
+        let mut usage = Usage::default();
+        usage.update(std::process::id());
+        usage
+    }
+
     /// Reads the counters of process `id`; those that cannot be read stay as they were.
     pub(super) fn update(&mut self, id: u32) {
         if let Some(cpu) = cpu(id) {
