@@ -120,6 +120,8 @@ pub enum OperatorSpec {
     IntervalJoin(IntervalJoinSpec),
     /// Pairs of rows of the same window.
     WindowJoin(WindowJoinSpec),
+    /// Left rows with the version of their key that was valid at their time.
+    TemporalJoin(TemporalJoinSpec),
     /// Pairs of all rows; changes of both inputs are followed.
     Join(JoinSpec),
     /// Appends columns computed over earlier rows of the same key.
@@ -195,6 +197,15 @@ pub struct IntervalJoinSpec {
     pub low_ms: i64,
     /// The largest.
     pub high_ms: i64,
+}
+
+/// Parameters of a temporal join: the right input's rows are versions of their key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemporalJoinSpec {
+    /// Keys and condition; inner or left.
+    pub join: JoinSpec,
+    /// Event-time columns of the inputs.
+    pub times: [usize; 2],
 }
 
 /// Parameters of the first-row deduplication.

@@ -24,6 +24,7 @@ pub mod rank;
 pub mod session_aggregate;
 pub mod session_windows;
 pub mod sort;
+pub mod temporal_join;
 mod timers;
 pub mod union;
 pub mod unnest;
@@ -72,6 +73,9 @@ pub fn build(
         }
         OperatorSpec::WindowJoin(spec) => {
             Box::new(window_join::WindowJoin::new(spec, inputs, limits)?)
+        }
+        OperatorSpec::TemporalJoin(spec) => {
+            Box::new(temporal_join::TemporalJoin::new(spec, inputs, limits)?)
         }
         OperatorSpec::Join(spec) => Box::new(join::Join::new(spec, inputs, limits)?),
         OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),

@@ -324,7 +324,6 @@ pub(crate) enum Relation {
     /// `UNNEST(array)`, beside the relations before it.
     Unnest(Box<Expr>),
     /// `t FOR SYSTEM_TIME AS OF time`
-    #[expect(dead_code, reason = "the planner refuses it by its place")]
     Versioned {
         table: Name,
         time: Box<Expr>,

@@ -117,7 +117,13 @@ impl Graph {
     /// Finds a node below `node` that cannot follow the changes it is given.
     fn misfit(&self, node: NodeId) -> Option<NodeId> {
         let kind = &self.nodes[node].kind;
-        let is_changed = kind.inputs().iter().any(|i| self.changes(*i) != Changes::Appends);
+        let followed = match kind {
+            // A changed row of the right side is its next version.
+            NodeKind::Join(join) if matches!(join.by, By::Temporal { .. }) => 1,
+            _ => usize::MAX,
+        };
+        let mut followed = kind.inputs().iter().take(followed);
+        let is_changed = followed.any(|input| self.changes(*input) != Changes::Appends);
         if is_changed && !self.takes_changes(node) {
             return Some(node);
         }
@@ -129,7 +135,7 @@ impl Graph {
 fn join_changes(join: &Join, below: Changes) -> Changes {
     let pairs = matches!(join.kind, JoinKind::Inner | JoinKind::Semi);
     match (&join.by, below) {
-        (By::Interval { .. } | By::Window, _) => Changes::Appends,
+        (By::Interval { .. } | By::Window | By::Temporal { .. }, _) => Changes::Appends,
         (By::Equality, Changes::Appends) if pairs => Changes::Appends,
         // An update may change the key, and so lose its partner.
         _ => Changes::Retracts,
@@ -178,7 +184,7 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
 }
 
 /// Where the columns of a key are among expressions; `None` when one is not passed on.
-fn passed(key: &[usize], exprs: &[Expr]) -> Option<Vec<usize>> {
+pub(crate) fn passed(key: &[usize], exprs: &[Expr]) -> Option<Vec<usize>> {
     let at = |column: &usize| exprs.iter().position(|e| as_column(e) == Some(*column));
     let mut key: Vec<usize> = key.iter().map(at).collect::<Option<_>>()?;
     key.sort_unstable();

@@ -196,9 +196,10 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         | OperatorSpec::WindowAssign(_)
         | OperatorSpec::Unnest { .. }
         | OperatorSpec::Union => None,
-        OperatorSpec::IntervalJoin(_) | OperatorSpec::WindowJoin(_) | OperatorSpec::Join(_) => {
-            Some(("rows a side", limits.rows_max))
-        }
+        OperatorSpec::IntervalJoin(_)
+        | OperatorSpec::WindowJoin(_)
+        | OperatorSpec::TemporalJoin(_)
+        | OperatorSpec::Join(_) => Some(("rows a side", limits.rows_max)),
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn placement(
         OperatorSpec::Absence(spec) => &[&spec.key],
         OperatorSpec::IntervalJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
         OperatorSpec::WindowJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
+        OperatorSpec::TemporalJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
         OperatorSpec::Join(spec) => return origins.of_join(&step.inputs, spec),
         OperatorSpec::SessionAggregate(spec) => &[&spec.keys],
         OperatorSpec::SessionWindows(spec) => &[&spec.key],
@@ -107,6 +108,9 @@ impl Origins<'_> {
                 self.is_local_join(&step.inputs, &spec.join, columns)
             }
             OperatorSpec::WindowJoin(spec) => self.is_local_join(&step.inputs, &spec.join, columns),
+            OperatorSpec::TemporalJoin(spec) => {
+                self.is_local_join(&step.inputs, &spec.join, columns)
+            }
             OperatorSpec::Join(spec) => self.is_local_join(&step.inputs, spec, columns),
         }
     }

@@ -181,6 +181,8 @@ pub(crate) enum By {
     Interval { times: [usize; 2], low_ms: i64, high_ms: i64 },
     /// Start and end of equal windows are among the keys.
     Window,
+    /// The right side's version at the left side's time.
+    Temporal { times: [usize; 2] },
     /// Nothing: a regular join.
     Equality,
 }

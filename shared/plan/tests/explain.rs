@@ -58,3 +58,8 @@ fn deduplication_at_the_core() {
 fn joins_at_their_places() {
     golden("joins");
 }
+
+#[test]
+fn versions_of_a_table() {
+    golden("temporal_join");
+}

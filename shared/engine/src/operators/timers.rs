@@ -38,6 +38,11 @@ impl Timers {
         rows.time(id) == TIMER
     }
 
+    /// When a timer fires.
+    pub(super) fn time(rows: &Rows, timer: RowId) -> Timestamp {
+        at(rows, timer)
+    }
+
     /// The timer of a key.
     pub(super) fn of(rows: &Rows, key: KeyId) -> Option<RowId> {
         rows.first(key).filter(|first| Self::is_timer(rows, *first))

@@ -1,6 +1,6 @@
 //! Joins in words.
 
-use headwater_engine::fragment::{IntervalJoinSpec, JoinKind, JoinSpec, WindowJoinSpec};
+use headwater_engine::fragment::{IntervalJoinSpec, JoinKind, JoinSpec, TemporalJoinSpec, WindowJoinSpec};
 use headwater_engine::types::Schema;
 
 use crate::explain::expr::Shown;
@@ -50,6 +50,13 @@ pub(super) fn window(spec: &WindowJoinSpec, inputs: &[Schema]) -> String {
     let WindowJoinSpec { join, ends } = spec;
     let end = name(&inputs[0], ends[0]);
     format!("{} join{}, when the window closes at {end}", kind(join.kind), pairs(join, inputs))
+}
+
+pub(super) fn temporal(spec: &TemporalJoinSpec, inputs: &[Schema]) -> String {
+    let TemporalJoinSpec { join, times } = spec;
+    let (left, right) = (name(&inputs[0], times[0]), name(&inputs[1], times[1]));
+    let kind = kind(join.kind);
+    format!("{kind} join{}, right version by {right} as of left {left}", pairs(join, inputs))
 }
 
 pub(super) fn regular(join: &JoinSpec, inputs: &[Schema]) -> String {

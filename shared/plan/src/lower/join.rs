@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use headwater_engine::expr::Expr;
-use headwater_engine::fragment::{Input, IntervalJoinSpec, JoinSpec, OperatorSpec, WindowJoinSpec};
+use headwater_engine::fragment::{
+    Input, IntervalJoinSpec, JoinSpec, OperatorSpec, TemporalJoinSpec, WindowJoinSpec,
+};
 use headwater_engine::types::{Field, Schema};
 
 use crate::logical::{By, Join, NodeId, Role, each_column, rewrite};
@@ -24,7 +26,7 @@ pub(super) fn reads(own: &BTreeSet<usize>, join: &Join, width: usize) -> [BTreeS
     if let Some(condition) = &join.condition {
         each_column(condition, &mut read);
     }
-    if let By::Interval { times, .. } = &join.by {
+    if let By::Interval { times, .. } | By::Temporal { times } = &join.by {
         reads[0].insert(times[0]);
         reads[1].insert(times[1]);
     }
@@ -58,6 +60,11 @@ impl Lowering<'_> {
             By::Window => {
                 let ends = [0, 1].map(|side| taken[side].at(self.window_end(join, side)));
                 ("window-join", OperatorSpec::WindowJoin(WindowJoinSpec { join: spec, ends }))
+            }
+            By::Temporal { times } => {
+                let times = [0, 1].map(|side| taken[side].at(times[side]));
+                let spec = TemporalJoinSpec { join: spec, times };
+                ("temporal-join", OperatorSpec::TemporalJoin(spec))
             }
             By::Equality => ("join", OperatorSpec::Join(spec)),
         };

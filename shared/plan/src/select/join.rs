@@ -17,6 +17,7 @@ use crate::logical::{
 };
 use crate::select::Planner;
 
+mod temporal;
 mod terms;
 
 use terms::Terms;
@@ -34,6 +35,9 @@ impl Planner {
         {
             return self.unnest(left, array, join.right.alias.as_ref(), scope);
         }
+        if let Some(asked) = temporal::asked(join) {
+            return self.temporal_join(left, scope, join, &asked);
+        }
         let span = join.right.span;
         let kind = match join.kind {
             WrittenKind::Inner | WrittenKind::Cross => JoinKind::Inner,
@@ -44,11 +48,26 @@ impl Planner {
         let (right, right_scope) = self.factor(&join.right)?;
         let width = scope.entries.len();
         scope.entries.extend(right_scope.entries);
-        let terms = match &join.on {
-            JoinOn::Nothing if join.kind == WrittenKind::Cross => Vec::new(),
+        let terms = self.condition(kind, join, width, scope)?;
+        let node = self.joined(kind, [left, right], terms, span)?;
+        self.take_roles(node, scope);
+        Ok(node)
+    }
+
+    /// The terms of a join's condition over both sides; `width` columns of `scope` are the left's.
+    fn condition(
+        &self,
+        kind: JoinKind,
+        join: &Written,
+        width: usize,
+        scope: &mut Scope,
+    ) -> Result<Vec<Expr>> {
+        let span = join.right.span;
+        match &join.on {
+            JoinOn::Nothing if join.kind == WrittenKind::Cross => Ok(Vec::new()),
             JoinOn::Nothing => {
                 let message = format!("{} without a condition", join.kind.as_str());
-                return Err(Issue::new(span, message, "write ON …, or CROSS JOIN"));
+                Err(Issue::new(span, message, "write ON …, or CROSS JOIN"))
             }
             JoinOn::Condition(written) => {
                 if has_aggregate(written) {
@@ -58,13 +77,10 @@ impl Planner {
                 let bound = Binder::new(scope).predicate(written, "ON")?;
                 let mut terms = Vec::new();
                 conjuncts(&bound, &mut terms);
-                terms
+                Ok(terms)
             }
-            JoinOn::Using(names) => using(names, kind, width, scope, span)?,
-        };
-        let node = self.joined(kind, [left, right], terms, span)?;
-        self.take_roles(node, scope);
-        Ok(node)
+            JoinOn::Using(names) => using(names, kind, width, scope, span),
+        }
     }
 
     /// The rows of a condition over a whole FROM.
@@ -78,7 +94,8 @@ impl Planner {
         let NodeKind::Join(join) = &self.graph.nodes[folded.base].kind else {
             return Ok(self.keep(node, predicate));
         };
-        if join.kind != JoinKind::Inner {
+        // A version is found before anything is asked of it.
+        if join.kind != JoinKind::Inner || matches!(join.by, By::Temporal { .. }) {
             return Ok(self.keep(node, predicate));
         }
         let Join { inputs, mut terms, span, .. } = (**join).clone();
@@ -112,7 +129,23 @@ impl Planner {
         let widths = inputs.map(|input| self.graph.columns(input).len());
         let columns: Vec<Column> =
             inputs.iter().flat_map(|i| self.graph.columns(*i)).cloned().collect();
-        let Terms { keys, by, rest } = terms::take_apart(&terms, &columns, widths[0], span)?;
+        let apart = terms::take_apart(&terms, &columns, widths[0], span)?;
+        if apart.by == By::Window {
+            self.same_windows(inputs, span)?;
+        }
+        Ok(self.paired(kind, inputs, apart, &terms, span))
+    }
+
+    /// A join whose terms are taken apart.
+    fn paired(
+        &mut self,
+        kind: JoinKind,
+        inputs: [NodeId; 2],
+        Terms { keys, by, rest }: Terms,
+        terms: &[Expr],
+        span: Span,
+    ) -> NodeId {
+        let widths = inputs.map(|input| self.graph.columns(input).len());
         let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = keys.into_iter().unzip();
         let (left, left_keys) = self.keyed(inputs[0], left_keys);
         let (right, right_keys) = self.keyed(inputs[1], right_keys);
@@ -123,9 +156,6 @@ impl Planner {
                 Expr::column(index, ty.clone())
             })
         };
-        if by == By::Window {
-            self.same_windows([left, right], span)?;
-        }
         let join = Join {
             inputs: [left, right],
             kind,
@@ -137,7 +167,7 @@ impl Planner {
         };
         let columns = self.join_columns(&join);
         let node = self.graph.push(NodeKind::Join(Box::new(join)), columns);
-        Ok(self.unkeyed(node, kind, widths, shift))
+        self.unkeyed(node, kind, widths, shift)
     }
 
     /// Conditions on one side go there, where that changes nothing.
@@ -241,7 +271,8 @@ impl Planner {
                 nullable: column.nullable || is_padded,
                 role: match join.by {
                     By::Interval { .. } | By::Window => column.role,
-                    By::Equality => Role::Plain,
+                    By::Temporal { .. } if side == 0 => column.role,
+                    By::Temporal { .. } | By::Equality => Role::Plain,
                 },
                 ..column.clone()
             }));

@@ -26,7 +26,9 @@ impl Planner {
             Relation::Window(window) => (self.window(window)?, None),
             Relation::Unnest(_) => return Err(Issue::unsupported(from.span, "UNNEST alone")),
             Relation::Versioned { .. } => {
-                return Err(Issue::unsupported(from.span, "FOR SYSTEM_TIME AS OF"));
+                let message = "FOR SYSTEM_TIME AS OF stands on the right side of a JOIN only";
+                let remedy = "write … FROM o JOIN t FOR SYSTEM_TIME AS OF o.rt ON …";
+                return Err(Issue::new(from.span, message, remedy));
             }
             Relation::Absence(absence) => (self.absence(absence)?, None),
             Relation::Match(matched) => (self.match_recognize(matched)?, None),

@@ -31,17 +31,9 @@ pub(super) fn take_apart(
         let remedy = "write a.rt BETWEEN b.rt - INTERVAL '5' SECOND AND b.rt";
         return Err(Issue::new(span, message, remedy));
     }
-    let mut keys = Vec::new();
-    let mut rest = Vec::new();
-    for (index, term) in terms.iter().enumerate() {
-        if interval.as_ref().is_some_and(|bounds| bounds.terms.contains(&index)) {
-            continue;
-        }
-        match key(term, width) {
-            Some(key) => keys.push(key),
-            None => rest.push(term.clone()),
-        }
-    }
+    let is_bound = |index: &usize| interval.as_ref().is_some_and(|b| b.terms.contains(index));
+    let unbound = terms.iter().enumerate().filter(|(index, _)| !is_bound(index));
+    let (keys, rest) = equal(unbound.map(|(_, term)| term), width);
     let by = match interval {
         Some(Bounds { times, low_ms: Some(low_ms), high_ms: Some(high_ms), .. }) => {
             By::Interval { times, low_ms, high_ms }
@@ -50,6 +42,21 @@ pub(super) fn take_apart(
         _ => By::Equality,
     };
     Ok(Terms { keys, by, rest })
+}
+
+/// The terms that are equalities of both sides, and the others.
+pub(super) fn equal<'t>(
+    terms: impl IntoIterator<Item = &'t Expr>,
+    width: usize,
+) -> (Vec<(Expr, Expr)>, Vec<Expr>) {
+    let (mut keys, mut rest) = (Vec::new(), Vec::new());
+    for term in terms {
+        match key(term, width) {
+            Some(key) => keys.push(key),
+            None => rest.push(term.clone()),
+        }
+    }
+    (keys, rest)
 }
 
 /// Whether start and end of the windows are equal on both sides.
