@@ -19,6 +19,8 @@ use crate::sim::{self, Chance, Core, Edge, Input};
 /// Inputs with more records than this are restarted every [`STRIDE`] rows only.
 const LARGE: usize = 1000;
 const STRIDE: usize = 97;
+/// Exchanges after which all frames are acknowledged, however the chances fell.
+const ROUNDS_MAX: usize = 40;
 
 /// A mode in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,12 +162,16 @@ fn cut(
         edge.end();
         edge.checkpoint();
     }
-    for _ in 0..4 {
+    // What a round brings may be durable, and acknowledged, only in a later one.
+    let mut rounds = 0;
+    while rounds < ROUNDS_MAX && edges.iter().any(|edge| edge.backlog() > 0) {
+        rounds += 1;
         edges.iter_mut().for_each(Edge::connected);
         exchange(&mut core, &mut edges, chance);
         core.checkpoint();
         deliver(&mut core, &mut edges);
     }
+    core.checkpoint();
     for edge in &edges {
         assert_eq!(edge.backlog(), 0, "{}: every frame is acknowledged", edge.id().as_str());
     }

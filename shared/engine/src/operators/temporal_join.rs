@@ -109,8 +109,7 @@ impl TemporalJoin {
     fn wait(&mut self, row: Row<'_>, time: Timestamp, out: &mut Emitter<'_>) -> Result<(), Fault> {
         let tag = if time <= out.watermark { LATE } else { 0 };
         let id = self.left.rows.insert(row, time, tag, out.context)?;
-        self.arm(0, row, time, out.context)
-            .inspect_err(|_| self.left.rows.remove(id, out.context))
+        self.arm(0, row, time, out.context).inspect_err(|_| self.left.rows.remove(id, out.context))
     }
 
     /// Keeps a version.
@@ -123,8 +122,7 @@ impl TemporalJoin {
             rows.remove(same, out.context);
         }
         let id = self.right.rows.insert(row, time, 0, out.context)?;
-        self.arm(1, row, time, out.context)
-            .inspect_err(|_| self.right.rows.remove(id, out.context))
+        self.arm(1, row, time, out.context).inspect_err(|_| self.right.rows.remove(id, out.context))
     }
 
     /// Sets the timer of a row's key, unless it has an earlier one.

@@ -1,6 +1,8 @@
 //! Joins in words.
 
-use headwater_engine::fragment::{IntervalJoinSpec, JoinKind, JoinSpec, TemporalJoinSpec, WindowJoinSpec};
+use headwater_engine::fragment::{
+    IntervalJoinSpec, JoinKind, JoinSpec, TemporalJoinSpec, WindowJoinSpec,
+};
 use headwater_engine::types::Schema;
 
 use crate::explain::expr::Shown;

@@ -128,8 +128,7 @@ fn a_condition_is_asked_of_the_valid_version_alone() {
 
 #[test]
 fn what_finds_no_room_is_set_aside() {
-    let mut run =
-        run_with(JoinKind::Inner, None, Limits { rows_max: 1, ..Limits::default() });
+    let mut run = run_with(JoinKind::Inner, None, Limits { rows_max: 1, ..Limits::default() });
     run.row_in(1, &reading("a", 10, 1.0)).row_in(1, &reading("b", 10, 2.0));
     run.row_in(0, &reading("a", 11, 0.0)).row_in(0, &reading("a", 12, 0.0)).watermarks(20);
     assert_eq!(short(&run.take()), ["dropped state-full", "dropped state-full", "a11 1"]);
