@@ -197,6 +197,12 @@ impl Node {
         }
     }
 
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
     /// Cost over all starts; the memory is the largest of one process.
     pub fn usage(&mut self) -> Usage {
         let now = self.process.as_mut().map(Process::usage);

@@ -2,6 +2,7 @@
 //! and nodes that come and go. The judge is always the whole result.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+use std::fs;
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -85,6 +86,40 @@ fn readings_flow_from_a_mosquitto_with_its_default_window() {
         let rig = Rig::new(1, scratch, Broker::Mosquitto(broker), &source, SLOW).unwrap();
         readings_flow_between_checkpoints(rig);
     }
+}
+
+/// Times that the threads of this name gave the processor away.
+fn switches(pid: u32, thread: &str) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let statuses =
+        tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+    let ours = statuses.filter(|status| status.starts_with(&format!("Name:\t{thread}\n")));
+    let count = |status: String| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    ours.map(count).sum()
+}
+
+/// A server writes message by message, and a thread that waits for each of them costs ten times
+/// what the readings do.
+#[test]
+fn messages_do_not_wake_the_agent_one_by_one() {
+    needs_mosquitto!();
+    let scratch = Scratch::new("switches").unwrap();
+    let broker = Broker::Mosquitto(Mosquitto::start(scratch.path(), 20, "").unwrap());
+    let source = mqtt_source_any(broker.address());
+    let mut rig = Rig::new(1, scratch, broker, &source, SLOW).unwrap();
+    rig.start().unwrap();
+    let pid = rig.agents[0].pid().unwrap();
+    let before = switches(pid, "network");
+    let w1 = without_repeats(200, 15);
+    let readings = 800 * 15;
+    let expected = publish(rig.broker.address(), &w1, 1, Some(4000)).unwrap();
+    let count = switches(pid, "network") - before;
+    println!("{count} switches for {readings} readings");
+    assert!(count < readings / 8, "{count} switches for {readings} readings");
+    rig.wait_for(&expected, RESULTS_MAX).unwrap();
 }
 
 #[test]

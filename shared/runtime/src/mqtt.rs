@@ -12,6 +12,7 @@
 //! Does not keep anything over a restart and does not recognise redelivery: see `intake`.
 
 mod connection;
+pub(crate) mod pace;
 mod packet;
 mod parcel;
 mod session;
@@ -80,8 +81,8 @@ pub struct MqttOptions {
     pub subscribed_before: bool,
     /// Bytes of messages that may wait in the queue to the caller.
     pub queue_bytes_max: u32,
-    /// How long messages may be gathered before they are handed over: each step costs a switch
-    /// of threads, which is far more than a message does.
+    /// How long messages may gather at the socket before they are read and handed over: each
+    /// step costs a switch of threads, which is far more than a message does.
     pub gather: Duration,
 }
 

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::connection::Connection;
 use super::packet::{self, Incoming, Up};
-use super::{Delivery, MqttEvent, MqttOptions, Parcel, QUEUE_MAX, Shared, Version, tls};
+use super::{Delivery, MqttEvent, MqttOptions, Parcel, QUEUE_MAX, Shared, Version, pace, tls};
 use crate::backoff::Backoff;
 use crate::source::Wake;
 
@@ -230,8 +230,6 @@ impl Session {
         }
         self.decode(connection).await?;
         let mut alarm = Box::pin(sleep(connection.life.interval()));
-        let mut gathered = Box::pin(sleep(Duration::ZERO));
-        let mut is_gathering = false;
         loop {
             let has_room = self.collect(connection);
             let Connection { input, output, life } = connection;
@@ -242,7 +240,7 @@ impl Session {
                     done?;
                     life.sent(Instant::now());
                 }
-                read = input.read(), if has_room && !is_gathering => {
+                read = input.read(), if has_room => {
                     let (count, was_filled) = read?;
                     if count == 0 {
                         return Err(Failure::Other("the server has closed the connection".into()));
@@ -250,11 +248,9 @@ impl Session {
                     life.heard(Instant::now());
                     let had_messages = self.decode(connection).await?;
                     if had_messages && !was_filled && self.gathers() {
-                        gathered.as_mut().reset(tokio::time::Instant::now() + self.options.gather);
-                        is_gathering = true;
+                        pace::ask(self.options.gather);
                     }
                 }
-                () = &mut gathered, if is_gathering => is_gathering = false,
                 () = &mut alarm => {
                     let now = Instant::now();
                     if !has_room {

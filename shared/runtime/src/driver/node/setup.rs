@@ -21,6 +21,7 @@ use crate::driver::uplink::AgentLink;
 use crate::driver::wiring::{self, Environment, SinkSpec};
 use crate::driver::{RunError, RunOptions, StandaloneOptions, report};
 use crate::metrics::Registry;
+use crate::mqtt::pace;
 use crate::signal::{self, Stop};
 use crate::source::Wake;
 use crate::task::Task;
@@ -43,8 +44,8 @@ impl Network {
     pub(in crate::driver) fn start() -> Result<Self, RunError> {
         let failed =
             |error: std::io::Error| RunError::Failed(format!("no network thread: {error}"));
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().on_thread_park(pace::rest).build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let thread = std::thread::Builder::new()
