@@ -1,0 +1,108 @@
+//! What an agent makes of the core's word on terms (PROTOCOL.md, rule 8): only a later term than
+//! its own is another machine.
+
+use headwater_plan::{Target, Vars, compile};
+use headwater_runtime::agent::{Agent, LinkState, Message, Now, Policy, Settings};
+use headwater_runtime::driver::wiring;
+use headwater_runtime::task::Task;
+use headwater_store::{Head, Identity, PlanRecord};
+use headwater_wire::{AgentId, Control, ControlBody, encode_control};
+
+const SCRIPT: &str = "
+CREATE TABLE readings (id BIGINT, rt TIMESTAMP(3), WATERMARK FOR rt AS rt)
+  WITH ('connector' = 'mqtt', 'url' = 'mqtt://h:1', 'topic' = 'r', 'format' = 'json');
+CREATE TABLE results (id BIGINT, n BIGINT) WITH ('connector' = 'print');
+INSERT INTO results SELECT id, COUNT(*)
+  FROM TABLE(TUMBLE(TABLE readings, DESCRIPTOR(rt), INTERVAL '10' SECOND))
+  GROUP BY window_start, window_end, id;
+";
+const INCARNATION: [u8; 16] = [7; 16];
+
+fn at(mono_ms: i64) -> Now {
+    Now { wall_ms: 1_800_000_000_000 + mono_ms, mono_ms }
+}
+
+fn name() -> AgentId {
+    "gateway".parse().expect("a name")
+}
+
+fn agent() -> Agent {
+    let plan = compile(SCRIPT, "p.sql", &Vars::new(), Target::Cut).expect("a correct script");
+    let edge = plan.edge.as_ref().expect("an edge fragment");
+    let scans = wiring::scan_ports(&plan, edge, "edge").expect("scans");
+    let (outputs, _) = wiring::output_ports(&plan, edge).expect("outputs");
+    let task = Task::new(edge, &plan.limits, scans, outputs).expect("it can be built");
+    let settings = Settings {
+        id: name(),
+        plan: PlanRecord { fingerprint: 1, operators: Vec::new() },
+        exchanges: Vec::new(),
+        sinks: Vec::new(),
+        checkpoint_interval_ms: 1000,
+        dirty_bytes_max: 1 << 20,
+        quota_bytes: 1 << 20,
+        policy: Policy::Pause,
+        resend_after_ms: 1000,
+        machine_hash: 1,
+        boot_id: 1,
+    };
+    let identity = Identity { incarnation: INCARNATION, machine_id: String::new(), parent: None };
+    Agent::new(settings, task, identity, &Head::default(), None, at(0))
+}
+
+fn tell(agent: &mut Agent, now: Now, body: ControlBody) {
+    let control = Control { agent: name(), incarnation: INCARNATION, body };
+    agent.control_received(&encode_control(&control).expect("it fits"), now);
+}
+
+/// Connects and is granted `term`.
+fn granted(agent: &mut Agent, now: Now, term: u32) {
+    agent.connected(now);
+    let Some(Message::Hello(hello)) = agent.next_message(now) else { panic!("no hello") };
+    tell(agent, now, ControlBody::Grant { term, nonce: hello.nonce, marks: Vec::new() });
+    assert_eq!(agent.link_state(), LinkState::Granted);
+}
+
+#[test]
+fn a_later_term_is_another_machine() {
+    let mut agent = agent();
+    granted(&mut agent, at(10), 4);
+    tell(&mut agent, at(20), ControlBody::Fenced { term: 5 });
+    assert!(matches!(agent.link_state(), LinkState::Fenced(_)));
+    assert!(agent.link_problem().is_some_and(|text| text.contains("term 5")));
+}
+
+#[test]
+fn a_frame_of_before_the_present_grant_fences_nobody() {
+    let mut agent = agent();
+    granted(&mut agent, at(10), 4);
+    // The link broke with a frame of term 4 under way; the core has granted 5 when it arrives.
+    agent.disconnected();
+    granted(&mut agent, at(20), 5);
+    tell(&mut agent, at(30), ControlBody::Fenced { term: 5 });
+    assert_eq!(agent.link_state(), LinkState::Granted);
+    assert_eq!(agent.term(), 5);
+    assert_eq!(agent.link_problem(), None);
+}
+
+#[test]
+fn a_core_that_knows_no_term_is_greeted_again() {
+    let mut agent = agent();
+    granted(&mut agent, at(10), 4);
+    tell(&mut agent, at(20), ControlBody::Fenced { term: 0 });
+    assert!(matches!(agent.link_state(), LinkState::Waiting(_)));
+    assert!(matches!(agent.next_message(at(21)), Some(Message::Hello(_))));
+}
+
+#[test]
+fn the_answer_to_an_earlier_hello_grants_nothing() {
+    let mut agent = agent();
+    agent.connected(at(0));
+    let Some(Message::Hello(first)) = agent.next_message(at(0)) else { panic!("no hello") };
+    agent.connected(at(10));
+    let Some(Message::Hello(second)) = agent.next_message(at(10)) else { panic!("no hello") };
+    let grant = |hello: u64, term| ControlBody::Grant { term, nonce: hello, marks: Vec::new() };
+    tell(&mut agent, at(20), grant(first.nonce, 8));
+    assert!(matches!(agent.link_state(), LinkState::Waiting(_)));
+    tell(&mut agent, at(20), grant(second.nonce, 9));
+    assert_eq!((agent.link_state(), agent.term()), (LinkState::Granted, 9));
+}
