@@ -362,7 +362,8 @@ pub fn matches_filter(filter: &str, topic: &str) -> bool {
 const REPLAYED: u64 = 0;
 const SAMPLE: usize = 256;
 const PACKET_BYTES_MIN: u32 = 1 << 20;
-/// At 5,000 messages a second a hundred are handed over together. Windows and alerts are of seconds.
+/// At 5,000 messages a second a hundred are handed over together; windows and alerts are of
+/// seconds.
 const GATHER: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
