@@ -112,6 +112,9 @@ pub enum OperatorSpec {
     },
     /// The rows of all inputs, which have the same columns.
     Union,
+    /// Rows that the plan itself holds; the only step without an input. The expressions read no
+    /// columns.
+    Values(Vec<Vec<Expr>>),
     /// Finds matches of a row pattern.
     MatchRecognize(MatchSpec),
     /// Tells keys that fall silent.

@@ -28,6 +28,7 @@ pub mod temporal_join;
 mod timers;
 pub mod union;
 pub mod unnest;
+pub mod values;
 pub mod window_aggregate;
 pub mod window_assign;
 pub mod window_join;
@@ -38,7 +39,8 @@ pub fn build(
     inputs: &[Schema],
     limits: &Limits,
 ) -> Result<Box<dyn Operator>, CompileError> {
-    let input = &inputs[0];
+    let none = Schema::default();
+    let input = inputs.first().unwrap_or(&none);
     Ok(match &step.operator {
         OperatorSpec::Filter(predicate) => Box::new(filter::Filter::new(predicate)?),
         OperatorSpec::Project(columns) => Box::new(project::Project::new(columns)?),
@@ -68,6 +70,7 @@ pub fn build(
         OperatorSpec::Rank(spec) => Box::new(rank::Rank::new(spec, input, limits)),
         OperatorSpec::Sort(spec) => Box::new(sort::Sort::new(spec, input, limits)),
         OperatorSpec::Union => Box::new(union::Union),
+        OperatorSpec::Values(rows) => Box::new(values::Values::new(rows)?),
         OperatorSpec::IntervalJoin(spec) => {
             Box::new(interval_join::IntervalJoin::new(spec, inputs, limits)?)
         }

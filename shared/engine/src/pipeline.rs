@@ -17,7 +17,7 @@ use crate::{
     limits::{FIELDS_MAX, Limits},
     operator::{
         Collector, Emitter, Operator, OutputStage, Port, Progress, RestoreError, Stage, Target,
-        Timestamp, WATERMARK_MIN,
+        Timestamp, WATERMARK_MAX, WATERMARK_MIN,
     },
     operators,
     row::Row,
@@ -199,6 +199,19 @@ impl Pipeline {
         }
     }
 
+    /// Whether steps without an input have rows that they have not given: after
+    /// [`build`](Pipeline::build), unless a checkpoint that was taken after them is restored.
+    pub fn is_new(&self) -> bool {
+        let mut stages = self.stages.iter().zip(&self.inputs);
+        stages.any(|(stage, inputs)| inputs.is_empty() && stage.operator.due() < WATERMARK_MAX)
+    }
+
+    /// Lets steps without an input give their rows. Called once, when all state is back; otherwise
+    /// they come with the first watermark.
+    pub fn start(&mut self, out: &mut dyn Collector) -> Progress {
+        self.start_advance(out)
+    }
+
     fn start_advance(&mut self, out: &mut dyn Collector) -> Progress {
         assert!(self.advancing.is_none(), "a watermark is on its way when another one rises");
         self.advancing = Some(0);
@@ -232,7 +245,8 @@ impl Pipeline {
 
     fn advance_stage(&mut self, index: usize, out: &mut dyn Collector) -> Progress {
         let inputs = self.inputs[index].iter().map(|input| self.watermark_of(*input));
-        let watermark = inputs.min().unwrap_or(WATERMARK_MIN);
+        // A step without an input is at its end from the beginning.
+        let watermark = inputs.min().unwrap_or(WATERMARK_MAX);
         let stage = &mut self.stages[index];
         stage.watermark = stage.watermark.max(watermark);
         if stage.operator.due() > stage.watermark {

@@ -208,6 +208,15 @@ impl Run {
         Run { fragment, limits, pipeline, log, disk: Disk::default() }
     }
 
+    /// Lets steps without input give their rows, as a driver does.
+    pub(crate) fn start(&mut self) -> &mut Self {
+        if self.pipeline.is_new() {
+            let progress = self.pipeline.start(&mut self.log);
+            self.drain(progress);
+        }
+        self
+    }
+
     fn split(&mut self) -> SplitId {
         self.pipeline.split(0, "split")
     }

@@ -229,6 +229,14 @@ pub(crate) enum Body {
     Set(Box<SetOperation>),
     /// A query in brackets with clauses of its own.
     Query(Box<Query>),
+    Values(Box<Values>),
+}
+
+/// `VALUES (…), …`
+#[derive(Clone, Debug)]
+pub(crate) struct Values {
+    pub(crate) rows: Vec<Vec<Expr>>,
+    pub(crate) span: Span,
 }
 
 /// `left UNION | INTERSECT | EXCEPT [ALL] right`
@@ -299,6 +307,18 @@ pub(crate) enum Item {
     },
 }
 
+impl Item {
+    /// Its place, with its alias.
+    fn span(&self) -> Span {
+        match self {
+            Item::Star { span, .. } => *span,
+            Item::Expr { expr, alias } => {
+                alias.as_ref().map_or(expr.span, |alias| expr.span.union(&alias.span))
+            }
+        }
+    }
+}
+
 /// FROM: one relation and what is joined to it, from left to right.
 #[derive(Clone, Debug)]
 pub(crate) struct From {
@@ -319,6 +339,8 @@ pub(crate) struct Factor {
 pub(crate) enum Relation {
     Table(Name),
     Query(Box<Query>),
+    /// One row without columns: SELECT without FROM.
+    Nothing,
     /// `TABLE(TUMBLE(…))`
     Window(Box<WindowFunction>),
     /// `UNNEST(array)`, beside the relations before it.
@@ -410,16 +432,21 @@ pub(crate) enum WindowKind {
 }
 
 impl Query {
-    /// The SELECT that names the columns: of a set operation the first one.
-    pub(crate) fn first_select(&self) -> &Select {
+    /// The place of a column: of the last one where there are fewer.
+    pub(crate) fn column_span(&self, position: usize) -> Span {
         let mut body = &self.body;
-        loop {
+        let cells = loop {
             match body {
-                Body::Select(select) => return select,
+                Body::Select(select) => break select.items.iter().map(Item::span).collect(),
+                Body::Values(values) => {
+                    break values.rows.iter().take(1).flatten().map(|e| e.span).collect();
+                }
                 Body::Set(operation) => body = &operation.left,
                 Body::Query(query) => body = &query.body,
             }
-        }
+        };
+        let cells: Vec<Span> = cells;
+        cells.get(position).or(cells.last()).copied().unwrap_or(self.span)
     }
 }
 

@@ -31,6 +31,7 @@ impl Graph {
         let below = || inputs().max().unwrap_or(Changes::Appends);
         match &self.nodes[node].kind {
             NodeKind::Scan(_)
+            | NodeKind::Values(_)
             | NodeKind::Rank { .. }
             | NodeKind::Over { .. }
             | NodeKind::Sort { .. }
@@ -94,6 +95,7 @@ impl Graph {
     fn takes_changes(&self, node: NodeId) -> bool {
         match &self.nodes[node].kind {
             NodeKind::Scan(_)
+            | NodeKind::Values(_)
             | NodeKind::Filter(..)
             | NodeKind::Project(..)
             | NodeKind::Unnest(..)

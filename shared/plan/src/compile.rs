@@ -178,32 +178,20 @@ pub(crate) fn insert(insert: &Insert, planner: &mut Planner) -> Result<Sink> {
             targets.len()
         );
         let remedy = "give one value for each column, in the order of the table";
-        return Err(Issue::new(item_span(insert, targets.len()), message, remedy));
+        return Err(Issue::new(insert.query.column_span(targets.len()), message, remedy));
     }
     let mut exprs: Vec<Expr> =
         def.sink.iter().map(|c| typed_null(c.field.data_type.clone())).collect();
     for (position, (target, index)) in targets.iter().zip(&visible).enumerate() {
         let field = &def.sink[*target].field;
         let value = columns[*index].at(*index);
-        exprs[*target] = sink_cast(value, field, item_span(insert, position))?;
+        exprs[*target] = sink_cast(value, field, insert.query.column_span(position))?;
     }
     let revisions = def.sink.iter().enumerate();
     for (at, _) in revisions.filter(|(_, c)| c.metadata.as_deref() == Some("revision")) {
         exprs[at] = Expr::literal(Literal::Int(0), DataType::Int);
     }
     Ok(Sink { node, table, exprs, span: insert.table.span })
-}
-
-/// The place of an item of the SELECT list; the list's last for those that are missing.
-fn item_span(insert: &Insert, position: usize) -> Span {
-    let items = &insert.query.first_select().items;
-    match items.get(position).or(items.last()) {
-        Some(crate::ast::Item::Expr { expr, alias }) => {
-            alias.as_ref().map_or(expr.span, |a| expr.span.union(&a.span))
-        }
-        Some(crate::ast::Item::Star { span, .. }) => *span,
-        None => insert.query.span,
-    }
 }
 
 /// Positions of the columns that the query fills, among the sink's.

@@ -12,6 +12,7 @@ mod match_recognize;
 mod over;
 mod query;
 mod relation;
+mod values;
 
 pub(crate) use expr::expr;
 pub(crate) use query::query;

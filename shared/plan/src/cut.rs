@@ -40,7 +40,7 @@ fn empty() -> Plan {
 }
 
 /// What `'at'` says, or where tables of the kind usually are.
-fn place_of(table: &TableDef, read: bool) -> Place {
+pub(crate) fn place_of(table: &TableDef, read: bool) -> Place {
     match table.options.get("at").map(|(at, _)| at) {
         Some("edge") => Place::Edge,
         Some(_) => Place::Core,
@@ -301,7 +301,10 @@ fn schema_of(fragment: &Fragment, input: Input) -> Schema {
 fn source_of(fragment: &Fragment, input: Input) -> String {
     match input {
         Input::Scan(i) => fragment.scans[i].name.clone(),
-        Input::Step(i) => source_of(fragment, fragment.steps[i].inputs[0]),
+        Input::Step(i) => match fragment.steps[i].inputs.first() {
+            Some(input) => source_of(fragment, *input),
+            None => fragment.steps[i].name.clone(),
+        },
     }
 }
 

@@ -195,7 +195,8 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)
         | OperatorSpec::Unnest { .. }
-        | OperatorSpec::Union => None,
+        | OperatorSpec::Union
+        | OperatorSpec::Values(_) => None,
         OperatorSpec::IntervalJoin(_)
         | OperatorSpec::WindowJoin(_)
         | OperatorSpec::TemporalJoin(_)

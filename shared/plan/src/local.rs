@@ -4,8 +4,9 @@ use headwater_engine::fragment::{Fragment, Input, JoinSpec, OperatorSpec};
 
 use crate::catalog::TableDef;
 use crate::compile::as_column;
+use crate::cut::place_of;
 use crate::lower::Layout;
-use crate::plan::Origin;
+use crate::plan::{Origin, Place};
 
 /// Where a step is at work when all its rows are at the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +22,11 @@ pub(crate) enum Placement {
 /// The place of a step of `fragment`.
 pub(crate) fn placement(
     fragment: &Fragment,
-    step: usize,
+    index: usize,
     layout: &Layout,
     tables: &[TableDef],
 ) -> Placement {
-    let step = &fragment.steps[step];
+    let step = &fragment.steps[index];
     let origins = Origins { fragment, layout, tables };
     let keys: &[&[usize]] = match &step.operator {
         OperatorSpec::Filter(_)
@@ -33,6 +34,8 @@ pub(crate) fn placement(
         | OperatorSpec::WindowAssign(_)
         | OperatorSpec::Unnest { .. }
         | OperatorSpec::Union => return Placement::Edge,
+        OperatorSpec::Values(_) if origins.is_for_edge(index) => return Placement::Edge,
+        OperatorSpec::Values(_) => return Placement::Core,
         OperatorSpec::WindowAggregate(_) => return Placement::Split,
         OperatorSpec::DedupFirst(spec) => &[&spec.key],
         OperatorSpec::GroupAggregate(spec) => &[&spec.keys],
@@ -59,6 +62,19 @@ struct Origins<'a> {
 }
 
 impl Origins<'_> {
+    /// Whether all that reads a step is written at the edge.
+    fn is_for_edge(&self, step: usize) -> bool {
+        let mut reads = vec![false; self.fragment.steps.len()];
+        reads[step] = true;
+        let is_read = |input: &Input, reads: &[bool]| matches!(input, Input::Step(i) if reads[*i]);
+        for (index, later) in self.fragment.steps.iter().enumerate().skip(step) {
+            reads[index] |= later.inputs.iter().any(|input| is_read(input, &reads));
+        }
+        let outputs = self.fragment.outputs.iter().zip(&self.layout.outputs);
+        let mut outputs = outputs.filter(|(output, _)| is_read(&output.input, &reads));
+        outputs.all(|(_, (table, _))| place_of(&self.tables[*table], false) == Place::Edge)
+    }
+
     /// Whether rows with equal values in these columns come from one gateway: the columns hold the
     /// gateway, or together every column that the source says to be gateway-local.
     fn is_local(&self, input: Input, columns: &[usize]) -> bool {
@@ -66,7 +82,8 @@ impl Origins<'_> {
             Input::Scan(scan) => return self.is_local_scan(scan, columns),
             Input::Step(step) => &self.fragment.steps[step],
         };
-        let below = step.inputs[0];
+        // Each gateway has all rows of VALUES that are at the edge.
+        let Some(&below) = step.inputs.first() else { return true };
         match &step.operator {
             OperatorSpec::Filter(_) | OperatorSpec::DedupFirst(_) | OperatorSpec::Sort(_) => {
                 self.is_local(below, columns)
@@ -87,6 +104,7 @@ impl Origins<'_> {
                     columns.iter().copied().filter(|column| *column < width).collect();
                 self.is_local(below, &passed)
             }
+            OperatorSpec::Values(_) => true,
             OperatorSpec::Union => step.inputs.iter().all(|input| self.is_local(*input, columns)),
             OperatorSpec::GroupAggregate(spec) => {
                 let keys: Vec<usize> =

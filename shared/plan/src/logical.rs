@@ -87,6 +87,8 @@ pub(crate) struct Node {
 pub(crate) enum NodeKind {
     /// All columns of a source table, decoded and computed.
     Scan(usize),
+    /// Rows of constants.
+    Values(Vec<Vec<Expr>>),
     Filter(NodeId, Expr),
     Project(NodeId, Vec<Expr>),
     /// ROW_NUMBER; its number is the last column. A filter may turn it into `Dedup` or `Top`.
@@ -207,7 +209,7 @@ impl NodeKind {
     /// The nodes it reads, in the order of its ports.
     pub(crate) fn inputs(&self) -> &[NodeId] {
         match self {
-            Self::Scan(_) => &[],
+            Self::Scan(_) | Self::Values(_) => &[],
             Self::Filter(input, _)
             | Self::Project(input, _)
             | Self::Rank { input, .. }

@@ -19,6 +19,7 @@ mod session;
 mod top;
 mod union;
 mod unnest;
+mod values;
 mod windows;
 
 use headwater_engine::expr::Expr;
@@ -116,6 +117,7 @@ impl Lowering<'_> {
             }
             NodeKind::Unnest(input, column) => self.unnest(node, *input, *column),
             NodeKind::Union(inputs) => self.union(node, inputs),
+            NodeKind::Values(rows) => self.values(node, rows),
             NodeKind::Join(join) => self.join(node, join),
             NodeKind::Absence(input, spec) => self.absence(node, *input, spec),
             NodeKind::Match(input, spec) => self.match_recognize(node, *input, spec),

@@ -14,6 +14,7 @@ pub(crate) mod rank;
 mod relation;
 mod set;
 mod subquery;
+mod values;
 mod windowed;
 
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ impl Planner {
             Body::Select(select) => self.select(select),
             Body::Query(query) => self.query(query),
             Body::Set(operation) => self.set_operation(operation),
+            Body::Values(values) => self.values(values),
         }
     }
 

@@ -236,7 +236,9 @@ fn insert(cursor: &mut Cursor) -> Result<Insert> {
 }
 
 fn is_query(token: &TokenWithSpan) -> bool {
-    is_keyword(Some(token), Keyword::SELECT) || is_keyword(Some(token), Keyword::WITH)
+    [Keyword::SELECT, Keyword::WITH, Keyword::VALUES]
+        .iter()
+        .any(|keyword| is_keyword(Some(token), *keyword))
 }
 
 fn query(cursor: &mut Cursor) -> Result<Query> {

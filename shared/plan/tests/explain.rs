@@ -63,3 +63,8 @@ fn joins_at_their_places() {
 fn versions_of_a_table() {
     golden("temporal_join");
 }
+
+#[test]
+fn rows_of_the_script_itself() {
+    golden("values");
+}

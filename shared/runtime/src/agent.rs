@@ -106,7 +106,7 @@ impl Agent {
     /// An agent that goes on from what the store holds.
     pub fn new(
         settings: Settings,
-        task: Task,
+        mut task: Task,
         identity: Identity,
         head: &Head,
         record: Option<&[u8]>,
@@ -124,6 +124,7 @@ impl Agent {
             let stored = head.channels.get(&number).copied().unwrap_or_default();
             (number, Channel::new(kind, &stored))
         });
+        task.start(now.wall_ms);
         Agent {
             link: Link::new(record.last_term),
             channels: channels.collect(),

@@ -122,7 +122,7 @@ impl Hub {
     /// A hub that goes on from what the store holds.
     pub fn new(
         settings: Settings,
-        task: Task,
+        mut task: Task,
         head: &Head,
         record: Option<&[u8]>,
         now: Now,
@@ -143,6 +143,7 @@ impl Hub {
             };
             (*number, sink)
         };
+        task.start(now.wall_ms);
         let mut hub = Hub {
             sinks: settings.sinks.iter().map(sink).collect(),
             task,
@@ -420,7 +421,7 @@ impl Hub {
     /// The end of all exchanges: every window closes. For tests and for a core that is taken down
     /// for good.
     pub fn end(&mut self) {
-        for scan in 0..self.settings.exchanges.len() {
+        for scan in 0..self.task.scans().len() {
             self.task.end(scan);
         }
     }

@@ -91,6 +91,16 @@ impl Task {
         })
     }
 
+    /// Lets the rows that the plan itself holds in, unless the restored state has them already.
+    pub fn start(&mut self, wall_ms: i64) {
+        if self.pipeline.is_new() {
+            self.changes += 1;
+            self.out.begin(&[], wall_ms);
+            let progress = self.pipeline.start(&mut self.out);
+            self.finish(progress);
+        }
+    }
+
     /// The split of this name, new if need be.
     pub fn split(&mut self, scan: usize, name: &str) -> SplitId {
         self.pipeline.split(scan, name)

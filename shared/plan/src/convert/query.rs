@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Span;
 
 use crate::ast::{Alias, Body, Item, Limit, OrderBy, Query, Select, SetOp, SetOperation};
 use crate::convert::call::order_term;
-use crate::convert::{expr, grouping, name, over, relation, simple_name};
+use crate::convert::{expr, grouping, name, over, relation, simple_name, values};
 use crate::diagnostic::{Issue, Result};
 
 /// Converts a query, or names what in it is not planned.
@@ -57,6 +57,7 @@ fn convert_with(from: sql::With) -> Result<Vec<(Alias, Query)>> {
 fn body_span(body: &Body, span: Span) -> Span {
     match body {
         Body::Select(select) if span == Span::empty() => select.span,
+        Body::Values(values) if span == Span::empty() => values.span,
         _ => span,
     }
 }
@@ -81,7 +82,7 @@ fn convert_body(from: sql::SetExpr, span: Span) -> Result<Body> {
             let (left, right) = (convert_body(*left, span)?, convert_body(*right, span)?);
             Ok(Body::Set(Box::new(SetOperation { op, all, left, right, span })))
         }
-        sql::SetExpr::Values(_) => Err(Issue::unsupported(span, "VALUES")),
+        sql::SetExpr::Values(rows) => Ok(Body::Values(Box::new(values::convert(rows, span)?))),
         sql::SetExpr::Table(_) => Err(Issue::not_flink(span, "this", "write SELECT * FROM …")),
         sql::SetExpr::Insert(_)
         | sql::SetExpr::Update(_)
@@ -193,6 +194,10 @@ fn convert_select(from: sql::Select, span: Span) -> Result<Select> {
     let mut items = Vec::new();
     for item in projection {
         items.push(convert_item(item, at)?);
+    }
+    if tables.is_empty() && selection.is_some() {
+        let message = "WHERE stands in a SELECT without FROM";
+        return Err(Issue::new(at, message, "remove it, or read from a table"));
     }
     let from = relation::from(tables, at)?;
     let (group_by, sets) = grouping::convert(group_by, at)?;

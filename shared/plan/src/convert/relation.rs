@@ -15,8 +15,8 @@ use crate::dialect::PARTITIONED_TABLE;
 pub(crate) fn from(tables: Vec<sql::TableWithJoins>, at: Span) -> Result<From> {
     let mut tables = tables.into_iter();
     let Some(first) = tables.next() else {
-        let remedy = "read from a table: SELECT … FROM t";
-        return Err(Issue::new(at, "SELECT without FROM has no rows to work on", remedy));
+        let first = Factor { relation: Relation::Nothing, alias: None, span: at };
+        return Ok(From { first, joins: Vec::new() });
     };
     let mut from = joined(first, at)?;
     for next in tables {

@@ -1,5 +1,6 @@
 //! What a step does, in words: for people, and for the fingerprint of a plan.
 
+use headwater_engine::expr::Expr;
 use headwater_engine::fragment::{
     AggregateSpec, GroupAggregateSpec, OperatorSpec, Phase, SessionSpec, WindowAggregateSpec,
     WindowKind, WindowSpec,
@@ -13,7 +14,8 @@ use super::{over, rank};
 
 /// One step over rows of these columns.
 pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> String {
-    let below = &inputs[0];
+    let none = Schema::default();
+    let below = inputs.first().unwrap_or(&none);
     let name = |column: usize| below.fields.get(column).map_or("?", |f| f.name.as_str());
     match operator {
         OperatorSpec::Filter(predicate) => format!("filter {}", Shown(predicate, below)),
@@ -43,6 +45,7 @@ pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> Strin
         OperatorSpec::Rank(spec) => rank::text(spec, below),
         OperatorSpec::Sort(spec) => rank::sort_text(spec, below),
         OperatorSpec::Union => "union".to_owned(),
+        OperatorSpec::Values(rows) => values_text(rows),
         OperatorSpec::IntervalJoin(spec) => join::interval(spec, inputs),
         OperatorSpec::WindowJoin(spec) => join::window(spec, inputs),
         OperatorSpec::TemporalJoin(spec) => join::temporal(spec, inputs),
@@ -51,6 +54,15 @@ pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> Strin
         OperatorSpec::MatchRecognize(spec) => pattern::pattern_text(spec, below),
         OperatorSpec::Unnest { column } => format!("unnest {}", name(*column)),
     }
+}
+
+fn values_text(rows: &[Vec<Expr>]) -> String {
+    let none = Schema::default();
+    let row = |row: &Vec<Expr>| {
+        let cells: Vec<String> = row.iter().map(|e| Shown(e, &none).to_string()).collect();
+        format!("({})", cells.join(", "))
+    };
+    format!("values {}", rows.iter().map(row).collect::<Vec<_>>().join(", "))
 }
 
 fn group_text(spec: &GroupAggregateSpec, below: &Schema) -> String {

@@ -102,7 +102,9 @@ pub(crate) fn needs(
 fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTreeSet<usize>)> {
     let width = |input: NodeId| graph.columns(input).len();
     match &graph.nodes[node].kind {
-        NodeKind::Scan(_) | NodeKind::Filter(..) | NodeKind::Project(..) => Vec::new(),
+        NodeKind::Scan(_) | NodeKind::Values(_) | NodeKind::Filter(..) | NodeKind::Project(..) => {
+            Vec::new()
+        }
         NodeKind::Over { input, partition, rowtime, calls } => {
             vec![(*input, over::reads(own, width(*input), partition, *rowtime, calls))]
         }

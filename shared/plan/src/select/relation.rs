@@ -23,6 +23,7 @@ impl Planner {
         let (mut node, name) = match &from.relation {
             Relation::Table(name) => (self.named(name)?, Some(name.value.clone())),
             Relation::Query(query) => (self.query(query)?, None),
+            Relation::Nothing => (self.one_row(), None),
             Relation::Window(window) => (self.window(window)?, None),
             Relation::Unnest(_) => return Err(Issue::unsupported(from.span, "UNNEST alone")),
             Relation::Versioned { .. } => {

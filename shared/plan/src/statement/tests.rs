@@ -52,8 +52,8 @@ fn a_window_function_takes_names_or_positions() {
     ] {
         let text = format!("INSERT INTO r SELECT a FROM TABLE({call})");
         let Statement::Insert(insert) = run(&text).unwrap() else { panic!("no insert") };
-        let crate::ast::Relation::Window(window) = &insert.query.first_select().from.first.relation
-        else {
+        let crate::ast::Body::Select(select) = &insert.query.body else { panic!("no SELECT") };
+        let crate::ast::Relation::Window(window) = &select.from.first.relation else {
             panic!("no window")
         };
         assert_eq!(window.table.value, "t");

@@ -252,7 +252,9 @@ impl Outputs {
                 || *name == "dead-letters-not-kept"
         };
         let kept = counters.keys().filter(ours);
-        self.totals = kept.map(|name| (name.clone(), counters[name])).collect();
+        for name in kept {
+            *self.totals.entry(name.clone()).or_default() += counters[name];
+        }
     }
 
     /// Sinks hold nothing back any longer: before a checkpoint.

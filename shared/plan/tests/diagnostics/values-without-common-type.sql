@@ -1,0 +1,2 @@
+CREATE TABLE r (a INT, b STRING) WITH ('connector' = 'blackhole');
+INSERT INTO r VALUES (1, 'a'), (2, TRUE);
