@@ -20,7 +20,7 @@ fn scripts() -> Vec<PathBuf> {
 fn wrong_pipelines_are_told_where_and_what_to_do() {
     let bless = std::env::var_os("HEADWATER_BLESS").is_some();
     let scripts = scripts();
-    assert!(scripts.len() >= 30, "only {} wrong pipelines", scripts.len());
+    assert!(scripts.len() >= 80, "only {} wrong pipelines", scripts.len());
     let mut wrong = Vec::new();
     for path in scripts {
         let text = std::fs::read_to_string(&path).expect("a script");
