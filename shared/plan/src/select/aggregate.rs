@@ -24,9 +24,6 @@ impl Planner {
         scope: &Scope,
     ) -> Result<NodeId> {
         let Some(terms) = self.window_terms(query, node, scope)? else {
-            if !query.sets.is_empty() {
-                return Err(Issue::unsupported(query.span, "GROUPING SETS without a window"));
-            }
             return self.group(query, node, scope);
         };
         // The number of aggregates is not known before they are bound: the ends of the window are
@@ -210,7 +207,7 @@ impl Planner {
         (self.graph.push(NodeKind::Union(inputs), columns), keys)
     }
 
-    fn key_name(&self, input: NodeId, key: &Expr, position: usize) -> String {
+    pub(super) fn key_name(&self, input: NodeId, key: &Expr, position: usize) -> String {
         match &key.kind {
             ExprKind::Column(index) => self.graph.columns(input)[*index].name(),
             _ => format!("$key_{position}"),

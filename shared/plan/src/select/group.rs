@@ -1,35 +1,27 @@
 //! GROUP BY without a window, and DISTINCT: results that change with every row, as in Flink.
 
 use headwater_engine::aggregate::Calls;
-use headwater_engine::expr::{Expr, ExprKind};
+use headwater_engine::expr::Expr;
 use headwater_engine::fragment::AggregateSpec;
 use headwater_engine::limits::AGGREGATES_MAX;
 
-use crate::ast::{Item, Select};
-use crate::bind::{AggregateCall, Binder, Grouping, Scope};
+use crate::ast::{self, Item, Select};
+use crate::bind::{AggregateCall, Binder, Grouping, Scope, Sets};
 use crate::changes::Changes;
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Column, NodeId, NodeKind, Role};
 use crate::select::aggregate::{call_span, column_of};
+use crate::select::windowed::check_sets;
 use crate::select::{Planner, item_name};
 
 impl Planner {
     /// Aggregates by the terms of GROUP BY, or all rows when there are none.
     pub(crate) fn group(&mut self, query: &Select, node: NodeId, scope: &Scope) -> Result<NodeId> {
-        let mut keys: Vec<Expr> = Vec::new();
-        for term in query.group_by.as_deref().unwrap_or_default() {
-            let bound = Binder::new(scope).bind(term)?;
-            if bound.as_literal().is_some() {
-                let message = "GROUP BY names a constant";
-                return Err(Issue::new(term.span, message, "name columns or expressions"));
-            }
-            if !keys.contains(&bound) {
-                keys.push(bound);
-            }
-        }
-        let first = keys.len();
+        let (keys, members) = keys(query, scope)?;
+        let sets = (!members.is_empty()).then(|| Sets { at: keys.len(), members: members.clone() });
+        let first = keys.len() + usize::from(sets.is_some());
         let known = keys.iter().cloned().zip(0..).collect();
-        let grouping = Grouping { keys: known, calls: Vec::new(), first, window: None, sets: None };
+        let grouping = Grouping { keys: known, calls: Vec::new(), first, window: None, sets };
         let mut binder = Binder { grouping: Some(grouping), ..Binder::new(scope) };
         let having = query.having.as_ref().map(|h| binder.predicate(h, "HAVING")).transpose()?;
         let mut items = Vec::new();
@@ -46,6 +38,14 @@ impl Planner {
             }
         }
         let calls = binder.grouping.expect("given above").calls;
+        let (node, keys) = if members.is_empty() {
+            (node, keys)
+        } else {
+            let named = keys.into_iter().enumerate();
+            let named = named.map(|(i, key)| (vec![self.key_name(node, &key, i)], key, false));
+            let (node, keys) = self.expanded(node, named.collect(), &members);
+            (node, keys.into_iter().map(|(_, key, _)| key).collect())
+        };
         let grouped = self.grouped(query, node, keys, &calls)?;
         let grouped = self.graph.filter(grouped, having.into_iter().collect());
         Ok(self.graph.project(grouped, items))
@@ -64,11 +64,8 @@ impl Planner {
             return Err(Issue::new(query.span, message, "split it into two INSERTs"));
         }
         let count = keys.len();
-        let name = |key: &Expr, position: usize| match &key.kind {
-            ExprKind::Column(index) => self.graph.columns(node)[*index].name(),
-            _ => format!("$key_{position}"),
-        };
-        let named = keys.into_iter().enumerate().map(|(i, key)| (vec![name(&key, i)], key, false));
+        let named = keys.into_iter().enumerate();
+        let named = named.map(|(i, key)| (vec![self.key_name(node, &key, i)], key, false));
         let mut items: Vec<(Vec<String>, Expr, bool)> = named.collect();
         let mut aggregates = Vec::new();
         for call in calls {
@@ -108,6 +105,31 @@ impl Planner {
         let keys = (0..columns.len()).collect();
         self.graph.push(NodeKind::Group { input, keys, aggregates: Vec::new() }, columns)
     }
+}
+
+/// The keys of GROUP BY, and those of each grouping set by their positions.
+fn keys(query: &Select, scope: &Scope) -> Result<(Vec<Expr>, Vec<Vec<usize>>)> {
+    let mut keys: Vec<Expr> = Vec::new();
+    let mut bind = |terms: &[ast::Expr]| {
+        let mut members = Vec::new();
+        for term in terms {
+            let bound = Binder::new(scope).bind(term)?;
+            if bound.as_literal().is_some() {
+                let message = "GROUP BY names a constant";
+                return Err(Issue::new(term.span, message, "name columns or expressions"));
+            }
+            let known = keys.iter().position(|key| *key == bound);
+            members.push(known.unwrap_or_else(|| {
+                keys.push(bound);
+                keys.len() - 1
+            }));
+        }
+        Ok(members)
+    };
+    bind(query.group_by.as_deref().unwrap_or_default())?;
+    let sets = query.sets.iter().map(|set| bind(set)).collect::<Result<Vec<_>>>()?;
+    check_sets(&sets, keys.len(), query.span)?;
+    Ok((keys, sets))
 }
 
 /// Whether each aggregate can take rows away again.

@@ -84,6 +84,24 @@ impl Terms {
     }
 }
 
+/// A set that is there twice counts twice. Flink gives wrong keys where it leaves some of them out.
+pub(super) fn check_sets(sets: &[Vec<usize>], keys: usize, span: Span) -> Result<()> {
+    let sorted = |set: &Vec<usize>| {
+        let mut set = set.clone();
+        set.sort_unstable();
+        set.dedup();
+        set
+    };
+    let sets: Vec<Vec<usize>> = sets.iter().map(sorted).collect();
+    for (position, set) in sets.iter().enumerate() {
+        if set.len() < keys && sets[..position].contains(set) {
+            let message = "two grouping sets name the same keys";
+            return Err(Issue::new(span, message, "name each set once"));
+        }
+    }
+    Ok(())
+}
+
 impl Planner {
     /// Binds GROUP BY; `None` where the query is not grouped by windows.
     pub(super) fn window_terms(
@@ -151,6 +169,7 @@ impl Planner {
             }
             terms.sets.push(members);
         }
+        check_sets(&terms.sets, terms.plain.len(), query.span)?;
         Ok(Some(terms))
     }
 
