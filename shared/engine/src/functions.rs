@@ -10,7 +10,12 @@
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
-use crate::{context::Context, expr::Literal, slot::Datum, types::DataType};
+use crate::{
+    context::Context,
+    expr::{Expr, ExprKind, Literal},
+    slot::Datum,
+    types::DataType,
+};
 
 mod arithmetic;
 mod array;
@@ -47,6 +52,22 @@ pub struct Arg<'a> {
     pub data_type: &'a DataType,
     /// Its value, when it is a constant.
     pub literal: Option<&'a Literal>,
+    /// Whether it is a call of a function that makes JSON.
+    pub is_json: bool,
+}
+
+impl<'a> Arg<'a> {
+    /// A value that is not known, of this type.
+    pub fn of_type(data_type: &'a DataType) -> Self {
+        Arg { data_type, literal: None, is_json: false }
+    }
+
+    /// The value of an expression.
+    pub fn of(expr: &'a Expr) -> Self {
+        let is_json = matches!(&expr.kind, ExprKind::Call(name, _)
+            if json::make::MAKERS.contains(&name.as_str()));
+        Arg { data_type: &expr.data_type, literal: expr.as_literal(), is_json }
+    }
 }
 
 /// Computes a function from its arguments.
@@ -84,6 +105,7 @@ const LISTS: &[&[Function]] = &[
     like::LIST,
     regexp::LIST,
     json::LIST,
+    json::make::LIST,
     temporal::LIST,
     array::LIST,
 ];

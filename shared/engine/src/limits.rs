@@ -2,8 +2,8 @@
 
 /// Columns of a row: the NULL bitmap is one word.
 pub const FIELDS_MAX: usize = 64;
-/// Arguments of one function call.
-pub const ARGS_MAX: usize = 16;
+/// Arguments of one function call: as many members of JSON_OBJECT as half a row has columns.
+pub const ARGS_MAX: usize = 65;
 /// Depth of an expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 /// Steps of a fragment.

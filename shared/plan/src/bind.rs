@@ -338,8 +338,7 @@ pub(crate) fn call(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr> {
     if functions::find(name).is_none() {
         return Err(unknown_function(name, span));
     }
-    let seen: Vec<Arg<'_>> =
-        args.iter().map(|a| Arg { data_type: &a.data_type, literal: a.as_literal() }).collect();
+    let seen: Vec<Arg<'_>> = args.iter().map(Arg::of).collect();
     let binding = functions::bind(name, &seen)
         .map_err(|e| Issue::new(span, e, "check the types of the arguments, or cast them"))?;
     let wanted = binding.args.into_iter();

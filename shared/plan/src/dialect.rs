@@ -88,6 +88,7 @@ impl Dialect for FlinkDialect {
             "CAST" if opens => Some(parse_cast(parser, CastKind::Cast)),
             "TRY_CAST" if opens => Some(parse_cast(parser, CastKind::TryCast)),
             "JSON_VALUE" | "JSON_EXISTS" | "JSON_QUERY" if opens => Some(json::parse(parser)),
+            "JSON_OBJECT" | "JSON_ARRAY" if opens => Some(json::make(parser)),
             "TABLE" if !opens => Some(parse_table_argument(parser)),
             _ => None,
         }

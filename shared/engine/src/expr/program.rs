@@ -97,7 +97,7 @@ fn compile(expr: &Expr, depth: usize) -> Result<Node, CompileError> {
             Node::Case(branches, Box::new(compile(otherwise, deeper)?))
         }
         ExprKind::In(arg, list) => {
-            let types = [Arg { data_type: &arg.data_type, literal: None }; 2];
+            let types = [Arg::of_type(&arg.data_type); 2];
             let equals = functions::bind("=", &types).map_err(CompileError)?.eval;
             let list = compile_all(list, deeper)?;
             Node::In { arg: Box::new(compile(arg, deeper)?), list, equals }
@@ -128,8 +128,7 @@ fn call(name: &str, args: &[Expr], depth: usize) -> Result<Node, CompileError> {
     if args.len() > ARGS_MAX {
         return Err(CompileError(alloc::format!("{name} has more than {ARGS_MAX} arguments")));
     }
-    let types: Vec<_> =
-        args.iter().map(|a| Arg { data_type: &a.data_type, literal: a.as_literal() }).collect();
+    let types: Vec<_> = args.iter().map(Arg::of).collect();
     let bound = functions::bind(name, &types).map_err(CompileError)?;
     Ok(Node::Call { args: compile_all(args, depth)?, is_strict: bound.is_strict, eval: bound.eval })
 }

@@ -90,22 +90,23 @@ fn bin(args: &[Arg<'_>]) -> Bound {
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 fn to_base64(source: Slot, cx: &mut Context) -> Datum {
-    let mut out = Builder::new(cx);
-    let mut at = 0;
-    loop {
-        let rest = &out.bytes(source)[at..];
-        let (mut group, length) = ([0; 3], rest.len().min(3));
-        if length == 0 || !out.fits() {
-            return out.finish();
-        }
-        group[..length].copy_from_slice(&rest[..length]);
+    let mut text = String::new();
+    let _ = write_base64(cx.bytes(source), &mut text);
+    cx.put_text(&text)
+}
+
+/// Bytes in base 64, with padding.
+pub(super) fn write_base64(bytes: &[u8], out: &mut impl Write) -> core::fmt::Result {
+    for rest in bytes.chunks(3) {
+        let mut group = [0; 3];
+        group[..rest.len()].copy_from_slice(rest);
         let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
         for (i, shift) in [18, 12, 6, 0].into_iter().enumerate() {
             let digit = BASE64[(bits >> shift & 63) as usize];
-            out.push_char(if i <= length { char::from(digit) } else { '=' });
+            out.write_char(if i <= rest.len() { char::from(digit) } else { '=' })?;
         }
-        at += length;
     }
+    Ok(())
 }
 
 /// A text that is no base 64, or that gives no text, is a fault, as it ends the job in Flink.

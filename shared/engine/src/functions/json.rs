@@ -1,4 +1,4 @@
-//! JSON_VALUE, JSON_QUERY, JSON_EXISTS, IS JSON and JSON_UNQUOTE: values out of a text.
+//! The functions of JSON: values out of a text, and texts out of values (`make`).
 //!
 //! Arguments of JSON_VALUE are the text, the path and, all three or none, a NULL of the type that
 //! RETURNING names, the value if empty, and the value on error (NULL for both by default); after
@@ -7,7 +7,8 @@
 //!
 //! Paths are constants: `$.a.b[0]`, `$['a']`, with `lax` or `strict` before; Flink's default is
 //! strict: a path that leads nowhere, a JSON null and a text that is no JSON are errors. In lax
-//! mode they are empty. Wildcards, filters and slices are refused. Of equal names the last counts.
+//! mode they are empty. Paths with `[*]`, `.*`, `[a:b]` or `[a, b]` lead to a list, be it empty.
+//! `..`, filters and functions are refused. Of equal names the last counts.
 
 use alloc::{format, string::String, vec, vec::Vec};
 use core::ops::Range;
@@ -22,13 +23,16 @@ use crate::{
 };
 use path::Path;
 use scan::Scanner;
+use tree::Tree;
 
+pub(super) mod make;
 mod number;
 mod path;
 mod query;
 mod scan;
 mod string;
 mod tree;
+mod write;
 
 pub(super) const LIST: &[Function] = &[
     Function { name: "JSON_VALUE", bind: value },
@@ -52,6 +56,8 @@ pub(super) const LIST: &[Function] = &[
 enum Found {
     /// A value, by its place in the text.
     Value(Range<usize>),
+    /// The values that a path with wildcards leads to.
+    List(Vec<Range<usize>>),
     /// In lax mode: JSON null, nothing, or no JSON.
     Empty,
     /// In strict mode: JSON null, nothing, or no JSON. In any mode: a document that is only null.
@@ -60,16 +66,32 @@ enum Found {
 
 fn follow(text: &str, path: &Path) -> Found {
     let nothing = if path.is_lax { Found::Empty } else { Found::Error };
+    // Where a list could be, lax mode finds an empty one.
+    let nothing_there = if path.is_lax { Found::List(Vec::new()) } else { Found::Error };
     // Flink refuses a document that is nothing but null, in both modes.
     if text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with("null")
         && matches!(Scanner::new(text).find(&[]), Some(Some(_)))
     {
         return Found::Error;
     }
-    match Scanner::new(text).find(&path.steps) {
+    let found = Scanner::new(text).find(&path.steps);
+    if !path.many.is_empty() {
+        return match found {
+            None => nothing,
+            Some(Some(range)) => listed(text, range, &path.many).unwrap_or(nothing_there),
+            Some(None) => nothing_there,
+        };
+    }
+    match found {
         Some(Some(range)) if &text[range.clone()] != "null" => Found::Value(range),
         _ => nothing,
     }
+}
+
+fn listed(text: &str, range: Range<usize>, steps: &[path::Step]) -> Option<Found> {
+    let tree = Tree::of(text.as_bytes(), range);
+    let nodes = tree.follow(text.as_bytes(), steps)?;
+    Some(Found::List(nodes.into_iter().map(|node| tree.range(node)).collect()))
 }
 
 fn path_of(name: &str, arg: &Arg<'_>) -> Result<Path, String> {
@@ -98,7 +120,7 @@ fn exists(args: &[Arg<'_>]) -> Bound {
     let types = args.iter().map(|arg| text(NAME, arg)).collect::<Result<_, _>>()?;
     strict(types, DataType::Boolean, move |v, cx| {
         match (follow(cx.text(v[0].slot), &path), on_error) {
-            (Found::Value(_), _) => Datum::bool(true),
+            (Found::Value(_) | Found::List(_), _) => Datum::bool(true),
             (Found::Empty, _) => Datum::bool(false),
             (Found::Error, Some(value)) => value,
             (Found::Error, None) => cx.fail(Fault::InvalidArgument),
@@ -155,6 +177,7 @@ fn value(args: &[Arg<'_>]) -> Bound {
         let case = match follow(text, &path) {
             Found::Empty => 0,
             Found::Error => 1,
+            Found::List(_) => usize::from(!path.is_lax),
             Found::Value(range) => match text.as_bytes()[range.start] {
                 b'{' | b'[' => usize::from(!path.is_lax),
                 _ => return read(v[0].slot, range, cx),
@@ -179,7 +202,8 @@ fn read_text(source: Slot, range: Range<usize>, cx: &mut Context) -> Datum {
         _ => {
             let number = number::Plain::of(&cx.bytes(source)[range]);
             let mut out = Builder::new(cx);
-            number.write(&mut out);
+            // A builder never refuses: it notes what does not fit.
+            let _ = number.write(&mut out);
             out.finish()
         }
     }

@@ -110,7 +110,7 @@ fn show(value: Datum, data_type: &DataType, cx: &Context) -> String {
 fn try_call(name: &str, values: &[Value]) -> Result<(String, DataType, Option<Fault>), String> {
     let args: Vec<_> = values
         .iter()
-        .map(|v| Arg { data_type: &v.data_type, literal: v.literal.as_ref() })
+        .map(|v| Arg { literal: v.literal.as_ref(), ..Arg::of_type(&v.data_type) })
         .collect();
     let bound = bind(name, &args)?;
     assert_eq!(bound.args.len(), values.len(), "{name}");

@@ -90,6 +90,30 @@ impl Binder<'_> {
     }
 }
 
+impl Binder<'_> {
+    /// JSON_OBJECT and JSON_ARRAY: the word for NULLs comes first.
+    pub(super) fn json_made(&mut self, from: &ast::Call, span: Span) -> Result<Expr> {
+        let is_object = from.name.value == "JSON_OBJECT";
+        let mut args = vec![literal::text(if is_object { "NULL" } else { "ABSENT" })];
+        for arg in &from.args {
+            let is_name = is_object && args.len() % 2 == 1;
+            match (&arg.name, &arg.value.kind) {
+                (Some(_), ast::ExprKind::Text(word)) => args[0] = literal::text(word),
+                (_, ast::ExprKind::Call(inner)) if !is_name && inner.name.value == "JSON" => {
+                    let inner: Vec<_> = inner.args.iter().map(|a| &a.value).collect();
+                    args.push(call("JSON", self.all(&inner)?, arg.value.span)?);
+                }
+                (_, ast::ExprKind::Null) if !is_name => {
+                    let message = format!("the NULL in {} has no type", from.name.value);
+                    return Err(Issue::new(arg.value.span, message, "write CAST(NULL AS STRING)"));
+                }
+                _ => args.push(self.bind(&arg.value)?),
+            }
+        }
+        call(&from.name.value, args, span)
+    }
+}
+
 fn json_query(mut args: Vec<Expr>, clauses: &Clauses<'_>, span: Span) -> Result<Expr> {
     args.push(literal::text(clauses.wrapper.unwrap_or("WITHOUT")));
     for behaviour in clauses.behaviours {

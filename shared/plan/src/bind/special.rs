@@ -15,11 +15,6 @@ pub(crate) const NAMES: [&str; 4] = ["COALESCE", "NULLIF", "IFNULL", "IF"];
 pub(crate) const FLINK: &[&str] = &[
     "MAP",
     "ROW",
-    "JSON_OBJECT",
-    "JSON_ARRAY",
-    "JSON_STRING",
-    "JSON",
-    "JSON_QUOTE",
     "MAP_KEYS",
     "MAP_VALUES",
     "MAP_ENTRIES",
@@ -91,6 +86,11 @@ impl Binder<'_> {
                 call(&from.name.value, args, span)?
             }
             ("JSON_VALUE" | "JSON_EXISTS" | "JSON_QUERY", _) => self.json(from, span)?,
+            ("JSON_OBJECT" | "JSON_ARRAY", _) => self.json_made(from, span)?,
+            ("JSON", _) => {
+                let message = "JSON(…) stands outside of JSON_OBJECT and JSON_ARRAY";
+                return Err(Issue::new(span, message, "a text needs no conversion elsewhere"));
+            }
             _ => return Ok(None),
         };
         Ok(Some(bound))

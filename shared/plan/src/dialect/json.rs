@@ -38,7 +38,69 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
         args.push(named(&format!("ON {}", which.value.to_uppercase()), behaviour, span));
     }
     parser.expect_token(&Token::RParen)?;
-    Ok(Expr::Function(Function {
+    Ok(call(name, args))
+}
+
+/// `JSON_OBJECT([[KEY] 'name' VALUE value, …] [NULL | ABSENT ON NULL])`, also `'name': value`, and
+/// `JSON_ARRAY([value, …] [NULL | ABSENT ON NULL])`: names and values are arguments in turn.
+pub(super) fn make(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let name = parser.parse_identifier()?;
+    let is_object = name.value.eq_ignore_ascii_case("JSON_OBJECT");
+    parser.expect_token(&Token::LParen)?;
+    let mut args = Vec::new();
+    while parser.peek_token_ref().token != Token::RParen {
+        let span = parser.peek_token_ref().span;
+        if let Some(word) = on_null(parser) {
+            args.push(named("ON NULL", text(word.to_owned(), span), span));
+            break;
+        }
+        let goes_on = args.is_empty() || parser.consume_token(&Token::Comma);
+        if !goes_on {
+            let token = parser.peek_token();
+            return parser.expected("',' or ')'", token);
+        }
+        if is_object {
+            args.push(unnamed(member_name(parser)?));
+        }
+        args.push(unnamed(parser.parse_expr()?));
+    }
+    parser.expect_token(&Token::RParen)?;
+    Ok(call(name, args))
+}
+
+/// `[KEY] 'name' VALUE` or `'name':`
+fn member_name(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let is_text = |token: &Token| matches!(token, Token::SingleQuotedString(_));
+    if is_text(&parser.peek_nth_token_ref(1).token) {
+        word(parser, "KEY");
+    }
+    let token = parser.next_token();
+    let Token::SingleQuotedString(name) = token.token else {
+        return parser.expected("the name of a member, in quotes", token);
+    };
+    if !parser.consume_token(&Token::Colon) && !word(parser, "VALUE") {
+        let token = parser.peek_token();
+        return parser.expected("VALUE", token);
+    }
+    Ok(text(name, token.span))
+}
+
+/// `NULL ON NULL` or `ABSENT ON NULL`.
+fn on_null(parser: &mut Parser<'_>) -> Option<&'static str> {
+    let is = |at: usize, wanted: &str| {
+        matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w)
+            if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(wanted))
+    };
+    let found = ["NULL", "ABSENT"].into_iter().find(|w| is(0, w))?;
+    if !is(1, "ON") || !is(2, "NULL") {
+        return None;
+    }
+    (0..3).for_each(|_| drop(parser.next_token()));
+    Some(found)
+}
+
+fn call(name: Ident, args: Vec<FunctionArg>) -> Expr {
+    Expr::Function(Function {
         name: ObjectName::from(vec![name]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
@@ -51,7 +113,17 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
         filter: None,
         null_treatment: None,
         over: None,
-    }))
+    })
+}
+
+/// Steps over a word, if it is the next one.
+fn word(parser: &mut Parser<'_>, wanted: &str) -> bool {
+    let is_it = matches!(&parser.peek_token_ref().token, Token::Word(w)
+        if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(wanted));
+    if is_it {
+        parser.next_token();
+    }
+    is_it
 }
 
 /// `DEFAULT value`, one word, or `EMPTY ARRAY` and `EMPTY OBJECT` as one name of two words.
@@ -69,14 +141,6 @@ fn behaviour(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
 
 /// `WITHOUT [ARRAY] WRAPPER` or `WITH [CONDITIONAL | UNCONDITIONAL] [ARRAY] WRAPPER`.
 fn wrapper(parser: &mut Parser<'_>) -> Result<Option<&'static str>, ParserError> {
-    let word = |parser: &mut Parser<'_>, wanted: &str| {
-        let is_it = matches!(&parser.peek_token_ref().token, Token::Word(w)
-            if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(wanted));
-        if is_it {
-            parser.next_token();
-        }
-        is_it
-    };
     let found = if word(parser, "WITHOUT") {
         "WITHOUT"
     } else if word(parser, "WITH") {

@@ -1,8 +1,6 @@
 //! JSON numbers as text: whole ones as they are, others as Java's `BigDecimal` writes them.
 
-use core::fmt::Write;
-
-use super::super::build::Builder;
+use core::fmt::{self, Write};
 
 /// Digits that a number keeps; Jackson refuses longer ones.
 const DIGITS_MAX: usize = 1000;
@@ -44,31 +42,28 @@ impl Plain {
         Self { negative, digits, scale: scale - exponent }
     }
 
-    pub(super) fn write(&self, out: &mut Builder<'_>) {
+    pub(super) fn write(&self, out: &mut impl Write) -> fmt::Result {
         let digits = core::str::from_utf8(&self.digits).unwrap_or("0");
         let count = i64::try_from(digits.len()).unwrap_or(1);
         let adjusted = count - 1 - self.scale;
         if self.negative && digits != "0" {
-            out.push("-");
+            out.write_str("-")?;
         }
         if self.scale == 0 {
-            out.push(digits);
-        } else if self.scale > 0 && adjusted >= -6 {
-            let whole = usize::try_from(count - self.scale).unwrap_or(0);
-            out.push(if whole == 0 { "0" } else { &digits[..whole] });
-            out.push(".");
-            (count..self.scale).for_each(|_| out.push("0"));
-            out.push(&digits[whole..]);
-        } else {
-            out.push(&digits[..1]);
-            if count > 1 {
-                out.push(".");
-                out.push(&digits[1..]);
-            }
-            if adjusted != 0 {
-                // A builder never refuses: it notes what does not fit.
-                let _ = write!(out, "E{adjusted:+}");
-            }
+            return out.write_str(digits);
         }
+        if self.scale > 0 && adjusted >= -6 {
+            let whole = usize::try_from(count - self.scale).unwrap_or(0);
+            out.write_str(if whole == 0 { "0" } else { &digits[..whole] })?;
+            out.write_str(".")?;
+            (count..self.scale).try_for_each(|_| out.write_str("0"))?;
+            return out.write_str(&digits[whole..]);
+        }
+        out.write_str(&digits[..1])?;
+        if count > 1 {
+            out.write_str(".")?;
+            out.write_str(&digits[1..])?;
+        }
+        if adjusted == 0 { Ok(()) } else { write!(out, "E{adjusted:+}") }
     }
 }

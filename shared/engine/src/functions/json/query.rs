@@ -115,6 +115,7 @@ impl Spec {
         let instead = |case: usize, cx: &mut Context| self.instead[case].value(self.is_array, cx);
         let found = match follow(cx.text(source), &self.path) {
             Found::Value(range) => range,
+            Found::List(found) => return self.list(source, &found, cx),
             Found::Empty => return instead(0, cx),
             Found::Error => return instead(1, cx),
         };
@@ -135,39 +136,56 @@ impl Spec {
             (false, _) => written(source, found, wraps, cx),
         }
     }
+
+    /// What a path with wildcards leads to is an array of its own.
+    fn list(&self, source: Slot, found: &[Range<usize>], cx: &mut Context) -> Datum {
+        let wraps = self.wrapper == Wrapper::Unconditional;
+        if self.is_array && !wraps {
+            let elements: Vec<_> = found.iter().map(|r| element(source, r.clone(), cx)).collect();
+            return put_array(&elements, &DataType::STRING, cx);
+        }
+        let depth = usize::from(wraps && !self.is_array) + 1;
+        let text = bracketed(source, found, depth, cx);
+        if self.is_array { put_array(&[text], &DataType::STRING, cx) } else { text }
+    }
 }
 
 /// The value as JSON, within `[` and `]` if it is wrapped.
 fn written(source: Slot, found: Range<usize>, wraps: bool, cx: &mut Context) -> Datum {
-    let tree = Tree::of(cx.bytes(source), found);
+    bracketed(source, &[found], usize::from(wraps), cx)
+}
+
+/// The values as JSON, within `depth` pairs of `[` and `]`.
+fn bracketed(source: Slot, found: &[Range<usize>], depth: usize, cx: &mut Context) -> Datum {
+    let trees = found.iter().map(|range| Tree::of(cx.bytes(source), range.clone()));
+    let trees: Vec<_> = trees.collect();
     let mut out = Builder::new(cx);
-    if wraps {
-        out.push("[");
+    (0..depth).for_each(|_| out.push("["));
+    for (i, tree) in trees.iter().enumerate() {
+        if i > 0 {
+            out.push(",");
+        }
+        tree.write(0, source, &mut out);
     }
-    tree.write(0, source, &mut out);
-    if wraps {
-        out.push("]");
-    }
+    (0..depth).for_each(|_| out.push("]"));
     out.finish()
 }
 
-/// The elements as texts: strings without quotes, JSON null as NULL, everything else as JSON.
+/// The elements as texts.
 fn texts(source: Slot, found: Range<usize>, wraps: bool, cx: &mut Context) -> Datum {
     let tree = Tree::of(cx.bytes(source), found);
     let nodes = if wraps { vec![0] } else { tree.children(0) };
-    let mut elements = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        let range = tree.range(node);
-        elements.push(match cx.bytes(source)[range.start] {
-            b'n' => Datum::NULL,
-            b'{' | b'[' => {
-                let mut out = Builder::new(cx);
-                tree.write(node, source, &mut out);
-                out.finish()
-            }
-            b't' | b'f' => part(cx, source, range),
-            _ => read_text(source, range, cx),
-        });
-    }
+    let elements: Vec<_> =
+        nodes.into_iter().map(|node| element(source, tree.range(node), cx)).collect();
     put_array(&elements, &DataType::STRING, cx)
+}
+
+/// A string without quotes, JSON null as NULL, everything else as JSON.
+fn element(source: Slot, range: Range<usize>, cx: &mut Context) -> Datum {
+    match cx.bytes(source)[range.start] {
+        b'n' => Datum::NULL,
+        b'{' | b'[' => written(source, range, false, cx),
+        b't' | b'f' => part(cx, source, range),
+        _ => read_text(source, range, cx),
+    }
 }

@@ -30,6 +30,18 @@ impl<'a> Scanner<'a> {
             (None, _) => self.value().map(Some),
             (Some((Step::Name(name), rest)), b'{') => self.member(name, rest),
             (Some((Step::Index(index), rest)), b'[') => self.element(*index, rest),
+            (Some((Step::FromEnd(index), rest)), b'[') => {
+                let start = self.at;
+                // No element has this position: all are counted.
+                let count = self.elements(usize::MAX, &[])?.0;
+                match count.checked_sub(*index) {
+                    Some(position) => {
+                        self.at = start;
+                        self.element(position, rest)
+                    }
+                    None => Some(None),
+                }
+            }
             _ => self.value().map(|_| None),
         }
     }
@@ -58,23 +70,28 @@ impl<'a> Scanner<'a> {
     }
 
     fn element(&mut self, index: usize, rest: &[Step]) -> Option<Option<Range<usize>>> {
+        self.elements(index, rest).map(|(_, found)| found)
+    }
+
+    /// The number of elements, and what is found in the one at `index`.
+    fn elements(&mut self, index: usize, rest: &[Step]) -> Option<(usize, Option<Range<usize>>)> {
         self.at += 1;
-        let mut found = None;
+        let (mut found, mut position) = (None, 0);
         if self.step_over(b']') {
-            return Some(found);
+            return Some((position, found));
         }
-        for position in 0.. {
+        loop {
             if position == index {
                 found = self.find(rest)?;
             } else {
                 self.value()?;
             }
+            position += 1;
             if self.step_over(b']') {
-                break;
+                return Some((position, found));
             }
             self.expect(b',')?;
         }
-        Some(found)
     }
 
     /// Checks and steps over one value; its place without blanks around.

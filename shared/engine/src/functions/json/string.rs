@@ -1,6 +1,7 @@
-//! JSON strings, already checked: compared and written without escapes.
+//! JSON strings, already checked: compared, written without escapes, and with those that they need.
 
 use alloc::string::String;
+use core::fmt::{self, Write};
 use core::ops::Range;
 
 use super::super::build::{Builder, part};
@@ -52,6 +53,25 @@ pub(super) fn decoded(text: &[u8], quoted: Range<usize>) -> String {
         at = next;
     }
     out
+}
+
+/// A text as a JSON string, with only those escapes that it needs.
+pub(super) fn write(text: &str, out: &mut impl Write) -> fmt::Result {
+    out.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '"' => out.write_str("\\\""),
+            '\\' => out.write_str("\\\\"),
+            '\u{8}' => out.write_str("\\b"),
+            '\u{c}' => out.write_str("\\f"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            '\0'..='\u{1f}' => write!(out, "\\u{:04X}", u32::from(c)),
+            c => out.write_char(c),
+        }?;
+    }
+    out.write_char('"')
 }
 
 /// The character at a byte, escaped or not, and where the next one begins.

@@ -2,11 +2,11 @@
 //!
 //! One list of nodes in the order of the text; a container knows where its own end in the list.
 
-use alloc::{string::String, vec::Vec};
-use core::fmt::Write;
+use alloc::{string::String, vec, vec::Vec};
 use core::ops::Range;
 
 use super::super::build::Builder;
+use super::path::Step;
 use super::{number::Plain, string};
 use crate::slot::Slot;
 
@@ -75,6 +75,64 @@ impl Tree {
         found
     }
 
+    /// The nodes that steps with wildcards lead to, in order. None where the first step needs an
+    /// array and has none: what does not fit further down is left out.
+    pub(super) fn follow(&self, text: &[u8], steps: &[Step]) -> Option<Vec<usize>> {
+        let mut found = vec![0];
+        for (i, step) in steps.iter().enumerate() {
+            let is_list = |node: &usize| text[self.nodes[*node].range.start] == b'[';
+            let needs_list = matches!(step, Step::Range(..) | Step::Indices(_));
+            if i == 0 && needs_list && !is_list(&0) {
+                return None;
+            }
+            found = found.iter().flat_map(|node| self.step(*node, step, text)).collect();
+        }
+        Some(found)
+    }
+
+    fn step(&self, node: usize, step: &Step, text: &[u8]) -> Vec<usize> {
+        let children = self.children(node);
+        let at = |i: usize| children.get(i).copied().into_iter().collect();
+        let from_end = |i: usize| children.len().checked_sub(i);
+        match (text[self.nodes[node].range.start], step) {
+            (b'[', Step::All) => children,
+            (b'{', Step::All) => self.members(node, text).into_iter().map(|(_, v)| v).collect(),
+            (b'{', Step::Name(name)) => {
+                let mut members = self.members(node, text).into_iter();
+                members.find(|(n, _)| n == name).map(|(_, value)| value).into_iter().collect()
+            }
+            (b'[', Step::Index(i)) => at(*i),
+            (b'[', Step::FromEnd(i)) => from_end(*i).map_or(Vec::new(), at),
+            (b'[', Step::Indices(all)) => {
+                let size = |i: &i64| usize::try_from(i.unsigned_abs()).ok();
+                let place = |i: &i64| if *i < 0 { from_end(size(i)?) } else { size(i) };
+                all.iter().filter_map(place).flat_map(at).collect()
+            }
+            (b'[', Step::Range(from, to)) => {
+                let length = i64::try_from(children.len()).unwrap_or(i64::MAX);
+                let place = |i: i64| (if i < 0 { i + length } else { i }).clamp(0, length);
+                let from = usize::try_from(place(from.unwrap_or(0))).unwrap_or(0);
+                let to = usize::try_from(place(to.unwrap_or(length))).unwrap_or(0);
+                children.get(from..to).unwrap_or(&[]).to_vec()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Names and values of an object in the order of the text. Of equal names the value is the
+    /// last one, at the place of the first.
+    fn members(&self, node: usize, text: &[u8]) -> Vec<(String, usize)> {
+        let mut members: Vec<(String, usize)> = Vec::new();
+        for pair in self.children(node).chunks_exact(2) {
+            let name = string::decoded(text, self.range(pair[0]));
+            match members.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, value)) => *value = pair[1],
+                None => members.push((name, pair[1])),
+            }
+        }
+        members
+    }
+
     /// Writes a node as Flink does. No deeper than the scanner lets arrays and objects nest.
     pub(super) fn write(&self, node: usize, source: Slot, out: &mut Builder<'_>) {
         let range = self.range(node);
@@ -94,7 +152,8 @@ impl Tree {
             b't' | b'f' | b'n' => out.push_part(source, range),
             _ => {
                 let number = Plain::of(&out.bytes(source)[range]);
-                number.write(out);
+                // A builder never refuses: it notes what does not fit.
+                let _ = number.write(out);
             }
         }
     }
@@ -131,22 +190,5 @@ fn write_string(source: Slot, quoted: Range<usize>, out: &mut Builder<'_>) {
         return out.push_part(source, quoted);
     }
     let text = string::decoded(out.bytes(source), quoted);
-    out.push("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push("\\\""),
-            '\\' => out.push("\\\\"),
-            '\u{8}' => out.push("\\b"),
-            '\u{c}' => out.push("\\f"),
-            '\n' => out.push("\\n"),
-            '\r' => out.push("\\r"),
-            '\t' => out.push("\\t"),
-            '\0'..='\u{1f}' => {
-                // A builder never refuses: it notes what does not fit.
-                let _ = write!(out, "\\u{:04X}", u32::from(c));
-            }
-            c => out.push_char(c),
-        }
-    }
-    out.push("\"");
+    let _ = string::write(&text, out);
 }

@@ -48,7 +48,7 @@ fn digits() {
 
 /// The bytes that a function makes of a text.
 fn try_bytes(name: &str, text: &str) -> Vec<u8> {
-    let bound = bind(name, &[Arg { data_type: &DataType::STRING, literal: None }]).unwrap();
+    let bound = bind(name, &[Arg::of_type(&DataType::STRING)]).unwrap();
     let cx = &mut Context::new(&Limits::default());
     let value = cx.put_text(text);
     let result = (bound.eval)(&[value], cx);

@@ -42,7 +42,8 @@ fn paths() {
     assert_eq!(value(text, "$.a[9]"), "NULL");
     assert_eq!(value(text, "$.a.b"), "NULL");
     assert_eq!(value("7", "$"), "7");
-    for path in ["a", "$..a", "$.a[*]", "$.a[-1]", "$.a[?(@.b)]", "$.", "$.*"] {
+    assert_eq!([value(text, "$.a[-1]"), value(text, "$.a[-3]")], ["NULL", "1"]);
+    for path in ["a", "$..a", "$.a[?(@.b)]", "$.", "$.a[]", "$.a[-2:-1]", "$.a[:]", "$.a.size()"] {
         assert!(refused("JSON_VALUE", &[txt("{}"), txt(path)]).contains("JSON path"), "{path}");
     }
 }
@@ -224,4 +225,108 @@ proptest! {
         let quoted = serde_json::to_string(&text).unwrap();
         prop_assert_eq!(value(&quoted, "$"), text);
     }
+}
+
+/// What Flink 2.2.1 answers.
+#[test]
+fn paths_to_many() {
+    let doc = r#"{"a":[{"b":7,"n":null},{"c":1,"q":[1]},{"b":"x","n":{"z":1,"y":2}}],"s":5,
+        "o":{"y":1,"x":[2]},"e":[],"nul":null,"nest":[[1,2],[3],5]}"#;
+    let of = |text, path| query(text, path, ["WITHOUT", "EMPTY OBJECT", "NULL"]);
+    for (path, out) in [
+        ("lax $.a[*].b", r#"[7,"x"]"#),
+        ("$.a[*].b", r#"[7,"x"]"#),
+        ("$.a[*].n", r#"[null,{"y":2,"z":1}]"#),
+        ("$.a[*].*", r#"[7,null,1,[1],"x",{"y":2,"z":1}]"#),
+        ("$.o[*]", "[1,[2]]"),
+        ("$.o.*", "[1,[2]]"),
+        ("$.zz[*]", "NULL"),
+        ("lax $.zz[*].b", "[]"),
+        ("$.s[*]", "[]"),
+        ("$.nul[*]", "[]"),
+        ("$.e[*]", "[]"),
+        ("$.a[*].b.c", "[]"),
+        ("$.a[-1]", r#"{"b":"x","n":{"y":2,"z":1}}"#),
+        ("$.a[-9]", "NULL"),
+        ("$.a[1,0,7].b", "[7]"),
+        ("$.a[0:2].b", "[7]"),
+        ("$.a[1:].c", "[1]"),
+        ("$.a[:1].b", "[7]"),
+        ("$.a[-1:].b", r#"["x"]"#),
+        ("$.a[5:]", "[]"),
+        ("$.nest[*][*]", "[1,2,3]"),
+        ("$.nest[*][0]", "[1,3]"),
+        ("$.nest[*][9]", "[]"),
+        ("$.nest[*][-1]", "[2,3]"),
+    ] {
+        assert_eq!(of(doc, path), out, "{path}");
+    }
+    assert_eq!(of("no", "lax $.a[*]"), "{}");
+    assert_eq!(of("no", "$.a[*]"), "NULL");
+    assert_eq!(of("null", "lax $.a[*]"), "NULL");
+    let wrapped = |wrapper| query(doc, "$.a[*].b", [wrapper, "NULL", "NULL"]);
+    assert_eq!(wrapped("UNCONDITIONAL"), r#"[[7,"x"]]"#);
+    assert_eq!(wrapped("CONDITIONAL"), r#"[7,"x"]"#);
+    for (path, out) in [
+        ("$.a[*].zz", "true"),
+        ("lax $.zz[*].zz", "true"),
+        ("$.zz[*].zz", "false"),
+        ("$.e[*]", "true"),
+        ("$.s[*]", "true"),
+    ] {
+        assert_eq!(call("JSON_EXISTS", &[txt(doc), txt(path)]), out, "{path}");
+    }
+    let value = |path: &str| {
+        let nulls = null(DataType::STRING);
+        call("JSON_VALUE", &[txt(doc), txt(path), nulls, txt("empty"), txt("error")])
+    };
+    let paths = ["$.a[*].b", "lax $.a[*].b", "lax $.zz[*].b", "$.a[-1].b"];
+    assert_eq!(paths.map(value), ["error", "empty", "empty", "x"]);
+}
+
+/// What Flink 2.2.1 answers.
+#[test]
+fn made() {
+    let object = |args: &[Value]| call("JSON_OBJECT", &[&[txt("NULL")], args].concat());
+    let array = |args: &[Value]| call("JSON_ARRAY", &[&[txt("ABSENT")], args].concat());
+    assert_eq!([object(&[]), array(&[])], ["{}", "[]"]);
+    let twice = [txt("b"), int(1), txt("a"), int(2), txt("b"), int(3)];
+    assert_eq!(object(&twice), r#"{"a":2,"b":3}"#);
+    let order = [txt("ä"), int(1), txt("z"), int(2), txt("B"), int(3), txt("a\"b"), int(4)];
+    assert_eq!(object(&order), r#"{"B":3,"a\"b":4,"z":2,"ä":1}"#);
+    let nothing = null(DataType::Int);
+    assert_eq!(object(&[txt("a"), nothing.clone()]), r#"{"a":null}"#);
+    let absent = [txt("ABSENT"), txt("a"), int(1), txt("a"), nothing.clone()];
+    assert_eq!(call("JSON_OBJECT", &absent), r#"{"a":1}"#);
+    assert_eq!(array(&[int(1), txt("x"), nothing.clone()]), r#"[1,"x"]"#);
+    assert_eq!(call("JSON_ARRAY", &[txt("NULL"), nothing]), "[null]");
+    let numbers = [1e-5, 1e7, 123_456_789.0, 12_345_678.5, 1e300, 0.0, -2.5e-10, f64::NAN];
+    assert_eq!(
+        array(&numbers.map(dbl)),
+        r#"[0.000010,1.0E+7,123456789,12345678.5,1.0E+300,0.0,-2.5E-10,"NaN"]"#
+    );
+    let decimals = [dec(0, 10, 3), dec(100, 20, 10), dec(100, 5, 0), dec(1250, 10, 2)];
+    assert_eq!(array(&decimals), "[0.000,1.00E-8,100,12.50]");
+    let times = [ts("2022-01-02 03:04:00"), ts("2022-01-02 03:00:00.5"), ltz(60_000)];
+    assert_eq!(
+        array(&times),
+        r#"["2022-01-02T03:04:00","2022-01-02T03:00:00.5","1970-01-01T00:01:00Z"]"#
+    );
+    assert_eq!(call("JSON_STRING", &[txt("q\" b\\ /\u{1} ü")]), r#""q\" b\\ /\u0001 ü""#);
+    assert_eq!(call("JSON_STRING", &[of(DataType::Float, Literal::Double(1.1f32.into()))]),
+        "1.100000023841858");
+    assert_eq!(call("JSON_STRING", &[null(DataType::Int)]), "NULL");
+    assert!(refused("JSON_STRING", &[date("2022-01-01")]).contains("DATE"));
+    assert!(refused("JSON_OBJECT", &[txt("NULL"), null(DataType::STRING), int(1)]).contains("name"));
+}
+
+#[test]
+fn json_in_json() {
+    let raw = |text: &str| call("JSON", &[txt(text)]);
+    let written = r#"{"a":{"c":"ä","d":1},"b":1}"#;
+    assert_eq!(raw(r#"{"b": 1e0, "a": {"d":1, "c":"\u00e4"}} x"#), written);
+    assert_eq!(fault("JSON", &[txt("{")]), Some(Fault::InvalidArgument));
+    let quoted = |text: &str| call("JSON_QUOTE", &[txt(text)]);
+    assert_eq!(quoted("a\"b/ä\n~\u{1}"), "\"a\\\"b\\/\\u00e4\\n~\u{1}\"");
+    assert_eq!(quoted("😀"), r#""\u1f600\ude00""#);
 }

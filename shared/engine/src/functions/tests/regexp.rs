@@ -71,7 +71,7 @@ fn what_cannot_be_translated_is_refused() {
         assert!(error.contains(what), "{pattern}: {error}");
     }
     let column = Value { data_type: DataType::STRING, literal: None };
-    let args = [Arg { data_type: &DataType::STRING, literal: None }; 2];
+    let args = [Arg::of_type(&DataType::STRING); 2];
     assert!(bind("REGEXP", &args).err().unwrap().contains("constant"), "{column:?}");
 }
 
