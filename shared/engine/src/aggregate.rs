@@ -183,7 +183,7 @@ pub fn bind(name: &str, call: &Arguments<'_>) -> Result<Binding, String> {
     }
     match call.arg {
         None => Err("DISTINCT takes a column".into()),
-        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Bytes)) => {
+        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Map(..) | DataType::Bytes)) => {
             Err(format!("{name}(DISTINCT …) does not take {t} here"))
         }
         Some(_) => Ok(Binding { kinds: vec![Kind::Values], finish: Finish::Distinct, ..bound }),

@@ -14,6 +14,7 @@ use crate::{
 
 mod arrays;
 mod from_text;
+mod maps;
 mod numbers;
 mod points;
 #[cfg(test)]
@@ -34,7 +35,11 @@ pub fn find(from: &DataType, to: &DataType) -> Result<Convert, String> {
         (from, to) if from == to || *from == DataType::Null => Some(|value, _, _, _| Some(value)),
         (from, to) if from.is_text() && to.is_text() => to_text::between_texts(from, to),
         (DataType::Array(element), to) if to.is_text() => {
-            to_text::find(element).map(|_| arrays::to_text as Convert)
+            find(element, &DataType::STRING).ok().map(|_| arrays::to_text as Convert)
+        }
+        (DataType::Map(key, value), to) if to.is_text() => {
+            let shown = |t: &DataType| find(t, &DataType::STRING).is_ok();
+            (shown(key) && shown(value)).then_some(maps::to_text as Convert)
         }
         (from, to) if to.is_text() => to_text::find(from),
         (from, to) if from.is_text() => from_text::find(to),
@@ -49,6 +54,11 @@ pub fn find(from: &DataType, to: &DataType) -> Result<Convert, String> {
         (DataType::Array(from), DataType::Array(to)) => {
             find(from, to)?;
             Some(arrays::between)
+        }
+        (DataType::Map(k, v), DataType::Map(to_k, to_v)) => {
+            find(k, to_k)?;
+            find(v, to_v)?;
+            Some(maps::between)
         }
         _ => None,
     };

@@ -25,19 +25,28 @@ mod encode;
 mod hash;
 mod json;
 mod like;
+mod map;
 mod math;
+mod printf;
 mod regexp;
 mod sig;
 mod temporal;
 #[cfg(test)]
 mod tests;
 mod text;
+mod url;
 
+pub use map::put_map;
 pub use sig::common_type;
 
 /// What casts need of arrays.
 pub(crate) mod arrays {
     pub(crate) use super::array::{elements, put_array};
+}
+
+/// What casts need of maps.
+pub(crate) mod maps {
+    pub(crate) use super::map::{Types, entries, put_map};
 }
 
 /// What casts need of numbers.
@@ -104,10 +113,13 @@ const LISTS: &[&[Function]] = &[
     hash::LIST,
     like::LIST,
     regexp::LIST,
+    url::LIST,
+    printf::LIST,
     json::LIST,
     json::make::LIST,
     temporal::LIST,
     array::LIST,
+    map::LIST,
 ];
 
 /// All functions.

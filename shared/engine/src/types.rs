@@ -56,6 +56,8 @@ pub enum DataType {
     IntervalMonth,
     /// `ARRAY<t>`: bytes, elements as [`crate::codec`] writes them.
     Array(Box<DataType>),
+    /// `MAP<k, v>`: bytes, keys and values in turn as elements of arrays, in the order of the keys.
+    Map(Box<DataType>, Box<DataType>),
 }
 
 impl DataType {
@@ -69,7 +71,12 @@ impl DataType {
 
     /// Whether the slot refers to bytes outside of it (arena or symbol table).
     pub fn is_referring(&self) -> bool {
-        self.is_text() || matches!(self, DataType::Bytes | DataType::Array(_))
+        self.is_text() || self.is_nested() || *self == DataType::Bytes
+    }
+
+    /// A value made of values: `ARRAY` or `MAP`. It has no order.
+    pub fn is_nested(&self) -> bool {
+        matches!(self, DataType::Array(_) | DataType::Map(..))
     }
 
     /// One of the four integer types.
@@ -117,6 +124,7 @@ impl fmt::Display for DataType {
             DataType::IntervalDay => f.write_str("INTERVAL DAY TO SECOND"),
             DataType::IntervalMonth => f.write_str("INTERVAL YEAR TO MONTH"),
             DataType::Array(t) => write!(f, "ARRAY<{t}>"),
+            DataType::Map(k, v) => write!(f, "MAP<{k}, {v}>"),
         }
     }
 }

@@ -113,6 +113,7 @@ fn decode(column: &statement::Column, table: &mut TableDef) -> Result<()> {
         ColumnKind::Physical { ty, not_null, span } => {
             let position = table.physical.len();
             table.physical.push(name.clone());
+            check_format(ty, table.options.format.as_deref(), *span)?;
             // What a sink cannot hold is an error only where the table is written.
             if let Ok(data_type) = data_type(ty, *span) {
                 let field = Field { name: name.clone(), data_type, nullable: !not_null };
@@ -136,6 +137,29 @@ fn decode(column: &statement::Column, table: &mut TableDef) -> Result<()> {
             });
             Ok(())
         }
+    }
+}
+
+/// What a format can hold of maps, wherever they stand in a type.
+fn check_format(ty: &SqlType, format: Option<&str>, span: Span) -> Result<()> {
+    match ty {
+        SqlType::NotNull(inner) | SqlType::Array(inner) => check_format(inner, format, span),
+        SqlType::Row(fields) => fields.iter().try_for_each(|(_, t)| check_format(t, format, span)),
+        SqlType::Map(key, value) => {
+            let key: &SqlType = if let SqlType::NotNull(inner) = &**key { inner } else { key };
+            let is_text = matches!(key, SqlType::Char(_) | SqlType::Varchar(_));
+            match format {
+                Some("csv") => {
+                    Err(Issue::new(span, "a MAP has no form in CSV", "use the format json"))
+                }
+                Some(_) if !is_text => {
+                    let message = format!("the keys of a MAP in JSON are texts, not {key}");
+                    Err(Issue::new(span, message, "declare it as MAP<STRING, …>"))
+                }
+                _ => check_format(value, format, span),
+            }
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,11 +5,11 @@
 //! the JSON functions), encoded so that `convert` can read them back. What the parser accepts
 //! beyond Flink is refused by `convert`.
 
-use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName};
+use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, UnaryOperator};
 use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Span, Token};
 
 use crate::types;
 
@@ -77,6 +77,28 @@ impl Dialect for FlinkDialect {
         }
     }
 
+    /// `BETWEEN SYMMETRIC` and `BETWEEN ASYMMETRIC`, with or without NOT.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        _: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let is = |at: usize, wanted: &str| {
+            matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w)
+                if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(wanted))
+        };
+        let negated = is(0, "NOT");
+        let at = usize::from(negated);
+        let symmetric = is(at + 1, "SYMMETRIC");
+        if !is(at, "BETWEEN") || !(symmetric || is(at + 1, "ASYMMETRIC")) {
+            return None;
+        }
+        let span = parser.peek_token_ref().span;
+        (0..at + 2).for_each(|_| drop(parser.next_token()));
+        Some(parse_between(parser, expr.clone(), negated, symmetric, span))
+    }
+
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         let token = parser.peek_token_ref();
         let Token::Word(word) = &token.token else { return None };
@@ -84,6 +106,11 @@ impl Dialect for FlinkDialect {
             return None;
         }
         let opens = parser.peek_nth_token_ref(1).token == Token::LParen;
+        if word.value.eq_ignore_ascii_case("MAP")
+            && parser.peek_nth_token_ref(1).token == Token::LBracket
+        {
+            return Some(parse_map(parser));
+        }
         match word.value.to_uppercase().as_str() {
             "CAST" if opens => Some(parse_cast(parser, CastKind::Cast)),
             "TRY_CAST" if opens => Some(parse_cast(parser, CastKind::TryCast)),
@@ -101,6 +128,38 @@ fn encode_type(parser: &mut Parser<'_>) -> Result<DataType, ParserError> {
     let ty = types::parse_type(parser)?;
     let ident = Ident { value: ty.to_string(), quote_style: None, span };
     Ok(DataType::Custom(ObjectName::from(vec![ident]), Vec::new()))
+}
+
+/// The bounds of BETWEEN; with SYMMETRIC a call of a function of that name.
+fn parse_between(
+    parser: &mut Parser<'_>,
+    expr: Expr,
+    negated: bool,
+    symmetric: bool,
+    span: Span,
+) -> Result<Expr, ParserError> {
+    let precedence = FlinkDialect.prec_value(Precedence::Between);
+    let low = parser.parse_subexpr(precedence)?;
+    parser.expect_keyword(Keyword::AND)?;
+    let high = parser.parse_subexpr(precedence)?;
+    if !symmetric {
+        let (expr, low, high) = (Box::new(expr), Box::new(low), Box::new(high));
+        return Ok(Expr::Between { expr, negated, low, high });
+    }
+    let args = [expr, low, high].map(json::unnamed).to_vec();
+    let name = Ident { value: "BETWEEN SYMMETRIC".to_owned(), quote_style: None, span };
+    let called = json::call(name, args);
+    let op = UnaryOperator::Not;
+    Ok(if negated { Expr::UnaryOp { op, expr: Box::new(called) } } else { called })
+}
+
+/// `MAP[key, value, …]`, a call of a function of that name.
+fn parse_map(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    let name = parser.parse_identifier()?;
+    parser.expect_token(&Token::LBracket)?;
+    let args = parser.parse_comma_separated(|parser| parser.parse_expr().map(json::unnamed))?;
+    parser.expect_token(&Token::RBracket)?;
+    Ok(json::call(name, args))
 }
 
 fn parse_cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {

@@ -13,7 +13,7 @@ fn bind(call: &Arguments<'_>) -> Result<Binding, String> {
         return Err("ARRAY_AGG(DISTINCT …) is not supported".into());
     }
     match call.single()? {
-        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Bytes)) => {
+        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Map(..) | DataType::Bytes)) => {
             Err(format!("ARRAY_AGG does not take {t} here"))
         }
         Some(t) => Ok(Binding {

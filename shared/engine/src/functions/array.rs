@@ -44,7 +44,7 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "ARRAY_INTERSECT", bind: |args| of_two("ARRAY_INTERSECT", args, intersect) },
 ];
 
-fn element_type<'a>(name: &str, arg: &Arg<'a>) -> Result<&'a DataType, String> {
+pub(super) fn element_type<'a>(name: &str, arg: &Arg<'a>) -> Result<&'a DataType, String> {
     match arg.data_type {
         DataType::Array(element) => Ok(element),
         t => Err(format!("{name} needs an array, not {t}")),
@@ -95,6 +95,9 @@ fn construct(args: &[Arg<'_>]) -> Bound {
 
 fn cardinality(args: &[Arg<'_>]) -> Bound {
     count("CARDINALITY", args, 1, 1)?;
+    if matches!(args[0].data_type, DataType::Map(..)) {
+        return super::map::cardinality(args);
+    }
     let element = element_type("CARDINALITY", &args[0])?.clone();
     strict(vec![args[0].data_type.clone()], DataType::Int, move |v, cx| {
         let (mut position, mut elements) = (0, 0);
@@ -109,6 +112,9 @@ fn cardinality(args: &[Arg<'_>]) -> Bound {
 /// `array[index]`, from 1; NULL beyond the end.
 fn element(args: &[Arg<'_>]) -> Bound {
     count("ELEMENT_AT", args, 2, 2)?;
+    if matches!(args[0].data_type, DataType::Map(..)) {
+        return super::map::item(args);
+    }
     let element = element_type("an index", &args[0])?.clone();
     let types = vec![args[0].data_type.clone(), integer("an index", &args[1])?];
     if let Some(Literal::Int(index @ ..=0)) = args[1].literal {
@@ -181,6 +187,9 @@ fn position(args: &[Arg<'_>]) -> Bound {
 fn extreme(name: &str, args: &[Arg<'_>], wanted: Ordering) -> Bound {
     count(name, args, 1, 1)?;
     let element = element_type(name, &args[0])?.clone();
+    if element.is_nested() {
+        return Err(format!("{name} needs elements with an order, not {element}"));
+    }
     strict(vec![args[0].data_type.clone()], element.clone(), move |v, cx| {
         let all = elements(v[0].slot, &element, cx);
         let better = |best: Datum, value: &Datum| {
@@ -245,7 +254,7 @@ fn sort(args: &[Arg<'_>]) -> Bound {
     const NAME: &str = "ARRAY_SORT";
     count(NAME, args, 1, 3)?;
     let element = element_type(NAME, &args[0])?.clone();
-    if matches!(element, DataType::Array(_)) {
+    if element.is_nested() {
         return Err(format!("{NAME} needs elements with an order, not {element}"));
     }
     let own = args[0].data_type.clone();

@@ -60,7 +60,7 @@ fn order(data_type: &DataType) -> Order {
 
 fn operator(name: &str, args: &[Arg<'_>], holds: fn(Option<Ordering>) -> bool) -> Bound {
     let common = compared(name, args)?;
-    if matches!(common, DataType::Array(_)) && !matches!(name, "=" | "<>") {
+    if common.is_nested() && !matches!(name, "=" | "<>") {
         return Err(format!("{common} has no order for {name}"));
     }
     let order = order(&common);

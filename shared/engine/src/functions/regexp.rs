@@ -16,6 +16,7 @@ use super::sig::{Bound, constant_text, count, integer, strict, text};
 use super::{Arg, Function};
 use crate::{slot::Datum, types::DataType};
 
+mod similar;
 mod translate;
 
 pub(super) const LIST: &[Function] = &[
@@ -26,6 +27,7 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "REGEXP_INSTR", bind: instr },
     Function { name: "REGEXP_COUNT", bind: occurrences },
     Function { name: "REGEXP_EXTRACT_ALL", bind: extract_all },
+    similar::SIMILAR,
 ];
 
 /// Memory of one compiled pattern.
@@ -35,13 +37,22 @@ const NESTING_MAX: u32 = 50;
 
 fn compile(name: &str, arg: &Arg<'_>) -> Result<Regex, String> {
     let pattern = constant_text(name, "its pattern", arg)?;
+    compiled(pattern, pattern, |translated| translated)
+}
+
+/// A pattern of Java compiled, with something around it; `written` is what the user knows it by.
+fn compiled(
+    written: &str,
+    pattern: &str,
+    around: impl FnOnce(String) -> String,
+) -> Result<Regex, String> {
     let translated = translate::translate(pattern)
         .map_err(|what| format!("the regular expression has {what}, which is not supported"))?;
-    RegexBuilder::new(&translated)
+    RegexBuilder::new(&around(translated))
         .size_limit(COMPILED_BYTES_MAX)
         .nest_limit(NESTING_MAX)
         .build()
-        .map_err(|_| format!("'{pattern}' is no regular expression"))
+        .map_err(|_| format!("'{written}' is no regular expression"))
 }
 
 /// REGEXP(text, pattern): whether it is found; an empty pattern never is.

@@ -167,8 +167,18 @@ pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
         (Timestamp(p), Timestamp(q)) => Timestamp(*p.max(q)),
         (TimestampLtz(p) | Timestamp(p), TimestampLtz(q) | Timestamp(q)) => TimestampLtz(*p.max(q)),
         (Date, t) | (t, Date) if t.is_timestamp() => t.clone(),
+        (DataType::Array(a), DataType::Array(b)) => DataType::Array(alike(a, b)?.into()),
+        (DataType::Map(k, v), DataType::Map(l, w)) => {
+            DataType::Map(alike(k, l)?.into(), alike(v, w)?.into())
+        }
         _ => return None,
     })
+}
+
+/// The common type of what arrays or maps hold: of texts of any length, and of equal types.
+fn alike(a: &DataType, b: &DataType) -> Option<DataType> {
+    let is_alike = a == b || a.is_text() && b.is_text() || a.is_nested() && b.is_nested();
+    is_alike.then(|| common_type(a, b)).flatten()
 }
 
 const fn rank(data_type: &DataType) -> u8 {

@@ -17,6 +17,8 @@ use crate::{
 mod arrays;
 mod encodings;
 mod json;
+mod maps;
+mod more;
 mod numbers;
 mod regexp;
 mod temporal;

@@ -10,7 +10,7 @@ use crate::bind::typed_null;
 use crate::diagnostic::{Issue, Result};
 use crate::types::SqlType;
 
-/// The engine's type of a written one; ROW and MAP are no values here.
+/// The engine's type of a written one; a ROW is no value here.
 pub(crate) fn data_type(from: &SqlType, span: Span) -> Result<DataType> {
     let unsupported = |what: &str| Err(Issue::unsupported(span, what));
     Ok(match from {
@@ -35,7 +35,9 @@ pub(crate) fn data_type(from: &SqlType, span: Span) -> Result<DataType> {
         SqlType::Array(element) => DataType::Array(Box::new(data_type(element, span)?)),
         SqlType::NotNull(inner) => data_type(inner, span)?,
         SqlType::Row(_) => return unsupported("a ROW as a value"),
-        SqlType::Map(..) => return unsupported("the type MAP"),
+        SqlType::Map(key, value) => {
+            DataType::Map(Box::new(data_type(key, span)?), Box::new(data_type(value, span)?))
+        }
     })
 }
 
@@ -139,6 +141,9 @@ pub(crate) fn sink_cast_allowed(from: &DataType, to: &DataType) -> bool {
         (T::Timestamp(_), T::Date | T::Time(_)) => true,
         (_, T::Timestamp(_) | T::TimestampLtz(_)) => from.is_timestamp(),
         (T::Array(a), T::Array(b)) => sink_cast_allowed(a, b),
+        (T::Map(k, v), T::Map(to_k, to_v)) => {
+            sink_cast_allowed(k, to_k) && sink_cast_allowed(v, to_v)
+        }
         _ => false,
     }
 }
@@ -182,6 +187,7 @@ fn pair(a: &DataType, b: &DataType) -> Option<DataType> {
         (T::Time(p), T::Time(q)) => T::Time(*p.max(q)),
         (T::Date, T::Timestamp(p)) | (T::Timestamp(p), T::Date) => T::Timestamp(*p),
         (T::Array(x), T::Array(y)) => T::Array(Box::new(pair(x, y)?)),
+        (T::Map(k, v), T::Map(l, w)) => T::Map(Box::new(pair(k, l)?), Box::new(pair(v, w)?)),
         _ => return None,
     };
     Some(mixed)

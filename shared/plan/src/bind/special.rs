@@ -13,24 +13,14 @@ pub(crate) const NAMES: [&str; 4] = ["COALESCE", "NULLIF", "IFNULL", "IF"];
 
 /// Functions of Flink that may not be in the engine's table: refused by name, never guessed.
 pub(crate) const FLINK: &[&str] = &[
-    "MAP",
     "ROW",
-    "MAP_KEYS",
-    "MAP_VALUES",
     "MAP_ENTRIES",
-    "MAP_FROM_ARRAYS",
-    "MAP_UNION",
-    "STR_TO_MAP",
-    "PARSE_URL",
-    "PRINTF",
     "TYPEOF",
     "CURRENT_DATABASE",
     "CURRENT_WATERMARK",
-    "OVERLAPS",
     "GROUP_ID",
     "TRY_PARSE_JSON",
     "PARSE_JSON",
-    "SIMILAR",
 ];
 
 /// Functions that read the clock or draw at random: the same rows must give the same answers.
@@ -85,6 +75,12 @@ impl Binder<'_> {
                 let args = vec![unit, self.bind(left)?, self.bind(right)?];
                 call(&from.name.value, args, span)?
             }
+            ("BETWEEN SYMMETRIC", [arg, low, high]) => {
+                let either = self.between(arg, low, high, false, span)?;
+                let or = self.between(arg, high, low, false, span)?;
+                connect(BinaryOp::Or, either, or)
+            }
+            ("OVERLAPS", _) => self.overlaps(&values, span)?,
             ("JSON_VALUE" | "JSON_EXISTS" | "JSON_QUERY", _) => self.json(from, span)?,
             ("JSON_OBJECT" | "JSON_ARRAY", _) => self.json_made(from, span)?,
             ("JSON", _) => {
@@ -94,6 +90,27 @@ impl Binder<'_> {
             _ => return Ok(None),
         };
         Ok(Some(bound))
+    }
+
+    /// Two periods touch or overlap: of each, the later bound is not before the earlier one of the
+    /// other. The second bound of a period may be its length.
+    fn overlaps(&mut self, values: &[&ast::Expr], span: Span) -> Result<Expr> {
+        let [a, b, c, d] = self.all(values)?.try_into().map_err(|_| {
+            let remedy = "write (start, end) OVERLAPS (start, end)";
+            Issue::new(span, "a period of OVERLAPS has two bounds", remedy)
+        })?;
+        let ordered = |start: Expr, end: Expr| {
+            let is_length =
+                matches!(end.data_type, DataType::IntervalDay | DataType::IntervalMonth);
+            let end = if is_length { call("+", vec![start.clone(), end], span)? } else { end };
+            let rises = call("<=", vec![start.clone(), end.clone()], span)?;
+            // As Flink orders them where one is NULL.
+            let low = case_of(vec![rises.clone()], vec![start.clone(), end.clone()], span)?;
+            Ok((low, case_of(vec![rises], vec![end, start], span)?))
+        };
+        let ((low, high), (other_low, other_high)) = (ordered(a, b)?, ordered(c, d)?);
+        let begins = call(">=", vec![high, other_low], span)?;
+        Ok(connect(BinaryOp::And, begins, call(">=", vec![other_high, low], span)?))
     }
 
     pub(super) fn all(&mut self, from: &[&ast::Expr]) -> Result<Vec<Expr>> {

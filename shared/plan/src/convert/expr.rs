@@ -26,6 +26,9 @@ pub(crate) fn expr(from: sql::Expr) -> Result<Expr> {
         sql::Expr::UnaryOp { op, expr: arg } => {
             ExprKind::Unary(unary_op(op, span)?, Box::new(expr(*arg)?))
         }
+        sql::Expr::BinaryOp { left, op: sql::BinaryOperator::Overlaps, right } => {
+            overlaps(*left, *right, span)?
+        }
         sql::Expr::BinaryOp { left, op, right } => {
             let op = binary_op(op, span)?;
             ExprKind::Binary(op, Box::new(expr(*left)?), Box::new(expr(*right)?))
@@ -173,19 +176,29 @@ fn form(from: sql::Expr, span: Span) -> Result<Expr> {
             let parts = [Some(arg), Some(overlay_what), Some(overlay_from), overlay_for];
             call::plain("OVERLAY", span, parts.into_iter().flatten().map(|e| *e).collect())?
         }
+        sql::Expr::SimilarTo { negated, expr: arg, pattern, escape_char } => {
+            let parts = [Some(arg), Some(pattern), escape_char].into_iter().flatten();
+            let test = call::plain("SIMILAR TO", span, parts.map(|e| *e).collect())?;
+            return Ok(negated_if(negated, test, span));
+        }
         sql::Expr::IsJson { expr: arg, kind, unique_keys, negated } => {
             if unique_keys.is_some() {
                 return Err(Issue::unsupported(span, "IS JSON … UNIQUE KEYS"));
             }
             let test = call::plain(json_test(kind), span, vec![*arg])?;
-            if !negated {
-                return Ok(Expr { kind: test, span });
-            }
-            ExprKind::Unary(UnaryOp::Not, Box::new(Expr { kind: test, span }))
+            return Ok(negated_if(negated, test, span));
         }
         other => return Err(refuse(&other, span)),
     };
     Ok(Expr { kind, span })
+}
+
+fn negated_if(negated: bool, test: ExprKind, span: Span) -> Expr {
+    let test = Expr { kind: test, span };
+    if !negated {
+        return test;
+    }
+    Expr { kind: ExprKind::Unary(UnaryOp::Not, Box::new(test)), span }
 }
 
 fn json_test(kind: Option<sql::JsonPredicateType>) -> &'static str {
@@ -205,7 +218,6 @@ fn refuse(from: &sql::Expr, span: Span) -> Issue {
         sql::Expr::GroupingSets(_) => Issue::unsupported(span, "GROUPING SETS"),
         sql::Expr::Cube(_) => Issue::unsupported(span, "CUBE"),
         sql::Expr::Rollup(_) => Issue::unsupported(span, "ROLLUP"),
-        sql::Expr::SimilarTo { .. } => Issue::unsupported(span, "SIMILAR TO"),
         sql::Expr::AnyOp { .. } => Issue::unsupported(span, "a comparison with ANY or SOME"),
         sql::Expr::AllOp { .. } => Issue::unsupported(span, "a comparison with ALL"),
         sql::Expr::Tuple(_) => Issue::unsupported(span, "a row value"),
@@ -324,6 +336,19 @@ fn binary_op(op: sql::BinaryOperator, span: Span) -> Result<BinaryOp> {
 fn distinct_from(left: sql::Expr, right: sql::Expr, negated: bool) -> Result<ExprKind> {
     let (left, right) = (Box::new(expr(left)?), Box::new(expr(right)?));
     Ok(ExprKind::DistinctFrom { left, right, negated })
+}
+
+/// `(start, end) OVERLAPS (start, end)`: the four in order.
+fn overlaps(left: sql::Expr, right: sql::Expr, span: Span) -> Result<ExprKind> {
+    let mut all = Vec::new();
+    for period in [left, right] {
+        let sql::Expr::Tuple(bounds) = period else {
+            let remedy = "write (start, end) OVERLAPS (start, end)";
+            return Err(Issue::new(span, "OVERLAPS stands between two periods", remedy));
+        };
+        all.extend(bounds);
+    }
+    call::plain("OVERLAPS", span, all)
 }
 
 fn convert_case(

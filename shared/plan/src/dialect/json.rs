@@ -99,7 +99,7 @@ fn on_null(parser: &mut Parser<'_>) -> Option<&'static str> {
     Some(found)
 }
 
-fn call(name: Ident, args: Vec<FunctionArg>) -> Expr {
+pub(super) fn call(name: Ident, args: Vec<FunctionArg>) -> Expr {
     Expr::Function(Function {
         name: ObjectName::from(vec![name]),
         uses_odbc_syntax: false,
@@ -166,7 +166,7 @@ fn text(value: String, span: Span) -> Expr {
     Expr::Value(Value::SingleQuotedString(value).with_span(span))
 }
 
-fn unnamed(expr: Expr) -> FunctionArg {
+pub(super) fn unnamed(expr: Expr) -> FunctionArg {
     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
 }
 

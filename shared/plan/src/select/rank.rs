@@ -187,7 +187,7 @@ pub(crate) fn sort_key(term: &OrderBy, bound: &Expr, extended: &mut Extended) ->
         let message = "ORDER BY names a constant";
         return Err(Issue::new(term.expr.span, message, "name a column or an expression"));
     }
-    if matches!(bound.data_type, DataType::Array(_) | DataType::Bytes | DataType::Null) {
+    if bound.data_type.is_nested() || matches!(bound.data_type, DataType::Bytes | DataType::Null) {
         let message = format!("values of type {} have no order", bound.data_type);
         return Err(Issue::new(term.expr.span, message, "order by another column"));
     }

@@ -213,7 +213,10 @@ impl CsvOptions {
             }
             DataType::Array(element) => return self.array(field, element, context).map(Some),
             DataType::Bytes => return bytes(field, context).map(Some),
-            DataType::Null | DataType::IntervalDay | DataType::IntervalMonth => None,
+            DataType::Null
+            | DataType::IntervalDay
+            | DataType::IntervalMonth
+            | DataType::Map(..) => None,
         };
         slot.map(Some).ok_or(Reason::Coercion)
     }

@@ -366,6 +366,7 @@ pub fn can_decode(data_type: &DataType) -> bool {
     match data_type {
         DataType::Null | DataType::IntervalDay | DataType::IntervalMonth => false,
         DataType::Array(element) => can_decode(element),
+        DataType::Map(key, value) => key.is_text() && can_decode(value),
         _ => true,
     }
 }

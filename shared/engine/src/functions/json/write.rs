@@ -3,11 +3,12 @@
 //! Members are in the order of their names, numbers as Java's `BigDecimal` shows them, points in
 //! time as ISO 8601, bytes in base 64. A DATE, a TIME and an INTERVAL have no such form.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::fmt::{self, Write};
 
 use super::super::array::elements;
 use super::super::encode::write_base64;
+use super::super::map::entries;
 use super::{number::Plain, string};
 use crate::{
     calendar::{
@@ -25,6 +26,7 @@ use crate::{
 pub(super) fn is_writable(data_type: &DataType) -> bool {
     match data_type {
         DataType::Array(element) => is_writable(element),
+        DataType::Map(key, value) => key.is_text() && is_writable(value),
         DataType::Boolean | DataType::Bytes => true,
         t => t.is_numeric() || t.is_text() || t.is_timestamp(),
     }
@@ -78,6 +80,32 @@ pub(super) fn write(
             }
             out.write_char(']')
         }
+        DataType::Map(key, value) => {
+            let types = ((**key).clone(), (**value).clone());
+            write_map(entries(slot, &types, cx), value, cx, out)
+        }
         _ => write!(out, "{}", slot.as_i64()),
     }
+}
+
+/// Members in Java's order of texts.
+fn write_map(
+    mut entries: Vec<(Datum, Datum)>,
+    data_type: &DataType,
+    cx: &mut Context,
+    out: &mut String,
+) -> fmt::Result {
+    entries.sort_by(|(a, _), (b, _)| {
+        cx.text(a.slot).encode_utf16().cmp(cx.text(b.slot).encode_utf16())
+    });
+    out.write_char('{')?;
+    for (i, (key, value)) in entries.into_iter().enumerate() {
+        if i > 0 {
+            out.write_char(',')?;
+        }
+        string::write(cx.text(key.slot), out)?;
+        out.write_char(':')?;
+        write(value, data_type, cx, out)?;
+    }
+    out.write_char('}')
 }

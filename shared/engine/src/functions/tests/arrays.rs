@@ -23,8 +23,7 @@ fn no_number() -> Expr {
 
 /// A call with the casts that the planner would insert.
 fn f(name: &str, args: Vec<Expr>) -> Expr {
-    let seen: Vec<_> =
-        args.iter().map(Arg::of).collect();
+    let seen: Vec<_> = args.iter().map(Arg::of).collect();
     let bound = bind(name, &seen).unwrap();
     let cast = |(arg, to): (Expr, DataType)| match arg.data_type == to {
         true => arg,

@@ -313,11 +313,15 @@ fn made() {
         r#"["2022-01-02T03:04:00","2022-01-02T03:00:00.5","1970-01-01T00:01:00Z"]"#
     );
     assert_eq!(call("JSON_STRING", &[txt("q\" b\\ /\u{1} ü")]), r#""q\" b\\ /\u0001 ü""#);
-    assert_eq!(call("JSON_STRING", &[of(DataType::Float, Literal::Double(1.1f32.into()))]),
-        "1.100000023841858");
+    assert_eq!(
+        call("JSON_STRING", &[of(DataType::Float, Literal::Double(1.1f32.into()))]),
+        "1.100000023841858"
+    );
     assert_eq!(call("JSON_STRING", &[null(DataType::Int)]), "NULL");
     assert!(refused("JSON_STRING", &[date("2022-01-01")]).contains("DATE"));
-    assert!(refused("JSON_OBJECT", &[txt("NULL"), null(DataType::STRING), int(1)]).contains("name"));
+    assert!(
+        refused("JSON_OBJECT", &[txt("NULL"), null(DataType::STRING), int(1)]).contains("name")
+    );
 }
 
 #[test]

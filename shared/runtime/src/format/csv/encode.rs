@@ -86,6 +86,8 @@ fn write_value(
         DataType::Char(_) | DataType::Varchar(_) => out.extend_from_slice(context.bytes(slot)),
         DataType::Bytes => write_base64(context.bytes(slot), out),
         DataType::Array(element) => write_array(context.bytes(slot), element, options, out),
+        // The planner lets no table of this format have one.
+        DataType::Map(..) => {}
         _ => write_plain(slot, data_type, out),
     }
 }
@@ -143,7 +145,7 @@ fn write_array(mut rest: &[u8], element: &DataType, options: &CsvOptions, out: &
             rest = left;
             match element {
                 DataType::Bytes => write_base64(taken, out),
-                DataType::Array(_) => {}
+                DataType::Array(_) | DataType::Map(..) => {}
                 _ => out.extend_from_slice(taken),
             }
         }

@@ -5,6 +5,7 @@ use headwater_engine::calendar::parse::{json_date, json_time, json_timestamp};
 use headwater_engine::codec::put_element;
 use headwater_engine::context::Context;
 use headwater_engine::decimal::{DecimalType, parse_number};
+use headwater_engine::functions::put_map;
 use headwater_engine::java_double::JavaText;
 use headwater_engine::slot::{Datum, Slot};
 use headwater_engine::types::DataType;
@@ -53,6 +54,9 @@ fn unusual(
     match (data_type, token) {
         (DataType::Array(element), Token::Array) => {
             return array(element, scanner, options, context).map(Some);
+        }
+        (DataType::Map(key, value), Token::Object) => {
+            return map(&(key, value), scanner, options, context);
         }
         (DataType::Char(_) | DataType::Varchar(_), Token::Object | Token::Array) => {
             return tree(scanner, context).map(Some);
@@ -138,9 +142,11 @@ fn of_text(
         DataType::TimestampLtz(precision) => {
             json_timestamp(text, true, standard).map(|value| moment(value, *precision))
         }
-        DataType::Null | DataType::IntervalDay | DataType::IntervalMonth | DataType::Array(_) => {
-            None
-        }
+        DataType::Null
+        | DataType::IntervalDay
+        | DataType::IntervalMonth
+        | DataType::Array(_)
+        | DataType::Map(..) => None,
     };
     slot.map(Some).ok_or(Reason::Coercion)
 }
@@ -172,6 +178,46 @@ fn array(
     result?;
     let (offset, length) = context.arena.push(&encoded).ok_or(Reason::TextTooLarge)?;
     Ok(Slot::arena(offset, length))
+}
+
+/// A map of an object's members, encoded as the engine keeps it. With errors ignored, one whose
+/// value does not fit is NULL.
+fn map(
+    (key, value): &(&DataType, &DataType),
+    scanner: &mut Scanner<'_>,
+    options: JsonDecodeOptions,
+    context: &mut Context,
+) -> Result<Option<Slot>, Reason> {
+    let mut entries = Vec::new();
+    scanner.expect(b'{').map_err(|_| Reason::Malformed)?;
+    scanner.space();
+    let mut goes_on = scanner.peek() != Some(b'}');
+    scanner.at += usize::from(!goes_on);
+    while goes_on {
+        scanner.space();
+        let name = scanner.text().map_err(|error| error.reason)?;
+        let (offset, length) = name.store(&mut context.arena)?;
+        scanner.space();
+        scanner.expect(b':').map_err(|error| error.reason)?;
+        scanner.space();
+        let slot = match scanner.value().map_err(|error| error.reason)? {
+            Token::Null => None,
+            token => match coerce(token, value, scanner, options, context) {
+                Err(Reason::Coercion) if options.ignore_parse_errors => None,
+                other => other?,
+            },
+        };
+        entries.push((Slot::arena(offset, length), slot.map_or(Datum::NULL, Datum::of)));
+        scanner.space();
+        goes_on = scanner.peek() == Some(b',');
+        if !goes_on && scanner.peek() != Some(b'}') {
+            return Err(Reason::Malformed);
+        }
+        scanner.at += 1;
+    }
+    let entries = entries.into_iter().map(|(key, value)| (Datum::of(key), value)).collect();
+    let made = put_map(entries, &((*key).clone(), (*value).clone()), context);
+    if made.null { Err(Reason::TextTooLarge) } else { Ok(Some(made.slot)) }
 }
 
 fn elements(

@@ -100,6 +100,9 @@ fn write_value(
     if let DataType::Array(element) = data_type {
         return write_array(context.bytes(slot), element, context, timestamps, out);
     }
+    if let DataType::Map(key, value) = data_type {
+        return write_map(context.bytes(slot), (key, value), context, timestamps, out);
+    }
     if data_type.is_text() {
         return write_text(context.text(slot), out);
     }
@@ -181,6 +184,40 @@ fn write_array(
     out.push(b']');
 }
 
+/// Members in the order of their keys.
+fn write_map(
+    mut rest: &[u8],
+    (key, value): (&DataType, &DataType),
+    context: &Context,
+    timestamps: TimestampStandard,
+    out: &mut Vec<u8>,
+) {
+    out.push(b'{');
+    let mut first = true;
+    while let Some((_, left)) = rest.split_first() {
+        rest = left;
+        if !first {
+            out.push(b',');
+        }
+        first = false;
+        let member = |rest: &mut &[u8], out: &mut Vec<u8>| {
+            write_element(rest, key, context, timestamps, out)?;
+            out.push(b':');
+            let (present, left) = rest.split_first()?;
+            *rest = left;
+            if *present == 0 {
+                out.extend_from_slice(b"null");
+                return Some(());
+            }
+            write_element(rest, value, context, timestamps, out)
+        };
+        if member(&mut rest, out).is_none() {
+            break;
+        }
+    }
+    out.push(b'}');
+}
+
 /// An element whose marker was taken; `None` when the array is damaged.
 fn write_element(
     rest: &mut &[u8],
@@ -197,6 +234,7 @@ fn write_element(
     let bytes = take_inline(rest)?;
     match element {
         DataType::Array(inner) => write_array(bytes, inner, context, timestamps, out),
+        DataType::Map(key, value) => write_map(bytes, (key, value), context, timestamps, out),
         DataType::Bytes => {
             out.push(b'"');
             write_base64(bytes, out);

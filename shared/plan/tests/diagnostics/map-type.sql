@@ -1,4 +1,0 @@
-CREATE TABLE a (x INT, s STRING, m ARRAY<INT>) WITH ('connector'='filesystem', 'path'='in', 'format'='json');
-CREATE TABLE b (v STRING) WITH ('connector'='filesystem', 'path'='out', 'format'='json');
-CREATE TABLE c (m MAP<STRING, INT>) WITH ('connector'='filesystem', 'path'='in', 'format'='json');
-INSERT INTO b SELECT s FROM a;
