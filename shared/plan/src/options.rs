@@ -4,6 +4,8 @@
 //! Flink's where Flink has the option. Adding an option is one line in [`SPECS`]. Does not fill in
 //! defaults: absent means the default that docs/reference/sql.md states.
 
+mod alignment;
+
 use std::collections::BTreeMap;
 
 use sqlparser::tokenizer::Span;
@@ -80,6 +82,9 @@ const SPECS: &[Spec] = &[
     spec(Any, "allowed-lateness", Duration, Source),
     spec(Any, "payload-bytes-max", Bytes, Source),
     spec(Any, "scan.watermark.idle-timeout", Duration, Source),
+    spec(Any, "scan.watermark.alignment.group", Text, Source),
+    spec(Any, "scan.watermark.alignment.max-drift", Duration, Source),
+    spec(Any, "scan.watermark.alignment.update-interval", Duration, Source),
     spec(FS, "path", Text, Both),
     spec(FS, "format", Text, Both),
     spec(FS, "source.monitor-interval", Duration, Source),
@@ -221,6 +226,7 @@ pub(crate) fn check(table: &CreateTable, issues: &mut Vec<Issue>) -> Option<Opti
             options.spans.insert(option.key.clone(), (option.key_span, option.value_span));
         }
     }
+    issues.extend(alignment::check(&options, table).err());
     let required: &[&str] = match connector.value.as_str() {
         "filesystem" => &["path"],
         "mqtt" => &["url", "topic"],

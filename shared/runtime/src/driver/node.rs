@@ -1,5 +1,6 @@
 //! The loop of a node that reads sources: an agent, or a whole pipeline alone.
 
+mod alignment;
 mod inputs;
 mod setup;
 
@@ -176,7 +177,10 @@ impl Node {
             return Ok(());
         }
         let silence = self.setup.drain_after_idle_ms;
-        let is_silent = silence.is_some_and(|silence| now.mono_ms - self.last_record_ms >= silence);
+        // What waits for other sources is still to come.
+        let is_held = self.inputs.iter().any(|input| input.held.is_some());
+        let is_silent =
+            !is_held && silence.is_some_and(|silence| now.mono_ms - self.last_record_ms >= silence);
         if !self.inputs.iter().all(|input| input.is_ended) && !is_silent {
             return Ok(());
         }
@@ -286,6 +290,7 @@ impl Node {
         self.metrics.backlog_frames.set(i64::try_from(frames).unwrap_or(i64::MAX));
         self.metrics.backlog_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.show_windows();
+        self.show_held();
         let redelivered: u64 = self.inputs.iter().map(|input| input.source.redelivered()).sum();
         self.metrics.redelivered.set(i64::try_from(redelivered).unwrap_or(i64::MAX));
         let mut counts = self.agent.task.counts();

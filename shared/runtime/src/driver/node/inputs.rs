@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use headwater_engine::pipeline::SplitId;
 
+use super::alignment::Alignment;
 use super::{Node, UNDELIVERED_BYTES_MAX};
 use crate::agent::Now;
 use crate::driver::RunError;
@@ -22,6 +23,10 @@ pub(in crate::driver) struct Input {
     pub(in crate::driver) idle_timeout_ms: Option<i64>,
     pub(in crate::driver) is_idle: bool,
     pub(in crate::driver) is_ended: bool,
+    /// Waits for others of its group where it runs ahead.
+    pub(in crate::driver) alignment: Option<Alignment>,
+    /// The batch in which it had to stop, and the next record of it.
+    pub(in crate::driver) held: Option<(SourceBatch, usize)>,
     /// In-flight window of the server, as shown last.
     pub(in crate::driver) window: Option<usize>,
 }
@@ -58,11 +63,20 @@ impl Node {
         }
         self.registry.well("outbox");
         let mut is_busy = false;
-        for index in 0..self.inputs.len() {
+        'sources: for index in 0..self.inputs.len() {
             for _ in 0..EVENTS_PER_TURN {
-                let Some(event) = self.inputs[index].source.poll() else { break };
+                if self.is_ahead(index) {
+                    // A source that waits is not an idle one.
+                    continue 'sources;
+                }
+                if let Some((batch, from)) = self.inputs[index].held.take() {
+                    self.take_batch(index, batch, from, now)?;
+                } else if let Some(event) = self.inputs[index].source.poll() {
+                    self.take(index, event, now)?;
+                } else {
+                    break;
+                }
                 is_busy = true;
-                self.take(index, event, now)?;
                 if self.agent.wants_checkpoint(now) || self.is_paused() {
                     return Ok(true);
                 }
@@ -80,10 +94,7 @@ impl Node {
     fn take(&mut self, index: usize, event: SourceEvent, now: Now) -> Result<(), RunError> {
         let component = format!("source {}", self.inputs[index].name);
         match event {
-            SourceEvent::Batch(batch) => {
-                self.take_batch(index, &batch, now)?;
-                self.inputs[index].source.recycle(batch);
-            }
+            SourceEvent::Batch(batch) => self.take_batch(index, batch, 0, now)?,
             SourceEvent::Rejected { split, after, reason, sample, bytes_len } => {
                 let detail = format!("{reason} ({bytes_len} bytes)");
                 let scan = self.inputs[index].scan;
@@ -108,11 +119,23 @@ impl Node {
         Ok(())
     }
 
-    fn take_batch(&mut self, index: usize, batch: &SourceBatch, now: Now) -> Result<(), RunError> {
+    /// Takes the records of a batch from the one at `from` on, as far as the source may run.
+    fn take_batch(
+        &mut self,
+        index: usize,
+        batch: SourceBatch,
+        from: usize,
+        now: Now,
+    ) -> Result<(), RunError> {
         let split = self.split(index, batch.split, now);
         let scan = self.inputs[index].scan;
         self.last_record_ms = now.mono_ms;
-        for (number, record) in batch.records.iter().enumerate() {
+        let mut next = from;
+        for (number, record) in batch.records.iter().enumerate().skip(from) {
+            if number > from && self.is_ahead(index) {
+                break;
+            }
+            next = number + 1;
             let origin = Origin { scan, split, topic: batch.topic(number) };
             self.agent.task.record(origin, batch.record(number), now.wall_ms);
             self.records += 1;
@@ -121,9 +144,15 @@ impl Node {
                 self.checkpoint()?;
             }
         }
-        self.metrics.records.add(batch.records.len() as u64);
-        if let Some(last) = batch.records.last() {
-            self.inputs[index].source.consumed(batch.split, last.after);
+        self.metrics.records.add((next - from) as u64);
+        let input = &mut self.inputs[index];
+        if let Some(last) = next.checked_sub(1).and_then(|last| batch.records.get(last)) {
+            input.source.consumed(batch.split, last.after);
+        }
+        if next < batch.records.len() {
+            input.held = Some((batch, next));
+        } else {
+            input.source.recycle(batch);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use headwater_wire::AgentId;
 use tokio::runtime::Handle;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::alignment::Alignment;
 use super::inputs::{Input, replay};
 use super::{Metrics, Node};
 use crate::agent::{self, Agent, Now, Policy};
@@ -314,6 +315,8 @@ impl Setup {
                 idle_timeout_ms: wiring::idle_timeout_ms(&self.plan, table),
                 is_idle: false,
                 is_ended: false,
+                alignment: Alignment::of(table),
+                held: None,
                 window: None,
             });
         }
