@@ -36,6 +36,7 @@ mod tests;
 mod text;
 mod url;
 
+pub use array::COPIES;
 pub use map::put_map;
 pub use sig::common_type;
 

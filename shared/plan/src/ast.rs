@@ -273,6 +273,8 @@ impl SetOp {
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) count: u64,
+    /// OFFSET: how many are left out before.
+    pub(crate) offset: u64,
     pub(crate) span: Span,
 }
 

@@ -5,10 +5,12 @@
 
 use std::fmt::Write as _;
 
+use headwater_engine::types::{DataType, Field};
 use sqlparser::tokenizer::Span;
 
-use crate::ast::Name;
-use crate::catalog::TableDef;
+use crate::ast::{Name, Query};
+use crate::bind::coerce;
+use crate::catalog::{self, SinkColumn, TableDef};
 use crate::changes;
 use crate::compile::{build, insert};
 use crate::diagnostic::{Issue, Result, Source, suggest};
@@ -17,7 +19,7 @@ use crate::plan::Target;
 use crate::script::{Definition, Question, Script};
 use crate::select::{Planner, Source as Named};
 use crate::settings::Settings;
-use crate::statement::{Column, ColumnKind, CreateTable};
+use crate::statement::{Column, ColumnKind, CreateTable, Setting};
 
 /// See the module.
 pub(crate) struct Answers {
@@ -43,14 +45,15 @@ pub(crate) fn answers(
     for question in &script.questions {
         let answer = match question {
             Question::Describe(name) => describe(source, script, planner, name),
-            Question::Explain(from) => insert(from, planner).and_then(|sink| {
-                let (graph, tables) = (&planner.graph, &planner.tables);
-                changes::check(graph, tables, &sink)?;
-                let place = place(source, from.table.span);
-                let sinks = [sink];
-                let plan = build(graph, tables, &sinks, settings, target, issues);
-                answers.explained.extend(sinks);
-                Ok(format!("{place}: EXPLAIN\n{}", plan.map_or(String::new(), |p| p.explain())))
+            Question::Explain(inserts) => {
+                let sinks: Result<Vec<Sink>> =
+                    inserts.iter().map(|from| insert(from, planner)).collect();
+                sinks.and_then(|sinks| {
+                    answers.explain(source, sinks, planner, settings, target, issues)
+                })
+            }
+            Question::ExplainQuery(query) => shown(query, planner).and_then(|sink| {
+                answers.explain(source, vec![sink], planner, settings, target, issues)
             }),
         };
         match answer {
@@ -59,6 +62,60 @@ pub(crate) fn answers(
         }
     }
     answers
+}
+
+impl Answers {
+    /// The plan of these INSERTs alone.
+    fn explain(
+        &mut self,
+        source: &Source<'_>,
+        sinks: Vec<Sink>,
+        planner: &Planner,
+        settings: &Settings,
+        target: Target,
+        issues: &mut Vec<Issue>,
+    ) -> Result<String> {
+        let (graph, tables) = (&planner.graph, &planner.tables);
+        for sink in &sinks {
+            changes::check(graph, tables, sink)?;
+        }
+        let place = place(source, sinks.first().map_or(Span::empty(), |sink| sink.span));
+        let plan = build(graph, tables, &sinks, settings, target, issues);
+        self.explained.extend(sinks);
+        Ok(format!("{place}: EXPLAIN\n{}", plan.map_or(String::new(), |p| p.explain())))
+    }
+}
+
+/// A query alone, as if it were written to a table that takes all changes.
+fn shown(query: &Query, planner: &mut Planner) -> Result<Sink> {
+    let node = planner.query(query)?;
+    let name = |value: &str| Name { value: value.to_owned(), span: query.span };
+    let option = |key: &str, value: &str| Setting {
+        key: key.to_owned(),
+        key_span: query.span,
+        value: value.to_owned(),
+        value_span: query.span,
+    };
+    let from = CreateTable {
+        name: name("(query)"),
+        columns: Vec::new(),
+        watermark: None,
+        primary_key: None,
+        options: vec![option("connector", "print")],
+    };
+    let mut table = catalog::table(&from, &mut Vec::new()).expect("a table that prints");
+    let mut exprs = Vec::new();
+    for (at, column) in planner.graph.columns(node).iter().enumerate().filter(|(_, c)| !c.hidden) {
+        let data_type = match &column.data_type {
+            DataType::Null => DataType::STRING,
+            other => other.clone(),
+        };
+        exprs.push(coerce::implicit_cast(column.at(at), data_type.clone(), query.span)?);
+        let field = Field { name: column.name(), data_type, nullable: column.nullable };
+        table.sink.push(SinkColumn { field, metadata: None });
+    }
+    planner.tables.push(table);
+    Ok(Sink { node, table: planner.tables.len() - 1, exprs, span: query.span })
 }
 
 fn place(source: &Source<'_>, span: Span) -> String {

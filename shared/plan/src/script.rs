@@ -4,10 +4,10 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::ast::Name;
+use crate::ast::{Name, Query};
 use crate::diagnostic::{Issue, Source};
 use crate::lex::{self, Vars, is_word};
-use crate::statement::{self, CreateTable, CreateView, Insert, Set, Statement};
+use crate::statement::{self, CreateTable, CreateView, Explained, Insert, Set, Statement};
 
 /// The statements of a script, by kind, in their order.
 #[derive(Debug, Default)]
@@ -26,7 +26,9 @@ pub(crate) struct Script {
 #[derive(Debug)]
 pub(crate) enum Question {
     Describe(Name),
-    Explain(Insert),
+    /// INSERTs of one statement set, or a single one.
+    Explain(Vec<Insert>),
+    ExplainQuery(Query),
 }
 
 /// What a name can be defined as.
@@ -39,6 +41,8 @@ pub(crate) enum Definition {
 /// Reads a script; issues of one statement do not hide those of the next.
 pub(crate) fn parse(source: &Source<'_>, vars: &Vars, issues: &mut Vec<Issue>) -> Script {
     let mut script = Script::default();
+    // Within EXPLAIN STATEMENT SET BEGIN … END.
+    let mut is_explained = false;
     for tokens in lex::statements(source, vars, issues) {
         let defined = defined_name(&tokens.tokens);
         if tokens.faulty {
@@ -53,13 +57,23 @@ pub(crate) fn parse(source: &Source<'_>, vars: &Vars, issues: &mut Vec<Issue>) -
             Ok(Some(Statement::CreateView(v))) => {
                 script.definitions.push(Definition::View(v.into()))
             }
-            Ok(Some(Statement::Insert(insert))) => script.inserts.push(insert),
+            Ok(Some(Statement::Insert(insert))) => match script.questions.last_mut() {
+                Some(Question::Explain(inserts)) if is_explained => inserts.push(insert),
+                _ => script.inserts.push(insert),
+            },
+            Ok(Some(Statement::End)) => is_explained = false,
             Ok(Some(Statement::Set(set))) => script.settings.push(set),
             Ok(Some(Statement::Describe(name))) => {
                 script.questions.push(Question::Describe(name));
             }
-            Ok(Some(Statement::Explain(insert))) => {
-                script.questions.push(Question::Explain(insert));
+            Ok(Some(Statement::Explain(what))) => {
+                is_explained = matches!(what, Explained::Set(_));
+                script.questions.push(match what {
+                    Explained::Insert(insert) | Explained::Set(insert) => {
+                        Question::Explain(vec![insert])
+                    }
+                    Explained::Query(query) => Question::ExplainQuery(query),
+                });
             }
             Err(issue) => {
                 script.broken.extend(defined);

@@ -28,7 +28,18 @@ pub(crate) enum Statement {
     Insert(Insert),
     Set(Set),
     Describe(Name),
-    Explain(Insert),
+    Explain(Explained),
+    /// The end of a statement set.
+    End,
+}
+
+/// What EXPLAIN asks about.
+#[derive(Clone, Debug)]
+pub(crate) enum Explained {
+    Insert(Insert),
+    Query(Query),
+    /// The first INSERT of a statement set, which goes on until END.
+    Set(Insert),
 }
 
 /// `CREATE TABLE name (…) WITH (…)`
@@ -100,7 +111,7 @@ pub(crate) const STATEMENTS: [&str; 7] =
 /// More tokens than any pipeline needs, few enough that no tree is deeper than the stack.
 const STATEMENT_TOKENS_MAX: usize = 4_000;
 
-/// Reads one statement. `None`: only a bracket of a statement set.
+/// Reads one statement. `None`: there is nothing.
 pub(crate) fn parse(statement: StatementTokens) -> Result<Option<Statement>> {
     let StatementTokens { tokens, end, faulty: _ } = statement;
     let tokens = match_recognize::rewrite(strip_set(tokens))?;
@@ -116,6 +127,7 @@ pub(crate) fn parse(statement: StatementTokens) -> Result<Option<Statement>> {
         "SET" => Statement::Set(set(&mut cursor)?),
         "DESCRIBE" | "DESC" => Statement::Describe(describe(&mut cursor)?),
         "EXPLAIN" => Statement::Explain(explain(&mut cursor)?),
+        "END" => end_of_set(&mut cursor),
         other => return Err(refuse(other, first.span)),
     };
     cursor.end()?;
@@ -129,8 +141,8 @@ fn keyword(token: &TokenWithSpan) -> String {
     }
 }
 
-/// `EXECUTE STATEMENT SET BEGIN` and `BEGIN STATEMENT SET` in front, `END` alone: every INSERT of
-/// a script runs in one job anyway.
+/// `EXECUTE STATEMENT SET BEGIN` and `BEGIN STATEMENT SET` in front: every INSERT of a script runs
+/// in one job anyway.
 fn strip_set(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let starts = |words: &[&str]| {
         tokens.len() >= words.len()
@@ -140,8 +152,6 @@ fn strip_set(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         4
     } else if starts(&["BEGIN", "STATEMENT", "SET"]) {
         3
-    } else if tokens.len() == 1 && is_keyword(tokens.first(), Keyword::END) {
-        1
     } else {
         0
     };
@@ -260,8 +270,13 @@ fn describe(cursor: &mut Cursor) -> Result<Name> {
     cursor.name()
 }
 
-/// `EXPLAIN [detail, … | PLAN FOR] INSERT INTO …`; every detail is shown anyway.
-fn explain(cursor: &mut Cursor) -> Result<Insert> {
+fn end_of_set(cursor: &mut Cursor) -> Statement {
+    cursor.parser().next_token();
+    Statement::End
+}
+
+/// `EXPLAIN [detail, … | PLAN FOR]` and what it asks about; every detail is shown anyway.
+fn explain(cursor: &mut Cursor) -> Result<Explained> {
     const DETAILS: [&str; 4] =
         ["ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN", "PLAN_ADVICE"];
     cursor.parser().next_token();
@@ -273,13 +288,19 @@ fn explain(cursor: &mut Cursor) -> Result<Insert> {
         cursor.parser().next_token();
     }
     match cursor.next_word().as_str() {
-        "INSERT" => insert(cursor),
-        "STATEMENT" | "EXECUTE" => {
-            Err(Issue::unsupported(cursor.next_span(), "EXPLAIN of a statement set"))
+        "INSERT" => insert(cursor).map(Explained::Insert),
+        "SELECT" | "WITH" | "VALUES" | "(" => query(cursor).map(Explained::Query),
+        "STATEMENT" => {
+            for _ in 0..2 {
+                cursor.parser().next_token();
+            }
+            cursor.step(|p| p.expect_keyword(Keyword::BEGIN))?;
+            insert(cursor).map(Explained::Set)
         }
         _ => {
-            let message = "EXPLAIN is followed by an INSERT";
-            Err(Issue::new(cursor.next_span(), message, "write EXPLAIN INSERT INTO table SELECT …"))
+            let message = "EXPLAIN is followed by an INSERT, a query or a statement set";
+            let remedy = "write EXPLAIN INSERT INTO table SELECT …";
+            Err(Issue::new(cursor.next_span(), message, remedy))
         }
     }
 }

@@ -61,7 +61,7 @@ fn what_is_explained_is_not_run() {
     let plan = compiled(explain).unwrap();
     assert!(plan.is_question && plan.table("high").is_some());
     assert!(compiled("").unwrap_err().contains("inserts nothing"));
-    assert!(compiled("EXPLAIN SELECT id FROM readings;").unwrap_err().contains("an INSERT"));
+    assert!(compiled("EXPLAIN DROP TABLE low;").unwrap_err().contains("an INSERT"));
 }
 
 #[test]
@@ -96,4 +96,26 @@ fn settings_of_flink() {
         });
         assert_eq!(found, Some(expected), "{ttl}");
     }
+}
+
+#[test]
+fn a_query_alone_and_a_statement_set_are_explained() {
+    let plan = compiled("EXPLAIN SELECT id, COUNT(*) AS n FROM readings GROUP BY id;\n").unwrap();
+    assert!(plan.is_question);
+    let note = &plan.notes[0];
+    assert!(note.starts_with("p.sql:11:9: EXPLAIN"), "{note}");
+    assert!(note.contains("output (query)") && note.contains("aggregate COUNT(*)"), "{note}");
+    let set = "EXPLAIN STATEMENT SET BEGIN\nINSERT INTO high SELECT id, MAX(v) FROM readings \
+               GROUP BY id;\nINSERT INTO low SELECT id, v FROM readings WHERE v < 1;\nEND;\n";
+    let plan = compiled(set).unwrap();
+    assert!(plan.is_question);
+    let [note] = plan.notes.as_slice() else { panic!("{:?}", plan.notes) };
+    for part in ["p.sql:12:13: EXPLAIN", "output high", "output low", "(as above)"] {
+        assert!(note.contains(part), "{part}: {note}");
+    }
+    // What follows the END is run again.
+    let plan = compiled(&format!("{set}{INSERT}")).unwrap();
+    assert!(!plan.is_question);
+    assert_eq!(plan.fingerprint, compiled(INSERT).unwrap().fingerprint);
+    assert!(compiled("EXPLAIN VALUES (1, 'a');\n").unwrap().is_question);
 }

@@ -14,12 +14,14 @@ use crate::{
     compare::compare,
     context::{Context, Fault},
     expr::Literal,
+    operators::unnest::ELEMENTS_MAX,
     slot::{Datum, Slot},
     types::DataType,
 };
 
 pub(super) const LIST: &[Function] = &[
     Function { name: "ARRAY", bind: construct },
+    Function { name: COPIES, bind: copies },
     Function { name: "CARDINALITY", bind: cardinality },
     Function { name: "ELEMENT_AT", bind: element },
     Function { name: "ELEMENT", bind: only_element },
@@ -43,6 +45,21 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "ARRAY_EXCEPT", bind: |args| of_two("ARRAY_EXCEPT", args, except) },
     Function { name: "ARRAY_INTERSECT", bind: |args| of_two("ARRAY_INTERSECT", args, intersect) },
 ];
+
+/// The array of `n` TRUE, for rows that come several times. Not for scripts, which cannot write it.
+pub const COPIES: &str = "$COPIES";
+
+fn copies(args: &[Arg<'_>]) -> Bound {
+    count(COPIES, args, 1, 1)?;
+    let result = DataType::Array(DataType::Boolean.into());
+    strict(vec![DataType::BigInt], result, |v, cx| {
+        let n = usize::try_from(v[0].slot.as_i64()).unwrap_or(0);
+        if n > ELEMENTS_MAX {
+            return cx.fail(Fault::TextTooLarge);
+        }
+        put_array(&vec![Datum::bool(true); n], &DataType::Boolean, cx)
+    })
+}
 
 pub(super) fn element_type<'a>(name: &str, arg: &Arg<'a>) -> Result<&'a DataType, String> {
     match arg.data_type {

@@ -108,38 +108,57 @@ fn convert_order_by(from: Option<sql::OrderBy>, span: Span) -> Result<Vec<OrderB
     }
 }
 
-/// `LIMIT n` and `FETCH FIRST n ROWS ONLY`.
+/// `LIMIT n [OFFSET m]` and `[OFFSET m ROWS] FETCH FIRST n ROWS ONLY`.
 fn convert_limit(
     limit: Option<sql::LimitClause>,
     fetch: Option<sql::Fetch>,
     span: Span,
 ) -> Result<Option<Limit>> {
-    let count = match (limit, fetch) {
-        (None, None) => return Ok(None),
-        (Some(sql::LimitClause::LimitOffset { limit: Some(count), offset, limit_by }), None) => {
+    let foreign = || Issue::not_flink(span, "this LIMIT", "write LIMIT 10");
+    let (limit, offset) = match limit {
+        None => (None, None),
+        Some(sql::LimitClause::LimitOffset { limit, offset, limit_by }) => {
             if !limit_by.is_empty() {
                 return Err(Issue::not_flink(span, "LIMIT BY", "number the rows by ROW_NUMBER"));
             }
-            if let Some(offset) = offset {
-                return Err(Issue::unsupported(offset.value.span(), "OFFSET"));
-            }
-            count
+            (limit, offset)
         }
+        Some(sql::LimitClause::OffsetCommaLimit { .. }) => return Err(foreign()),
+    };
+    let count = match (limit, fetch) {
+        (Some(count), None) => count,
         (None, Some(sql::Fetch { with_ties: false, percent: false, quantity: Some(count) })) => {
             count
         }
-        _ => return Err(Issue::not_flink(span, "this LIMIT", "write LIMIT 10")),
+        (None, None) => {
+            let Some(sql::Offset { value, rows: _ }) = offset else { return Ok(None) };
+            let (_, at) = whole_number(&value, "OFFSET", span)?;
+            let message = "OFFSET stands without LIMIT";
+            return Err(Issue::new(at, message, "add LIMIT 10 before it"));
+        }
+        _ => return Err(foreign()),
     };
-    let at = count.span();
+    let (count, at) = whole_number(&count, "LIMIT", span)?;
+    let offset = match offset {
+        Some(sql::Offset { value, rows: _ }) => whole_number(&value, "OFFSET", span)?.0,
+        None => 0,
+    };
+    Ok(Some(Limit { count, offset, span: at }))
+}
+
+/// A number that stands behind a word, and its place.
+fn whole_number(from: &sql::Expr, word: &str, span: Span) -> Result<(u64, Span)> {
+    let at = from.span();
     let at = if at == Span::empty() { span } else { at };
-    let digits = match &count {
+    let digits = match from {
         sql::Expr::Value(sql::ValueWithSpan { value: sql::Value::Number(digits, _), .. }) => {
             digits.parse().ok()
         }
         _ => None,
     };
-    let wrong = || Issue::new(at, "LIMIT takes a whole number", "write LIMIT 10");
-    Ok(Some(Limit { count: digits.ok_or_else(wrong)?, span: at }))
+    let wrong =
+        || Issue::new(at, format!("{word} takes a whole number"), format!("write {word} 10"));
+    Ok((digits.ok_or_else(wrong)?, at))
 }
 
 fn convert_select(from: sql::Select, span: Span) -> Result<Select> {

@@ -23,7 +23,8 @@ impl Planner {
                 return Err(Issue::new(limit.span, message, "write LIMIT 1 or more"));
             }
             let (latest, improving, window_end) = (false, false, None);
-            let (key, first, last) = (Vec::new(), 1, limit.count);
+            let first = limit.offset.saturating_add(1);
+            let (key, last) = (Vec::new(), limit.offset.saturating_add(limit.count));
             let top = Top { input, key, order, first, last, window_end, latest, improving };
             return Ok(self.top(top));
         }

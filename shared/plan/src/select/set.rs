@@ -1,18 +1,19 @@
 //! UNION, INTERSECT and EXCEPT.
 //!
 //! Only UNION ALL passes rows on as they are. The others are aggregations by all columns: UNION
-//! keeps each key; INTERSECT and EXCEPT keep those whose rows came from the sides they ask for.
+//! keeps each key; INTERSECT and EXCEPT keep those whose rows came from the sides they ask for, and
+//! with ALL as many copies of them as they ask for.
 
 use headwater_engine::expr::{Expr, ExprKind, Literal};
 use headwater_engine::fragment::AggregateSpec;
-use headwater_engine::functions::common_type;
+use headwater_engine::functions::{COPIES, common_type};
 use headwater_engine::types::DataType;
 
 use crate::ast::{SetOp, SetOperation};
-use crate::bind::coerce;
+use crate::bind::{self, coerce};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Column, NodeId, NodeKind, Role};
-use crate::select::Planner;
+use crate::select::{Planner, Selected};
 
 impl Planner {
     pub(crate) fn set_operation(&mut self, set: &SetOperation) -> Result<NodeId> {
@@ -22,23 +23,17 @@ impl Planner {
                 let all = self.union_all(set)?;
                 Ok(self.distinct(all))
             }
-            (op, true) => Err(Issue::unsupported(set.span, &format!("{} ALL", op.as_str()))),
+            (op, true) => self.by_counts(set, op == SetOp::Intersect),
             (op, false) => self.by_sides(set, op == SetOp::Intersect),
         }
     }
 
     /// INTERSECT and EXCEPT: of each row the smallest and the largest side that it came from.
     fn by_sides(&mut self, set: &SetOperation, has_right: bool) -> Result<NodeId> {
-        let inputs = [self.body(&set.left)?, self.body(&set.right)?];
-        let types = self.common_types(inputs, set)?;
-        let [left, right] = inputs.map(|input| self.cast_columns(input, &types, set));
-        let marked = [self.marked(left?, 0), self.marked(right?, 1)];
-        let columns = self.met_columns(marked);
-        let width = columns.len() - 1;
-        let all = self.graph.push(NodeKind::Union(marked.to_vec()), columns);
-        let plain = |column: &Column| column.clone().with_role(Role::Plain);
-        let mut columns: Vec<Column> = self.graph.columns(all)[..width].iter().map(plain).collect();
-        let kept = columns.clone();
+        let mark = |side| vec![Expr::literal(Literal::Int(side), DataType::Int)];
+        let (all, kept) = self.both_sides(set, [mark(0), mark(1)])?;
+        let width = kept.len();
+        let mut columns = kept.clone();
         let mut aggregates = Vec::new();
         for function in ["MIN", "MAX"] {
             let arg = Some((width, DataType::Int));
@@ -66,13 +61,74 @@ impl Planner {
         Ok(self.graph.project(filtered, items))
     }
 
-    /// The rows of a node, and behind them the number of their side.
-    fn marked(&mut self, node: NodeId, side: i64) -> NodeId {
-        let all = self.graph.columns(node).iter().enumerate();
-        let mut items: Vec<_> = all.map(|(i, c)| (c.path.clone(), c.at(i), false)).collect();
-        let side = Expr::literal(Literal::Int(side), DataType::Int);
-        items.push((vec!["$side".to_owned()], side, true));
-        self.graph.project(node, items)
+    /// INTERSECT ALL and EXCEPT ALL: each row as often as it is on both sides, or as it is on the
+    /// left side more often than on the right one.
+    fn by_counts(&mut self, set: &SetOperation, is_common: bool) -> Result<NodeId> {
+        let mark = |is_left| {
+            let flag = |value| Expr::literal(Literal::Bool(value), DataType::Boolean);
+            vec![flag(is_left), flag(!is_left)]
+        };
+        let (all, kept) = self.both_sides(set, [mark(true), mark(false)])?;
+        let width = kept.len();
+        let mut columns = kept.clone();
+        let mut aggregates = Vec::new();
+        for side in 0..2 {
+            aggregates
+                .push(AggregateSpec { filter: Some(width + side), ..AggregateSpec::count_rows() });
+            columns.push(Column::new(format!("$count_{side}"), DataType::BigInt));
+        }
+        let keys = (0..width).collect();
+        let grouped = self.graph.push(NodeKind::Group { input: all, keys, aggregates }, columns);
+        let [left, right] = [width, width + 1].map(|c| Expr::column(c, DataType::BigInt));
+        let zero = Expr::literal(Literal::Int(0), DataType::BigInt);
+        let (more, copies) = match is_common {
+            true => (
+                bind::call(">", vec![right.clone(), zero.clone()], set.span)?,
+                bind::call("LEAST", vec![left.clone(), right], set.span)?,
+            ),
+            false => (
+                bind::call(">", vec![left.clone(), right.clone()], set.span)?,
+                bind::call("-", vec![left.clone(), right], set.span)?,
+            ),
+        };
+        let some = bind::call(">", vec![left, zero], set.span)?;
+        let filtered = self.graph.filter(grouped, vec![some, more]);
+        let items = kept.iter().enumerate().map(|(i, c)| (c.path.clone(), c.at(i), false));
+        let mut items: Vec<Selected> = items.collect();
+        let copies = bind::call(COPIES, vec![copies], set.span)?;
+        items.push((vec!["$copies".to_owned()], copies, true));
+        let counted = self.graph.project(filtered, items);
+        let mut columns = self.graph.columns(counted).to_vec();
+        columns.push(Column::new("$copy", DataType::Boolean).hide());
+        let copied = self.graph.push(NodeKind::Unnest(counted, width), columns);
+        let items = kept.into_iter().enumerate().map(|(i, c)| (c.path.clone(), c.at(i), false));
+        let items = items.collect();
+        Ok(self.graph.project(copied, items))
+    }
+
+    /// The rows of both sides, each with what marks its side behind its columns; and those columns
+    /// without the marks.
+    fn both_sides(
+        &mut self,
+        set: &SetOperation,
+        marks: [Vec<Expr>; 2],
+    ) -> Result<(NodeId, Vec<Column>)> {
+        let inputs = [self.body(&set.left)?, self.body(&set.right)?];
+        let types = self.common_types(inputs, set)?;
+        let mut sides = [0; 2];
+        for ((side, input), marks) in sides.iter_mut().zip(inputs).zip(marks) {
+            let node = self.cast_columns(input, &types, set)?;
+            let all = self.graph.columns(node).iter().enumerate();
+            let mut items: Vec<Selected> =
+                all.map(|(i, c)| (c.path.clone(), c.at(i), false)).collect();
+            let marks = marks.into_iter().enumerate();
+            items.extend(marks.map(|(i, mark)| (vec![format!("$side_{i}")], mark, true)));
+            *side = self.graph.project(node, items);
+        }
+        let columns = self.met_columns(sides);
+        let plain = |column: &Column| column.clone().with_role(Role::Plain);
+        let kept = columns[..types.len()].iter().map(plain).collect();
+        Ok((self.graph.push(NodeKind::Union(sides.to_vec()), columns), kept))
     }
 
     fn union_all(&mut self, set: &SetOperation) -> Result<NodeId> {
