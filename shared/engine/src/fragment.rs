@@ -85,6 +85,24 @@ pub struct Step {
     pub late_output: Option<usize>,
 }
 
+impl Step {
+    /// The input that is the content of a table: it has no time, its watermark counts loads.
+    pub fn table(&self) -> Option<Input> {
+        match self.operator {
+            OperatorSpec::LookupJoin(_) => self.inputs.last().copied(),
+            _ => None,
+        }
+    }
+
+    /// The inputs whose watermark is the step's.
+    pub fn timed_inputs(&self) -> &[Input] {
+        match self.table() {
+            Some(_) => &self.inputs[..self.inputs.len() - 1],
+            None => &self.inputs,
+        }
+    }
+}
+
 /// The operators with their parameters; one variant, one file in [`crate::operators`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum OperatorSpec {
@@ -125,8 +143,10 @@ pub enum OperatorSpec {
     WindowJoin(WindowJoinSpec),
     /// Left rows with the version of their key that was valid at their time.
     TemporalJoin(TemporalJoinSpec),
+    /// Left rows with what a table holds when they come; inner or left.
+    LookupJoin(JoinSpec),
     /// Pairs of all rows; changes of both inputs are followed.
-    Join(JoinSpec),
+    Join(RegularJoinSpec),
     /// Appends columns computed over earlier rows of the same key.
     Over(OverSpec),
     /// Keeps the first rows of each key in an order.
@@ -178,6 +198,15 @@ pub struct JoinSpec {
     pub keys: [Vec<usize>; 2],
     /// What else must be TRUE: over the left input's columns, then the right one's.
     pub condition: Option<Expr>,
+}
+
+/// Parameters of a regular join.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegularJoinSpec {
+    /// Keys and condition.
+    pub join: JoinSpec,
+    /// `table.exec.state.ttl` in event time: a row is forgotten so long after it came.
+    pub ttl_ms: Option<i64>,
 }
 
 /// Parameters of a window join.

@@ -128,6 +128,11 @@ pub trait Operator: Send {
         Progress::Done
     }
 
+    /// A table that it looks things up in was loaded; loads have rising numbers.
+    fn loaded(&mut self, load: Timestamp, context: &mut Context) {
+        let _ = (load, context);
+    }
+
     /// The lowest watermark at which `advance` has something to do.
     fn due(&self) -> Timestamp {
         WATERMARK_MAX

@@ -17,6 +17,7 @@ pub mod group_aggregate;
 pub mod interval_join;
 pub mod join;
 mod joined;
+pub mod lookup_join;
 pub mod match_recognize;
 pub mod over;
 pub mod project;
@@ -79,6 +80,9 @@ pub fn build(
         }
         OperatorSpec::TemporalJoin(spec) => {
             Box::new(temporal_join::TemporalJoin::new(spec, inputs, limits)?)
+        }
+        OperatorSpec::LookupJoin(spec) => {
+            Box::new(lookup_join::LookupJoin::new(spec, inputs, limits)?)
         }
         OperatorSpec::Join(spec) => Box::new(join::Join::new(spec, inputs, limits)?),
         OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),

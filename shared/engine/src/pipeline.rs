@@ -12,7 +12,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use crate::{
     context::Context,
     expr::{CompileError, Program},
-    fragment::{Fragment, Input, OutputKind},
+    fragment::{Fragment, Input, OutputKind, Step},
     inbox::Inbox,
     limits::{FIELDS_MAX, Limits},
     operator::{
@@ -44,6 +44,8 @@ pub struct Pipeline {
     stages: Vec<Stage>,
     /// Inputs of each stage, for its watermark.
     inputs: Vec<Vec<Input>>,
+    /// The input of each stage that is a table.
+    tables: Vec<Option<Input>>,
     names: Vec<String>,
     outputs: Vec<OutputStage>,
     /// Input and last watermark of each exchange output.
@@ -83,7 +85,8 @@ impl Pipeline {
             context: Context::new(limits),
             scans,
             stages,
-            inputs: fragment.steps.iter().map(|step| step.inputs.clone()).collect(),
+            inputs: fragment.steps.iter().map(|step| step.timed_inputs().to_vec()).collect(),
+            tables: fragment.steps.iter().map(Step::table).collect(),
             names: fragment.steps.iter().map(|step| step.name.clone()).collect(),
             outputs,
             exchanges: exchanges.map(|(i, o)| (i, o.input, WATERMARK_MIN)).collect(),
@@ -247,7 +250,11 @@ impl Pipeline {
         let inputs = self.inputs[index].iter().map(|input| self.watermark_of(*input));
         // A step without an input is at its end from the beginning.
         let watermark = inputs.min().unwrap_or(WATERMARK_MAX);
+        let load = self.tables[index].map(|table| self.watermark_of(table));
         let stage = &mut self.stages[index];
+        if let Some(load) = load {
+            stage.operator.loaded(load, &mut self.context);
+        }
         stage.watermark = stage.watermark.max(watermark);
         if stage.operator.due() > stage.watermark {
             return Progress::Done;

@@ -300,6 +300,14 @@ impl Run {
         self
     }
 
+    /// Raises the watermark of one of several scans.
+    pub(crate) fn raise_in(&mut self, scan: usize, watermark: Timestamp) -> &mut Self {
+        let split = self.pipeline.split(scan, "split");
+        let progress = self.pipeline.raise(scan, split, watermark, &mut self.log);
+        self.drain(progress);
+        self
+    }
+
     pub(crate) fn watermark_of(&mut self, split: SplitId, watermark: Timestamp) -> &mut Self {
         let progress = self.pipeline.raise(0, split, watermark, &mut self.log);
         self.drain(progress);

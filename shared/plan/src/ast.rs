@@ -399,6 +399,8 @@ pub(crate) enum JoinOn {
     Nothing,
     Condition(Expr),
     Using(Vec<Name>),
+    /// By all columns of equal names.
+    Natural,
 }
 
 /// An alias of a relation with its column names, if given.

@@ -23,6 +23,7 @@ use sqlparser::tokenizer::Span;
 
 use crate::ast::{self, BinaryOp, Is, UnaryOp};
 use crate::diagnostic::{Issue, Result, suggest};
+use crate::logical::Role;
 use crate::types::{LENGTH_MAX, SqlType};
 
 pub(crate) use aggregate_call::is_aggregate;
@@ -64,6 +65,14 @@ pub(crate) struct AggregateCall {
     pub(crate) result: DataType,
 }
 
+/// The time of arrival differs from run to run.
+pub(crate) fn arrival_read(name: &str, span: Span) -> Issue {
+    let message = format!("'{name}' is the time of arrival, which reads the clock");
+    let remedy = "use it in FOR SYSTEM_TIME AS OF alone; take times from the data, such as the \
+                  event time";
+    Issue::new(span, message, remedy)
+}
+
 /// Binds expressions of one SELECT.
 pub(crate) struct Binder<'a> {
     pub(crate) scope: &'a Scope,
@@ -91,6 +100,16 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// A column that is read.
+    fn column(&self, path: &[ast::Name], span: Span) -> Result<Expr> {
+        let position = self.scope.position(path)?;
+        let column = &self.scope.entries[position].column;
+        if column.role == Role::Proctime {
+            return Err(arrival_read(&column.name(), span));
+        }
+        Ok(column.at(position))
+    }
+
     /// Binds an expression.
     pub(crate) fn bind(&mut self, from: &ast::Expr) -> Result<Expr> {
         if let Some(bound) = self.grouped(from)? {
@@ -101,7 +120,7 @@ impl<'a> Binder<'a> {
         }
         let span = from.span;
         match &from.kind {
-            ast::ExprKind::Column(path) => self.scope.column(path),
+            ast::ExprKind::Column(path) => self.column(path, span),
             ast::ExprKind::Null => Ok(typed_null(DataType::Null)),
             ast::ExprKind::Boolean(value) => {
                 Ok(Expr::literal(Literal::Bool(*value), DataType::Boolean))

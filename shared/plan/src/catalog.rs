@@ -7,9 +7,9 @@ use headwater_engine::expr::Expr;
 use headwater_engine::types::{DataType, Field};
 use sqlparser::tokenizer::Span;
 
-use crate::ast::Name;
+use crate::ast::{self, Name};
 use crate::bind::coerce::data_type;
-use crate::bind::{Binder, Scope};
+use crate::bind::{Binder, Scope, arrival_read, typed_null};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, Role};
 use crate::options::{self, Options};
@@ -32,6 +32,8 @@ pub(crate) struct TableDef {
     pub(crate) declared: Vec<usize>,
     /// Event-time column among decoded and computed, and the watermark's expression over them.
     pub(crate) watermark: Option<(usize, Expr)>,
+    /// The column that is `PROCTIME()`, among decoded and computed.
+    pub(crate) proctime: Option<usize>,
     pub(crate) primary_key: Vec<String>,
     /// What an INSERT writes, by position.
     pub(crate) sink: Vec<SinkColumn>,
@@ -61,6 +63,10 @@ impl TableDef {
         if let Some((rowtime, _)) = self.watermark {
             columns[rowtime].role = Role::Rowtime;
         }
+        if let Some(proctime) = self.proctime {
+            columns[proctime].role = Role::Proctime;
+            columns[proctime].nullable = false;
+        }
         columns
     }
 }
@@ -78,6 +84,7 @@ pub(crate) fn table(from: &CreateTable, issues: &mut Vec<Issue>) -> Option<Table
         physical: Vec::new(),
         declared: Vec::new(),
         watermark: None,
+        proctime: None,
         primary_key: Vec::new(),
         sink: Vec::new(),
     };
@@ -239,6 +246,17 @@ fn compute(from: &CreateTable, table: &mut TableDef, issues: &mut Vec<Issue>) {
             table.declared.extend(own.collect::<Vec<_>>());
             continue;
         };
+        if is_proctime(expr) {
+            let at = table.decoded.len() + table.computed.len();
+            table.declared.push(at);
+            let value = typed_null(DataType::TimestampLtz(3));
+            table.computed.push((Field::new(name.clone(), value.data_type.clone()), value));
+            if table.proctime.replace(at).is_some() {
+                let message = "a table has two columns PROCTIME()";
+                issues.push(Issue::new(expr.span, message, "declare one"));
+            }
+            continue;
+        }
         match Binder::new(&scope).bind(expr) {
             Ok(bound) => {
                 table.declared.push(table.decoded.len() + table.computed.len());
@@ -250,12 +268,20 @@ fn compute(from: &CreateTable, table: &mut TableDef, issues: &mut Vec<Issue>) {
     }
 }
 
+fn is_proctime(expr: &ast::Expr) -> bool {
+    let ast::ExprKind::Call(call) = &expr.kind else { return false };
+    call.name.value == "PROCTIME" && call.args.is_empty() && !call.star
+}
+
 fn watermark(from: &CreateTable, table: &mut TableDef) -> Result<()> {
     let Some(watermark) = &from.watermark else { return Ok(()) };
     let scope = Scope::new(None, &table.scan_columns());
     let rowtime = scope.position(core::slice::from_ref(&watermark.column))?;
     let is_time =
         |ty: &DataType| matches!(ty, DataType::Timestamp(p) | DataType::TimestampLtz(p) if *p <= 3);
+    if table.proctime == Some(rowtime) {
+        return Err(arrival_read(&watermark.column.value, watermark.column.span));
+    }
     let found = &scope.entries[rowtime].column.data_type;
     if !is_time(found) {
         let message = format!("the event time '{}' is {found}", watermark.column.value);

@@ -66,29 +66,58 @@ impl Graph {
         }
     }
 
-    /// The columns by which a node's rows are updated, in ascending order: there is one row for
-    /// each of their values. `None` where none are known.
-    pub(crate) fn unique_key(&self, node: NodeId) -> Option<Vec<usize>> {
+    /// The columns by which a node's rows are updated, each time in ascending order: there is one
+    /// row for each of their values. As many as are known.
+    pub(crate) fn unique_keys(&self, node: NodeId, tables: &[TableDef]) -> Vec<Vec<usize>> {
         match &self.nodes[node].kind {
-            NodeKind::Group { keys, .. } => Some((0..keys.len()).collect()),
-            NodeKind::Dedup { key, .. } => {
-                let mut key = key.clone();
-                key.sort_unstable();
-                key.dedup();
-                Some(key)
-            }
+            NodeKind::Group { keys, .. } => vec![(0..keys.len()).collect()],
+            NodeKind::Dedup { key, .. } => vec![ascending(key.iter().copied())],
             NodeKind::Top(top) => {
                 let number = self.columns(top.input).len();
                 let rank = (top.first < top.last).then_some(number);
-                let mut key: Vec<usize> = top.key.iter().copied().chain(rank).collect();
-                key.sort_unstable();
-                key.dedup();
-                Some(key)
+                vec![ascending(top.key.iter().copied().chain(rank))]
             }
-            NodeKind::Filter(input, _) => self.unique_key(*input),
-            NodeKind::Project(input, exprs) => passed(&self.unique_key(*input)?, exprs),
-            _ => None,
+            NodeKind::Filter(input, _) => self.unique_keys(*input, tables),
+            NodeKind::Project(input, exprs) => {
+                let keys = self.unique_keys(*input, tables);
+                keys.iter().filter_map(|key| passed(key, exprs)).collect()
+            }
+            NodeKind::Scan(table) => {
+                let columns = self.columns(node);
+                let position = |name: &String| columns.iter().position(|c| c.name() == *name);
+                let key = tables[*table].primary_key.iter().map(position);
+                let key = key.collect::<Option<Vec<_>>>().filter(|key| !key.is_empty());
+                key.map(ascending).into_iter().collect()
+            }
+            NodeKind::Join(join) => self.unique_keys_of_join(join, tables),
+            _ => Vec::new(),
         }
+    }
+
+    /// A side's key is the pairs' too where each of its rows has one partner at most; both keys
+    /// together always are, unless one may be NULLs.
+    fn unique_keys_of_join(&self, join: &Join, tables: &[TableDef]) -> Vec<Vec<usize>> {
+        let [left, right] = join.inputs.map(|input| self.unique_keys(input, tables));
+        if join.kind.is_left_only() {
+            return left;
+        }
+        let width = self.columns(join.inputs[0]).len();
+        let has_one = |keys: &[Vec<usize>], side: usize| {
+            keys.iter().any(|key| key.iter().all(|column| join.keys[side].contains(column)))
+        };
+        let moved = |key: &Vec<usize>| key.iter().map(|c| c + width).collect::<Vec<_>>();
+        let mut keys = Vec::new();
+        if has_one(&right, 1) && !join.kind.is_outer(1) {
+            keys.extend(left.iter().cloned());
+        }
+        if has_one(&left, 0) && !join.kind.is_outer(0) {
+            keys.extend(right.iter().map(moved));
+        }
+        if join.kind == JoinKind::Inner {
+            let both = left.iter().flat_map(|l| right.iter().map(move |r| (l, r)));
+            keys.extend(both.map(|(l, r)| ascending(l.iter().copied().chain(moved(r)))));
+        }
+        keys
     }
 
     /// Whether a node can follow changes of its inputs' rows.
@@ -121,7 +150,7 @@ impl Graph {
         let kind = &self.nodes[node].kind;
         let followed = match kind {
             // A changed row of the right side is its next version.
-            NodeKind::Join(join) if matches!(join.by, By::Temporal { .. }) => 1,
+            NodeKind::Join(join) if matches!(join.by, By::Temporal { .. } | By::Lookup) => 1,
             _ => usize::MAX,
         };
         let mut followed = kind.inputs().iter().take(followed);
@@ -137,11 +166,20 @@ impl Graph {
 fn join_changes(join: &Join, below: Changes) -> Changes {
     let pairs = matches!(join.kind, JoinKind::Inner | JoinKind::Semi);
     match (&join.by, below) {
-        (By::Interval { .. } | By::Window | By::Temporal { .. }, _) => Changes::Appends,
+        (By::Interval { .. } | By::Window | By::Temporal { .. } | By::Lookup, _) => {
+            Changes::Appends
+        }
         (By::Equality, Changes::Appends) if pairs => Changes::Appends,
         // An update may change the key, and so lose its partner.
         _ => Changes::Retracts,
     }
+}
+
+fn ascending(key: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    let mut key: Vec<usize> = key.into_iter().collect();
+    key.sort_unstable();
+    key.dedup();
+    key
 }
 
 /// Whether a projection passes the rank of a ranking of `width` columns on.
@@ -175,6 +213,7 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
             | NodeKind::SessionWindows { .. } => "a window",
             NodeKind::Match(..) => "a row pattern",
             NodeKind::Absence(..) => "ABSENCE",
+            NodeKind::Join(join) if join.by == By::Lookup => "a lookup join",
             NodeKind::Join(_) => "a join that is bounded in time",
             _ => "this step",
         };
@@ -182,7 +221,7 @@ pub(crate) fn check(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<(
         let remedy = "read a table or a query that only appends rows";
         return Err(Issue::new(sink.span, message, remedy));
     }
-    check_sink(graph, &tables[sink.table], sink)
+    check_sink(graph, tables, sink)
 }
 
 /// Where the columns of a key are among expressions; `None` when one is not passed on.
@@ -193,13 +232,15 @@ pub(crate) fn passed(key: &[usize], exprs: &[Expr]) -> Option<Vec<usize>> {
     Some(key)
 }
 
-fn check_sink(graph: &Graph, table: &TableDef, sink: &Sink) -> Result<()> {
+fn check_sink(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<()> {
+    let table = &tables[sink.table];
     let (changes, taken) = (graph.changes(sink.node), taken(table));
     let name = &table.name.value;
     if changes <= taken {
-        return match (changes, taken) {
-            (Changes::Updates, Changes::Updates) => check_key(graph, table, sink),
-            _ => Ok(()),
+        return match changes {
+            Changes::Appends => Ok(()),
+            _ if follows(table) => Ok(()),
+            _ => check_key(graph, tables, sink),
         };
     }
     let (message, remedy) = match taken {
@@ -209,22 +250,24 @@ fn check_sink(graph: &Graph, table: &TableDef, sink: &Sink) -> Result<()> {
         ),
         _ => (
             format!("rows of this query go away later, the table '{name}' cannot delete"),
-            "write 'format' = 'changelog-json'",
+            "write 'format' = 'json', which marks a deleted key, or 'changelog-json'",
         ),
     };
     Err(Issue::new(sink.span, message, remedy))
 }
 
 /// A table that takes the last row of each primary key needs to be updated by that key.
-fn check_key(graph: &Graph, table: &TableDef, sink: &Sink) -> Result<()> {
-    let key = graph.unique_key(sink.node).and_then(|key| passed(&key, &sink.exprs));
+fn check_key(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<()> {
+    let table = &tables[sink.table];
+    let keys = graph.unique_keys(sink.node, tables);
+    let keys: Vec<Vec<usize>> = keys.iter().filter_map(|key| passed(key, &sink.exprs)).collect();
     let is_primary = |column: &usize| {
         let name = &table.sink[*column].field.name;
         table.primary_key.iter().any(|primary| primary == name)
     };
     let columns = 0..table.sink.len();
     let primary: Vec<usize> = columns.filter(is_primary).collect();
-    if key.as_ref() == Some(&primary) {
+    if keys.contains(&primary) {
         return Ok(());
     }
     let name = &table.name.value;
@@ -233,7 +276,7 @@ fn check_key(graph: &Graph, table: &TableDef, sink: &Sink) -> Result<()> {
         let names: Vec<&str> = key.iter().map(|c| table.sink[*c].field.name.as_str()).collect();
         names.join(", ")
     };
-    let remedy = match key {
+    let remedy = match keys.into_iter().next() {
         Some(key) if !key.is_empty() => {
             format!("declare PRIMARY KEY ({}) NOT ENFORCED", names(key))
         }
@@ -244,11 +287,17 @@ fn check_key(graph: &Graph, table: &TableDef, sink: &Sink) -> Result<()> {
 
 /// The changes that a table takes.
 fn taken(table: &TableDef) -> Changes {
-    let follows = matches!(table.options.connector.as_str(), "print" | "blackhole")
-        || table.options.format.as_deref() == Some("changelog-json");
-    match (follows, table.primary_key.is_empty()) {
-        (true, _) => Changes::Retracts,
-        (false, false) => Changes::Updates,
-        (false, true) => Changes::Appends,
+    match table.primary_key.is_empty() {
+        _ if follows(table) => Changes::Retracts,
+        true => Changes::Appends,
+        // A line of CSV cannot say that its row is gone.
+        false if table.options.format.as_deref() == Some("csv") => Changes::Updates,
+        false => Changes::Retracts,
     }
+}
+
+/// Whether a table is told of every change with its kind.
+fn follows(table: &TableDef) -> bool {
+    matches!(table.options.connector.as_str(), "print" | "blackhole")
+        || table.options.format.as_deref() == Some("changelog-json")
 }

@@ -6,18 +6,19 @@ use headwater_engine::types::{DataType, Field};
 use sqlparser::tokenizer::Span;
 
 use crate::ast::Name;
-use crate::bind::{coerce, typed_null};
+use crate::bind::{arrival_read, coerce, typed_null};
 use crate::catalog::{self, TableDef};
 use crate::changes;
 use crate::cut;
 use crate::diagnostic::{Issue, Result, Source, suggest};
 use crate::fingerprint;
 use crate::lex::Vars;
-use crate::logical::{Graph, NodeId, NodeKind};
+use crate::logical::{Graph, NodeId, NodeKind, Role};
 use crate::lower::{self, Sink};
 use crate::notes;
 use crate::plan::{Plan, Target};
 use crate::script::{self, Definition, Script};
+use crate::select::join::lookup::RELOAD;
 use crate::select::{Planner, Source as Named, rank};
 use crate::settings::{self, Settings};
 use crate::statement::{CreateView, Insert};
@@ -185,7 +186,11 @@ pub(crate) fn insert(insert: &Insert, planner: &mut Planner) -> Result<Sink> {
     for (position, (target, index)) in targets.iter().zip(&visible).enumerate() {
         let field = &def.sink[*target].field;
         let value = columns[*index].at(*index);
-        exprs[*target] = sink_cast(value, field, insert.query.column_span(position))?;
+        let span = insert.query.column_span(position);
+        if columns[*index].role == Role::Proctime {
+            return Err(arrival_read(&columns[*index].name(), span));
+        }
+        exprs[*target] = sink_cast(value, field, span)?;
     }
     let revisions = def.sink.iter().enumerate();
     for (at, _) in revisions.filter(|(_, c)| c.metadata.as_deref() == Some("revision")) {
@@ -263,6 +268,17 @@ fn check_sides(graph: &Graph, tables: &[TableDef], sinks: &[Sink], issues: &mut 
         if read && written {
             let what = "reading and writing one table in one script";
             issues.push(Issue::unsupported(table.name.span, what));
+        }
+        let scans = graph.nodes.iter().enumerate();
+        let is_own = |kind: &NodeKind| matches!(kind, NodeKind::Scan(t) if *t == index);
+        let mut own = scans.filter(|(_, node)| is_own(&node.kind));
+        if let Some((_, span)) = table.options.get(RELOAD)
+            && own.any(|(scan, _)| !graph.is_looked_up(scan))
+        {
+            let message = format!("'{RELOAD}' is for a table that is looked up");
+            let remedy = "join with FOR SYSTEM_TIME AS OF a column PROCTIME(), or follow the file: \
+                          'source.monitor-interval'";
+            issues.push(Issue::new(span, message, remedy));
         }
         let Some((late, span)) = table.options.get("late") else { continue };
         let names = tables.iter().map(|t| t.name.value.as_str());

@@ -109,6 +109,9 @@ pub(crate) fn cut(
     for index in 0..whole.steps.len() {
         let placement = local::placement(whole, index, &layout, tables);
         cut.step(index, placement, settings.correction_ms);
+        if whole.steps[index].table().is_some() && cut.steps[index].edge().is_none() {
+            issues.push(core_lookup(whole, index, &layout, tables));
+        }
     }
     let mut late_places = Vec::new();
     for (output, (table, span)) in whole.outputs.iter().zip(&layout.outputs) {
@@ -285,6 +288,15 @@ impl Cut<'_> {
     }
 }
 
+/// Tables are read where sources are: at the edge.
+fn core_lookup(whole: &Fragment, step: usize, layout: &Layout, tables: &[TableDef]) -> Issue {
+    let input = whole.steps[step].table().expect("called for a lookup");
+    let name = &tables[layout.scans[source_scan(whole, input)].0].name;
+    let message = format!("'{}' is looked up at the core, where no table is read", name.value);
+    let remedy = "look it up before rows of several gateways meet, or run --standalone";
+    Issue::new(name.span, message, remedy)
+}
+
 fn push(fragment: &mut Fragment, step: &Step, inputs: Vec<Input>) -> Input {
     fragment.steps.push(Step { inputs, late_output: None, ..step.clone() });
     Input::Step(fragment.steps.len() - 1)
@@ -297,6 +309,11 @@ fn schema_of(fragment: &Fragment, input: Input) -> Schema {
     }
 }
 
+/// The scans whose rows are the content of a table.
+fn looked_up(fragment: &Fragment) -> impl Iterator<Item = usize> + '_ {
+    fragment.steps.iter().filter_map(Step::table).map(|input| source_scan(fragment, input))
+}
+
 /// The table at the beginning of a stream.
 fn source_of(fragment: &Fragment, input: Input) -> String {
     match input {
@@ -305,6 +322,14 @@ fn source_of(fragment: &Fragment, input: Input) -> String {
             Some(input) => source_of(fragment, *input),
             None => fragment.steps[i].name.clone(),
         },
+    }
+}
+
+/// The scan of a table that is looked up: filters and projections may follow it.
+fn source_scan(fragment: &Fragment, input: Input) -> usize {
+    match input {
+        Input::Scan(scan) => scan,
+        Input::Step(step) => source_scan(fragment, fragment.steps[step].inputs[0]),
     }
 }
 
@@ -328,6 +353,8 @@ fn used(
             format: def.options.format.clone(),
             options: def.options.values.clone(),
             primary_key: def.primary_key.clone(),
+            is_looked_up: looked_up(fragment)
+                .any(|scan| fragment.scans[scan].name == def.name.value),
             place: place(def, source.is_some()),
             source,
             sink: written.map(|i| fragment.outputs[i].schema.clone()),

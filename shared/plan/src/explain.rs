@@ -201,6 +201,7 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         | OperatorSpec::WindowJoin(_)
         | OperatorSpec::TemporalJoin(_)
         | OperatorSpec::Join(_) => Some(("rows a side", limits.rows_max)),
+        OperatorSpec::LookupJoin(_) => Some(("rows of the table", limits.rows_max)),
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn placement(
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)
         | OperatorSpec::Unnest { .. }
+        | OperatorSpec::LookupJoin(_)
         | OperatorSpec::Union => return Placement::Edge,
         OperatorSpec::Values(_) if origins.is_for_edge(index) => return Placement::Edge,
         OperatorSpec::Values(_) => return Placement::Core,
@@ -44,7 +45,7 @@ pub(crate) fn placement(
         OperatorSpec::IntervalJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
         OperatorSpec::WindowJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
         OperatorSpec::TemporalJoin(spec) => return origins.of_join(&step.inputs, &spec.join),
-        OperatorSpec::Join(spec) => return origins.of_join(&step.inputs, spec),
+        OperatorSpec::Join(spec) => return origins.of_join(&step.inputs, &spec.join),
         OperatorSpec::SessionAggregate(spec) => &[&spec.keys],
         OperatorSpec::SessionWindows(spec) => &[&spec.key],
         OperatorSpec::Over(spec) => &[&spec.partition],
@@ -96,6 +97,7 @@ impl Origins<'_> {
             OperatorSpec::WindowAssign(_)
             | OperatorSpec::SessionWindows(_)
             | OperatorSpec::Unnest { .. }
+            | OperatorSpec::LookupJoin(_)
             | OperatorSpec::Absence(_)
             | OperatorSpec::Over(_)
             | OperatorSpec::Rank(_) => {
@@ -129,7 +131,7 @@ impl Origins<'_> {
             OperatorSpec::TemporalJoin(spec) => {
                 self.is_local_join(&step.inputs, &spec.join, columns)
             }
-            OperatorSpec::Join(spec) => self.is_local_join(&step.inputs, spec, columns),
+            OperatorSpec::Join(spec) => self.is_local_join(&step.inputs, &spec.join, columns),
         }
     }
 

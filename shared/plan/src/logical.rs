@@ -19,6 +19,8 @@ pub(crate) enum Role {
     Plain,
     /// The event time that the watermark speaks of.
     Rowtime,
+    /// The time of arrival, which nobody reads: a lookup is as of it.
+    Proctime,
     /// Start, end and time of a window. The last one is an event time again.
     WindowStart,
     WindowEnd,
@@ -26,6 +28,11 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// What an event time is where the watermark no longer speaks of it.
+    pub(crate) fn without_time(self) -> Self {
+        if self == Role::Proctime { self } else { Role::Plain }
+    }
+
     /// Whether a window or a deduplication may stand on the column.
     pub(crate) fn is_time(self) -> bool {
         matches!(self, Role::Rowtime | Role::WindowTime)
@@ -185,6 +192,8 @@ pub(crate) enum By {
     Window,
     /// The right side's version at the left side's time.
     Temporal { times: [usize; 2] },
+    /// What the right side, a table, holds when the left row comes.
+    Lookup,
     /// Nothing: a regular join.
     Equality,
 }

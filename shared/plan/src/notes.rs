@@ -187,6 +187,9 @@ fn table(source: &Source<'_>, from: &CreateTable, table: &TableDef) -> Vec<[Stri
         if watermark.is_some() {
             ty.push_str(" *ROWTIME*");
         }
+        if table.proctime.is_some_and(|at| table.scan_columns()[at].name() == name) {
+            ty.push_str(" *PROCTIME*");
+        }
         let watermark = watermark.map_or(String::new(), |w| written(source, w.expr.span));
         with_watermark([name, ty, truth(nullable && !is_key), key, extras], watermark)
     };

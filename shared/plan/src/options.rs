@@ -88,6 +88,7 @@ const SPECS: &[Spec] = &[
     spec(FS, "path", Text, Both),
     spec(FS, "format", Text, Both),
     spec(FS, "source.monitor-interval", Duration, Source),
+    spec(FS, "lookup.full-cache.periodic-reload.interval", Duration, Source),
     spec(MQTT, "format", Text, Both),
     spec(MQTT, "url", Text, Both),
     spec(MQTT, "topic", Text, Both),

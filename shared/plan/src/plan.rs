@@ -60,6 +60,8 @@ pub struct Table {
     pub sink: Option<Schema>,
     /// All physical columns as declared, for formats that go by position.
     pub physical: Vec<String>,
+    /// It is looked up: read as a whole, and again when it has changed.
+    pub is_looked_up: bool,
     /// Where it is read or written.
     pub place: Place,
 }

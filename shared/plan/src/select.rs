@@ -6,7 +6,7 @@
 mod absence;
 mod aggregate;
 mod group;
-mod join;
+pub(crate) mod join;
 mod match_recognize;
 mod order;
 pub(crate) mod over;
@@ -46,6 +46,8 @@ pub(crate) struct Planner {
     pub(crate) names: BTreeMap<String, Source>,
     /// The node of each table that is read.
     pub(crate) scans: BTreeMap<usize, NodeId>,
+    /// The node of each table that is looked up.
+    pub(crate) lookups: BTreeMap<usize, NodeId>,
 }
 
 impl Planner {
@@ -143,7 +145,11 @@ impl Planner {
                 }
             }
             Item::Expr { expr, alias } => {
-                let bound = Binder::new(scope).bind(expr)?;
+                let bound = match &expr.kind {
+                    // Passed on, also if it is a time of arrival.
+                    ExprKind::Column(path) => scope.column(path)?,
+                    _ => Binder::new(scope).bind(expr)?,
+                };
                 let name = item_name(expr, alias.as_ref(), out.len());
                 out.push((vec![name], bound, false));
             }

@@ -68,3 +68,8 @@ fn versions_of_a_table() {
 fn rows_of_the_script_itself() {
     golden("values");
 }
+
+#[test]
+fn a_table_that_is_looked_up() {
+    golden("lookup_join");
+}

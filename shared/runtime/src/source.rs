@@ -10,6 +10,7 @@ pub mod datagen;
 pub mod filesystem;
 pub mod mqtt;
 pub mod shown;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -94,6 +95,11 @@ pub enum SourceEvent {
         up: bool,
         /// Error text of a lost connection; empty when up.
         detail: String,
+    },
+    /// All records since the last load are the whole content of a table that is looked up.
+    Loaded {
+        /// Its number, for [`Source::consumed`]; loads have rising numbers.
+        load: u64,
     },
     /// The split is at its end; no record will follow from it.
     SplitEnd {

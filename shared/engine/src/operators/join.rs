@@ -3,16 +3,18 @@
 //! Inputs are multisets that change. A result is always the join of what the inputs hold now: a
 //! row that finds its first partner takes back what was emitted for it alone, and one that loses
 //! its last partner comes alone again. The tag of a row counts its partners where that matters.
+//! With a time to live a row is forgotten so long after it came: what it gave stays.
 
 use alloc::vec::Vec;
 
 use super::joined::{self, Joined};
 use crate::{
     context::Context,
+    expiry::Expiry,
     expr::CompileError,
-    fragment::{JoinKind, JoinSpec},
+    fragment::{JoinKind, RegularJoinSpec},
     limits::Limits,
-    operator::{Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter},
+    operator::{Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp},
     row::{Change, Row},
     rows::{RowId, Rows},
     types::{DataType, Schema},
@@ -23,6 +25,8 @@ struct Side {
     /// The number of a row's partners matters.
     counts: bool,
     rows: Rows,
+    /// Rows by the watermark at which they came: their time, which keeps them in order of arrival.
+    expiry: Expiry,
 }
 
 /// A row that is meeting the rows of the other side.
@@ -41,6 +45,8 @@ pub struct Join {
     sides: [Side; 2],
     joined: Joined,
     job: Option<Job>,
+    rows_max: usize,
+    ttl_ms: Option<i64>,
 }
 
 /// Whether a row comes, and not goes.
@@ -50,7 +56,12 @@ fn comes(change: Change) -> bool {
 
 impl Join {
     /// For inputs of these schemas.
-    pub fn new(spec: &JoinSpec, inputs: &[Schema], limits: &Limits) -> Result<Self, CompileError> {
+    pub fn new(
+        spec: &RegularJoinSpec,
+        inputs: &[Schema],
+        limits: &Limits,
+    ) -> Result<Self, CompileError> {
+        let RegularJoinSpec { join: spec, ttl_ms } = spec;
         let side = |side: usize| {
             let types: Vec<DataType> =
                 inputs[side].fields.iter().map(|f| f.data_type.clone()).collect();
@@ -58,6 +69,7 @@ impl Join {
                 rows: Rows::new(&types, &spec.keys[side], limits.rows_max),
                 key: spec.keys[side].clone(),
                 counts: spec.kind.is_outer(side) || (spec.kind.is_left_only() && side == 0),
+                expiry: Expiry::new(*ttl_ms),
             }
         };
         Ok(Join {
@@ -65,21 +77,32 @@ impl Join {
             sides: [side(0), side(1)],
             joined: Joined::new(inputs, spec.condition.as_ref())?,
             job: None,
+            rows_max: limits.rows_max,
+            ttl_ms: *ttl_ms,
         })
     }
 
     /// The stored row that a change is about: a new one, or the one that goes.
     fn stored(&mut self, side: usize, row: Row<'_>, out: &mut Emitter<'_>) -> Option<RowId> {
-        let Side { rows, key, .. } = &mut self.sides[side];
+        let Side { rows, key, expiry, .. } = &mut self.sides[side];
         if comes(row.change) {
-            let stored = rows.insert(row, 0, 0, out.context);
-            return stored.map_err(|fault| out.drop_row(Reason::Fault(fault), row)).ok();
+            let time = self.ttl_ms.map_or(0, |_| out.watermark);
+            return match rows.insert(row, time, 0, out.context) {
+                Ok(id) => {
+                    expiry.touch(id, out.watermark);
+                    Some(id)
+                }
+                Err(fault) => {
+                    out.drop_row(Reason::Fault(fault), row);
+                    None
+                }
+            };
         }
         let key = rows.find(row, key, out.context);
         let found = key.and_then(|key| rows.find_equal(key, row, out.context));
         if found.is_none() {
-            // What was set aside when it came is not taken back either.
-            out.drop_row(Reason::Late, row);
+            // It was set aside when it came, or is forgotten.
+            out.drop_row(Reason::Unmatched, row);
         }
         found
     }
@@ -149,6 +172,7 @@ impl Join {
             self.joined.emit_alone(side, row, change, out);
         }
         if !comes(change) {
+            own.expiry.remove(id);
             own.rows.remove(id, out.context);
         } else if own.counts {
             own.rows.set_tag(id, partners);
@@ -203,6 +227,19 @@ impl Operator for Join {
         self.work(out)
     }
 
+    fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
+        for side in &mut self.sides {
+            while let Some(id) = side.expiry.expired(watermark) {
+                side.rows.remove(id, out.context);
+            }
+        }
+        Progress::Done
+    }
+
+    fn due(&self) -> Timestamp {
+        self.sides[0].expiry.due().min(self.sides[1].expiry.due())
+    }
+
     fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
         for (side, prefix) in self.sides.iter_mut().zip(0..) {
             side.rows.checkpoint(full, prefix, context, write);
@@ -218,9 +255,20 @@ impl Operator for Join {
         joined::restore(self.sides.each_mut().map(|side| &mut side.rows), key, value, context)
     }
 
+    fn restored(&mut self, _: Timestamp, _: &mut Context) {
+        // Called for each page of a checkpoint: what an earlier one held may be gone.
+        for Side { rows, expiry, .. } in &mut self.sides {
+            *expiry = Expiry::new(self.ttl_ms);
+            rows.by_arrival().into_iter().for_each(|id| expiry.touch(id, rows.time(id)));
+        }
+    }
+
     fn memory_bytes_max(&self) -> usize {
-        let sides = self.sides.iter().map(|side| side.rows.memory_bytes_max());
-        size_of::<Self>() + self.joined.memory_bytes_max() + sides.sum::<usize>()
+        let side = |side: &Side| {
+            side.rows.memory_bytes_max() + side.expiry.memory_bytes_max(self.rows_max)
+        };
+        let sides: usize = self.sides.iter().map(side).sum();
+        size_of::<Self>() + self.joined.memory_bytes_max() + sides
     }
 }
 

@@ -24,15 +24,19 @@ pub(crate) struct Entry {
     pub(crate) column: Column,
     /// Another column of the same name stands for it, unless it is named with its table: USING.
     pub(crate) is_merged: bool,
+    /// Its place before the other columns of `*`: it is what USING made of two.
+    pub(crate) using: Option<usize>,
+}
+
+impl Entry {
+    pub(crate) fn new(qualifier: Option<String>, column: Column) -> Self {
+        Self { qualifier, column, is_merged: false, using: None }
+    }
 }
 
 impl Scope {
     pub(crate) fn new(qualifier: Option<&str>, columns: &[Column]) -> Self {
-        let entry = |column: &Column| Entry {
-            qualifier: qualifier.map(str::to_owned),
-            column: column.clone(),
-            is_merged: false,
-        };
+        let entry = |column: &Column| Entry::new(qualifier.map(str::to_owned), column.clone());
         Self { entries: columns.iter().map(entry).collect(), inner_from: 0, overs: Vec::new() }
     }
 
@@ -51,7 +55,10 @@ impl Scope {
             Some(q) => e.qualifier.as_deref() == Some(q.value.as_str()),
         };
         let visible = self.entries.iter().enumerate().filter(|(_, e)| !e.column.hidden && fits(e));
-        let found: Vec<usize> = visible.map(|(i, _)| i).collect();
+        let mut found: Vec<usize> = visible.map(|(i, _)| i).collect();
+        if qualifier.is_none() {
+            found.sort_by_key(|i| self.entries[*i].using.unwrap_or(usize::MAX));
+        }
         match qualifier {
             Some(q) if found.is_empty() => Err(self.unknown_table(q)),
             _ => Ok(found),

@@ -196,6 +196,13 @@ fn case_of(conditions: Vec<Expr>, values: Vec<Expr>, span: Span) -> Result<Expr>
 }
 
 /// Casts all values to their common type.
+/// The first of two values that is not NULL.
+pub(crate) fn either(values: [Expr; 2], span: Span) -> Result<Expr> {
+    let values = unify(values.into(), span, "USING")?;
+    let data_type = values[0].data_type.clone();
+    Ok(Expr { kind: ExprKind::Coalesce(values), data_type })
+}
+
 fn unify(values: Vec<Expr>, span: Span, what: &str) -> Result<Vec<Expr>> {
     let types: Vec<&DataType> = values.iter().map(|v| &v.data_type).collect();
     let Some(common) = coerce::common_type(&types) else {

@@ -186,9 +186,7 @@ fn convert_join(join: sql::Join, at: Span) -> Result<Join> {
         sql::JoinConstraint::Using(columns) => {
             JoinOn::Using(columns.into_iter().map(simple_name).collect::<Result<_>>()?)
         }
-        sql::JoinConstraint::Natural => {
-            return Err(Issue::unsupported(span, "NATURAL JOIN"));
-        }
+        sql::JoinConstraint::Natural => JoinOn::Natural,
         sql::JoinConstraint::None => JoinOn::Nothing,
     };
     Ok(Join { kind, right: factor(relation, at)?, on })

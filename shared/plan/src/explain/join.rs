@@ -1,7 +1,7 @@
 //! Joins in words.
 
 use headwater_engine::fragment::{
-    IntervalJoinSpec, JoinKind, JoinSpec, TemporalJoinSpec, WindowJoinSpec,
+    IntervalJoinSpec, JoinKind, JoinSpec, RegularJoinSpec, TemporalJoinSpec, WindowJoinSpec,
 };
 use headwater_engine::types::Schema;
 
@@ -61,6 +61,12 @@ pub(super) fn temporal(spec: &TemporalJoinSpec, inputs: &[Schema]) -> String {
     format!("{kind} join{}, right version by {right} as of left {left}", pairs(join, inputs))
 }
 
-pub(super) fn regular(join: &JoinSpec, inputs: &[Schema]) -> String {
-    format!("{} join{}, all rows kept", kind(join.kind), pairs(join, inputs))
+pub(super) fn lookup(join: &JoinSpec, inputs: &[Schema]) -> String {
+    format!("{} join{}, right table as it is on arrival", kind(join.kind), pairs(join, inputs))
+}
+
+pub(super) fn regular(spec: &RegularJoinSpec, inputs: &[Schema]) -> String {
+    let RegularJoinSpec { join, ttl_ms } = spec;
+    let kept = ttl_ms.map_or("all rows kept".to_owned(), |ms| format!("rows kept for {ms} ms"));
+    format!("{} join{}, {kept}", kind(join.kind), pairs(join, inputs))
 }

@@ -49,6 +49,7 @@ pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> Strin
         OperatorSpec::IntervalJoin(spec) => join::interval(spec, inputs),
         OperatorSpec::WindowJoin(spec) => join::window(spec, inputs),
         OperatorSpec::TemporalJoin(spec) => join::temporal(spec, inputs),
+        OperatorSpec::LookupJoin(spec) => join::lookup(spec, inputs),
         OperatorSpec::Join(spec) => join::regular(spec, inputs),
         OperatorSpec::Absence(spec) => pattern::absence_text(spec, below),
         OperatorSpec::MatchRecognize(spec) => pattern::pattern_text(spec, below),

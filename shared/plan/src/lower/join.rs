@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use headwater_engine::expr::Expr;
 use headwater_engine::fragment::{
-    Input, IntervalJoinSpec, JoinSpec, OperatorSpec, TemporalJoinSpec, WindowJoinSpec,
+    Input, IntervalJoinSpec, JoinSpec, OperatorSpec, RegularJoinSpec, TemporalJoinSpec,
+    WindowJoinSpec,
 };
 use headwater_engine::types::{Field, Schema};
 
@@ -66,7 +67,11 @@ impl Lowering<'_> {
                 let spec = TemporalJoinSpec { join: spec, times };
                 ("temporal-join", OperatorSpec::TemporalJoin(spec))
             }
-            By::Equality => ("join", OperatorSpec::Join(spec)),
+            By::Lookup => ("lookup-join", OperatorSpec::LookupJoin(spec)),
+            By::Equality => {
+                let spec = RegularJoinSpec { join: spec, ttl_ms: self.state_ttl_ms };
+                ("join", OperatorSpec::Join(spec))
+            }
         };
         let columns = (0..count)
             .map(|column| match column.checked_sub(width) {

@@ -6,7 +6,7 @@ use headwater_engine::expr::{Expr, Literal};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
-use crate::bind::coerce;
+use crate::bind::{arrival_read, coerce};
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
 use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
@@ -80,6 +80,12 @@ pub(crate) fn needs(
             continue;
         }
         let own: BTreeSet<usize> = needs.columns(node).collect();
+        if let NodeKind::Scan(table) = graph.nodes[node].kind
+            && let Some(proctime) = tables[table].proctime.filter(|column| own.contains(column))
+        {
+            let name = graph.columns(node)[proctime].name();
+            issues.push(arrival_read(&name, tables[table].name.span));
+        }
         for (input, reads) in reads(graph, node, &own) {
             let folded = graph.fold(input);
             needs.chain(&folded, reads.iter().map(|c| &folded.exprs[*c]));

@@ -16,8 +16,10 @@ impl Lowering<'_> {
         let def = &self.tables[table];
         let width = def.decoded.len();
         let mut kept: BTreeSet<usize> = self.needs.columns(node).collect();
+        // A table that is looked up has no time.
+        let watermark = def.watermark.as_ref().filter(|_| !self.graph.is_looked_up(node));
         // The watermark moves whatever the queries read.
-        if let Some((rowtime, expr)) = &def.watermark {
+        if let Some((rowtime, expr)) = watermark {
             kept.insert(*rowtime);
             each_column(expr, &mut |c| {
                 kept.insert(c);
@@ -47,7 +49,7 @@ impl Lowering<'_> {
                 (field.clone(), placed(expr))
             })
             .collect();
-        let watermark = def.watermark.as_ref().map(|(rowtime, expr)| Watermark {
+        let watermark = watermark.map(|(rowtime, expr)| Watermark {
             rowtime: columns[*rowtime].expect("kept above"),
             expr: placed(expr),
         });

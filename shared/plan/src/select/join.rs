@@ -10,13 +10,14 @@ use headwater_engine::fragment::{JoinKind, WindowSpec};
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{Join as Written, JoinKind as WrittenKind, JoinOn, Name, Relation};
-use crate::bind::{self, Binder, Scope, has_aggregate};
+use crate::bind::{self, Binder, Entry, Scope, has_aggregate};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{
     By, Column, Join, NodeId, NodeKind, Role, conjunction, conjuncts, rewrite, substitute,
 };
-use crate::select::Planner;
+use crate::select::{Planner, Selected};
 
+pub(crate) mod lookup;
 mod temporal;
 mod terms;
 
@@ -48,19 +49,20 @@ impl Planner {
         let (right, right_scope) = self.factor(&join.right)?;
         let width = scope.entries.len();
         scope.entries.extend(right_scope.entries);
-        let terms = self.condition(kind, join, width, scope)?;
+        let mut merged = Merged::new();
+        let terms = self.condition(join, width, scope, &mut merged)?;
         let node = self.joined(kind, [left, right], terms, span)?;
         self.take_roles(node, scope);
-        Ok(node)
+        Ok(self.merge(node, kind, merged, scope))
     }
 
     /// The terms of a join's condition over both sides; `width` columns of `scope` are the left's.
     fn condition(
         &self,
-        kind: JoinKind,
         join: &Written,
         width: usize,
         scope: &mut Scope,
+        merged: &mut Merged,
     ) -> Result<Vec<Expr>> {
         let span = join.right.span;
         match &join.on {
@@ -79,8 +81,40 @@ impl Planner {
                 conjuncts(&bound, &mut terms);
                 Ok(terms)
             }
-            JoinOn::Using(names) => using(names, kind, width, scope, span),
+            JoinOn::Using(names) => using(names, width, scope, merged),
+            JoinOn::Natural => using(&common(width, scope, span)?, width, scope, merged),
         }
+    }
+
+    /// One column for each pair that USING makes equal: they stand before the others.
+    fn merge(&mut self, node: NodeId, kind: JoinKind, merged: Merged, scope: &mut Scope) -> NodeId {
+        let columns = self.graph.columns(node).to_vec();
+        let mut items: Vec<Selected> =
+            columns.iter().enumerate().map(|(i, c)| (c.path.clone(), c.at(i), c.hidden)).collect();
+        let ranks = scope.entries.iter_mut().filter_map(|entry| entry.using.as_mut());
+        ranks.for_each(|rank| *rank += merged.len());
+        for (rank, (name, [left, right], either)) in merged.into_iter().enumerate() {
+            let is_plain = columns[left].data_type == columns[right].data_type;
+            let seen = match kind {
+                JoinKind::Right if is_plain => right,
+                kind if is_plain && kind != JoinKind::Full => left,
+                _ => {
+                    let column = Column::new(&name, either.data_type.clone());
+                    scope.entries.push(Entry::new(None, column));
+                    items.push((vec![name], either, false));
+                    items.len() - 1
+                }
+            };
+            for column in [left, right].into_iter().filter(|column| *column != seen) {
+                scope.entries[column].is_merged = true;
+                scope.entries[column].using = None;
+            }
+            scope.entries[seen].using = Some(rank);
+        }
+        if items.len() == columns.len() {
+            return node;
+        }
+        self.graph.project(node, items)
     }
 
     /// The rows of a condition over a whole FROM.
@@ -95,7 +129,7 @@ impl Planner {
             return Ok(self.keep(node, predicate));
         };
         // A version is found before anything is asked of it.
-        if join.kind != JoinKind::Inner || matches!(join.by, By::Temporal { .. }) {
+        if join.kind != JoinKind::Inner || matches!(join.by, By::Temporal { .. } | By::Lookup) {
             return Ok(self.keep(node, predicate));
         }
         let Join { inputs, mut terms, span, .. } = (**join).clone();
@@ -271,8 +305,9 @@ impl Planner {
                 nullable: column.nullable || is_padded,
                 role: match join.by {
                     By::Interval { .. } | By::Window => column.role,
-                    By::Temporal { .. } if side == 0 => column.role,
-                    By::Temporal { .. } | By::Equality => Role::Plain,
+                    By::Temporal { .. } | By::Lookup if side == 0 => column.role,
+                    _ if column.role == Role::Proctime => column.role,
+                    By::Temporal { .. } | By::Lookup | By::Equality => Role::Plain,
                 },
                 ..column.clone()
             }));
@@ -281,26 +316,38 @@ impl Planner {
     }
 }
 
+/// Pairs of columns that USING makes equal: name, positions, and the value of either.
+type Merged = Vec<(String, [usize; 2], Expr)>;
+
 /// `USING (a, b)`: equal columns, of which one is seen.
-fn using(
-    names: &[Name],
-    kind: JoinKind,
-    width: usize,
-    scope: &mut Scope,
-    span: Span,
-) -> Result<Vec<Expr>> {
-    if kind == JoinKind::Full {
-        return Err(Issue::unsupported(span, "FULL JOIN with USING"));
-    }
+fn using(names: &[Name], width: usize, scope: &Scope, merged: &mut Merged) -> Result<Vec<Expr>> {
     let mut terms = Vec::new();
     for name in names {
         let path = core::slice::from_ref(name);
         let left = scope.part(..width).position(path)?;
         let right = width + scope.part(width..).position(path)?;
         let columns = [left, right].map(|i| scope.entries[i].column.at(i));
+        let either = bind::special::either(columns.clone(), name.span)?;
         terms.push(bind::call("=", columns.into(), name.span)?);
-        let unseen = if kind == JoinKind::Right { left } else { right };
-        scope.entries[unseen].is_merged = true;
+        merged.push((name.value.clone(), [left, right], either));
     }
     Ok(terms)
+}
+
+/// `NATURAL`: the columns of equal names, in the order of the left side.
+fn common(width: usize, scope: &Scope, span: Span) -> Result<Vec<Name>> {
+    let seen = |entry: &&Entry| !entry.is_merged && !entry.column.hidden;
+    let (left, right) = scope.entries.split_at(width);
+    let mut names: Vec<Name> = Vec::new();
+    for entry in left.iter().filter(seen) {
+        let path = &entry.column.path;
+        if !right.iter().filter(seen).any(|other| other.column.path[0] == path[0]) {
+            continue;
+        }
+        if path.len() > 1 {
+            return Err(Issue::unsupported(span, "NATURAL JOIN by a column of type ROW"));
+        }
+        names.push(Name { value: path[0].clone(), span });
+    }
+    Ok(names)
 }

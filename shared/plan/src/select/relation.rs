@@ -8,6 +8,7 @@ use crate::ast::{Alias, Expr, Factor, From, Name, Relation, WindowFunction, Wind
 use crate::bind::{Binder, Scope, interval_ms};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
+use crate::select::join::lookup::read_twice;
 use crate::select::{Planner, Source};
 
 impl Planner {
@@ -63,6 +64,16 @@ impl Planner {
         if let Some(node) = self.scans.get(&table) {
             return Ok(*node);
         }
+        if self.lookups.contains_key(&table) {
+            return Err(read_twice(name));
+        }
+        let node = self.scan_node(table, name)?;
+        self.scans.insert(table, node);
+        Ok(node)
+    }
+
+    /// A node that reads a table: its columns as declared.
+    pub(super) fn scan_node(&mut self, table: usize, name: &Name) -> Result<NodeId> {
         let def = &self.tables[table];
         if matches!(def.options.connector.as_str(), "print" | "blackhole") {
             let message = format!("the connector '{}' cannot be read", def.options.connector);
@@ -76,9 +87,7 @@ impl Planner {
         let items = declared.iter().map(|i| (columns[*i].path.clone(), columns[*i].at(*i), false));
         let items = items.collect();
         let scan = self.graph.push(NodeKind::Scan(table), columns);
-        let node = self.graph.project(scan, items);
-        self.scans.insert(table, node);
-        Ok(node)
+        Ok(self.graph.project(scan, items))
     }
 
     /// Column names of an alias: `AS t (a, b)`.
@@ -120,7 +129,7 @@ impl Planner {
         let mut columns = self.graph.columns(input).to_vec();
         // The old event time is an ordinary timestamp from here on.
         for column in &mut columns {
-            column.role = Role::Plain;
+            column.role = column.role.without_time();
         }
         let timestamp = || DataType::Timestamp(3);
         let not_null = |c: Column| Column { nullable: false, ..c };
@@ -176,7 +185,7 @@ impl Planner {
         let mut columns = self.graph.columns(node).to_vec();
         columns.push(column.clone());
         let qualifier = alias.map(|a| a.name.value.clone());
-        scope.entries.push(crate::bind::Entry { qualifier, column, is_merged: false });
+        scope.entries.push(crate::bind::Entry::new(qualifier, column));
         Ok(self.graph.push(NodeKind::Unnest(node, index), columns))
     }
 }

@@ -25,6 +25,9 @@ pub(super) use connect::{client_id, mqtt_options};
 /// Channels of sinks stand behind those of exchanges.
 const SINK_CHANNEL_FIRST: u32 = 1000;
 
+/// The option with the interval at which a table that is looked up is looked at again.
+const RELOAD: &str = "lookup.full-cache.periodic-reload.interval";
+
 /// What opening needs besides the plan.
 pub(super) struct Environment<'a> {
     pub(super) secrets: &'a Secrets,
@@ -248,6 +251,17 @@ pub(super) fn open_source(
     let bytes_max = payload_bytes_max(table, env.payload_bytes_max);
     let wake = env.wake.clone();
     let opened: Result<Box<dyn Source>, OpenError> = match table.connector.as_str() {
+        "filesystem" if table.is_looked_up => {
+            let reload = table.options.get(RELOAD);
+            let options = source::table::TableOptions {
+                path: table.options.get("path").cloned().unwrap_or_default().into(),
+                reload: reload
+                    .and_then(|text| parse_duration_ms(text))
+                    .map(std::time::Duration::from_millis),
+                record_bytes_max: bytes_max,
+            };
+            source::table::Table::open(options, simple, wake).map(|s| Box::new(s) as _)
+        }
         "filesystem" => {
             let follow = table.options.get("source.monitor-interval");
             let options = source::filesystem::FilesystemOptions {
@@ -320,7 +334,9 @@ pub(super) fn check(plan: &Plan, secrets: &Secrets) -> Result<(), RunError> {
             }
         }
         let path = table.options.get("path");
-        let is_followed = table.options.contains_key("source.monitor-interval");
+        // What is followed may come later, and a table that has gone is still in the state.
+        let follows = ["source.monitor-interval", RELOAD];
+        let is_followed = follows.iter().any(|key| table.options.contains_key(*key));
         if let (Some(path), true, false) = (path, table.source.is_some(), is_followed)
             && let Err(error) = std::fs::metadata(path)
         {

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Position, datagen, filesystem, mqtt};
+use super::{Position, datagen, filesystem, mqtt, table};
 
 /// Bytes of an unknown position that are shown.
 const SAMPLE_BYTES_MAX: usize = 32;
@@ -20,7 +20,8 @@ pub fn describe(position: &Position) -> Vec<(&str, Value)> {
 }
 
 fn part(bytes: &[u8]) -> Value {
-    filesystem::describe(bytes).or_else(|| datagen::describe(bytes)).unwrap_or_else(|| {
+    let known = filesystem::describe(bytes).or_else(|| datagen::describe(bytes));
+    known.or_else(|| table::describe(bytes)).unwrap_or_else(|| {
         let shown = bytes.iter().take(SAMPLE_BYTES_MAX).map(|byte| format!("{byte:02x}"));
         json!({ "kind": "unknown", "text": shown.collect::<String>() })
     })

@@ -4,12 +4,24 @@ use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 
 use proptest::prelude::*;
 
-use crate::{expr::Expr, fragment::*, limits::Limits, row::Change, testkit::*, types::DataType};
+use crate::{
+    expr::Expr,
+    fragment::*,
+    limits::Limits,
+    row::Change,
+    testkit::{self, *},
+    types::DataType,
+};
 
 fn run_with(kind: JoinKind, condition: Option<Expr>, limits: Limits) -> Run {
     let keys = [vec![KEY], vec![KEY]];
-    let spec = JoinSpec { kind, keys, condition };
-    Run::with(join(OperatorSpec::Join(spec), kind.is_left_only()), limits)
+    run_of(JoinSpec { kind, keys, condition }, None, limits)
+}
+
+fn run_of(join: JoinSpec, ttl_ms: Option<i64>, limits: Limits) -> Run {
+    let is_left_only = join.kind.is_left_only();
+    let operator = OperatorSpec::Join(RegularJoinSpec { join, ttl_ms });
+    Run::with(testkit::join(operator, is_left_only), limits)
 }
 
 fn run(kind: JoinKind) -> Run {
@@ -77,7 +89,29 @@ fn a_row_that_finds_no_room_is_set_aside_and_so_is_its_deletion() {
     run.change_in(0, Change::Delete, &reading("a", 1, 2.0));
     let events = run.take();
     assert_eq!(short(&events[..1]), ["+I a1 -"]);
-    assert_eq!(events[1..], ["dropped state-full", "dropped late"]);
+    assert_eq!(events[1..], ["dropped state-full", "dropped unmatched"]);
+}
+
+#[test]
+fn a_row_is_forgotten_when_its_time_is_over() {
+    let join = JoinSpec { kind: JoinKind::Left, keys: [vec![KEY], vec![KEY]], condition: None };
+    let mut run = run_of(join, Some(10), Limits::default());
+    run.watermarks(100).row_in(0, &reading("a", 1, 1.0)).watermarks(105);
+    run.row_in(0, &reading("a", 1, 2.0)).checkpoint(true).restart().watermarks(109);
+    run.row_in(1, &reading("a", 1, 7.0));
+    assert_eq!(
+        short(&run.take()),
+        ["+I a1 -", "+I a2 -", "-D a1 -", "+I a1 a7", "-D a2 -", "+I a2 a7"]
+    );
+    // What it gave stays, and it is not there to be taken back.
+    run.watermarks(110).row_in(1, &reading("a", 1, 8.0));
+    run.change_in(0, Change::Delete, &reading("a", 1, 1.0));
+    let events = run.take();
+    assert_eq!(short(&events[..1]), ["+I a2 a8"]);
+    assert_eq!(events[1..], ["dropped unmatched"]);
+    run.watermarks(200);
+    assert!(run.take().is_empty());
+    assert!(run.pipeline.context().symbols.is_empty());
 }
 
 #[derive(Clone, Debug)]

@@ -6,13 +6,13 @@
 
 use headwater_engine::fragment::JoinKind;
 
-use super::terms;
+use super::{Merged, terms};
 use crate::ast::{self, Factor, Join as Written, JoinKind as WrittenKind, Name};
 use crate::bind::{Binder, Scope};
 use crate::changes::passed;
 use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result};
-use crate::logical::{By, NodeId, NodeKind};
+use crate::logical::{By, NodeId, NodeKind, Role};
 use crate::select::Planner;
 
 /// A join with the versions of a table.
@@ -42,13 +42,17 @@ impl Planner {
                 });
             }
         };
+        if is_arrival(asked.time, scope) {
+            return self.lookup_join(left, scope, join, (kind, asked.table));
+        }
         let left_time = event_time(asked.time, scope)?;
         let (right, right_scope) = self.versions(&join.right, asked.table)?;
         let right_time = self.versioned_time(right, asked.table)?;
         let key = self.version_key(right, asked.table)?;
         let width = scope.entries.len();
         scope.entries.extend(right_scope.entries);
-        let terms = self.condition(kind, join, width, scope)?;
+        let mut merged = Merged::new();
+        let terms = self.condition(join, width, scope, &mut merged)?;
         let (keys, rest) = terms::equal(&terms, width);
         let is_named = |column: &usize| keys.iter().any(|(_, r)| as_column(r) == Some(*column));
         if let Some(missing) = key.iter().find(|column| !is_named(column)) {
@@ -62,7 +66,7 @@ impl Planner {
         let by = By::Temporal { times: [left_time, right_time] };
         let node = self.paired(kind, [left, right], terms::Terms { keys, by, rest }, &terms, span);
         self.take_roles(node, scope);
-        Ok(node)
+        Ok(self.merge(node, kind, merged, scope))
     }
 
     /// The table whose versions are asked for, under its alias.
@@ -113,6 +117,13 @@ impl Planner {
             Issue::new(table.span, message, remedy)
         })
     }
+}
+
+/// Whether versions are asked by the time of arrival.
+fn is_arrival(written: &ast::Expr, scope: &Scope) -> bool {
+    let ast::ExprKind::Column(path) = &written.kind else { return false };
+    let found = scope.position(path);
+    found.is_ok_and(|column| scope.entries[column].column.role == Role::Proctime)
 }
 
 /// The column of the left side that versions are asked by.

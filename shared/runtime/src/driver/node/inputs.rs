@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use headwater_engine::operator::WATERMARK_MIN;
 use headwater_engine::pipeline::SplitId;
 
 use super::alignment::Alignment;
@@ -23,6 +24,8 @@ pub(in crate::driver) struct Input {
     pub(in crate::driver) idle_timeout_ms: Option<i64>,
     pub(in crate::driver) is_idle: bool,
     pub(in crate::driver) is_ended: bool,
+    /// The content of a table that is looked up: read before all else, and it ends with the others.
+    pub(in crate::driver) is_table: bool,
     /// Waits for others of its group where it runs ahead.
     pub(in crate::driver) alignment: Option<Alignment>,
     /// The batch in which it had to stop, and the next record of it.
@@ -63,7 +66,11 @@ impl Node {
         }
         self.registry.well("outbox");
         let mut is_busy = false;
+        let wait_for_tables = self.inputs.iter().any(|input| self.is_empty_table(input));
         'sources: for index in 0..self.inputs.len() {
+            if wait_for_tables && !self.inputs[index].is_table {
+                continue;
+            }
             for _ in 0..EVENTS_PER_TURN {
                 if self.is_ahead(index) {
                     // A source that waits is not an idle one.
@@ -84,6 +91,11 @@ impl Node {
             self.watch_idleness(index, now);
         }
         Ok(is_busy)
+    }
+
+    /// Whether a table has never been loaded.
+    fn is_empty_table(&self, input: &Input) -> bool {
+        input.is_table && self.agent.task.watermark(input.scan) == WATERMARK_MIN
     }
 
     fn is_paused(&self) -> bool {
@@ -110,6 +122,18 @@ impl Node {
             }
             SourceEvent::Connected { up: true, .. } => self.registry.well(&component),
             SourceEvent::Connected { detail, .. } => self.registry.unwell(&component, &detail),
+            SourceEvent::Loaded { load } => {
+                let split = self.split(index, 0, now);
+                let input = &mut self.inputs[index];
+                let number = i64::try_from(load).expect("loads are counted from 1");
+                self.agent.task.raise(input.scan, split, number);
+                input.source.consumed(0, load);
+                self.records += 1;
+                tracing::info!(table = input.name, load, "The table is loaded.");
+                let help = "Loads of a table that is looked up, in this life of the process.";
+                let labels = [("table", input.name.as_str())];
+                self.registry.counter("headwater_table_loads_total", help, &labels).add(1);
+            }
             SourceEvent::SplitEnd { .. } => {}
             SourceEvent::End => self.inputs[index].is_ended = true,
             SourceEvent::Failed { reason } => {
@@ -228,7 +252,8 @@ impl Node {
         for (scan, split) in silent {
             self.agent.task.set_idle(scan, split, true);
         }
-        let all_idle = self.inputs.iter().all(|input| input.is_idle);
+        let mut streams = self.inputs.iter().filter(|input| !input.is_table);
+        let all_idle = streams.all(|input| input.is_idle);
         self.agent.set_idle(all_idle);
     }
 }

@@ -312,10 +312,12 @@ impl Setup {
                 source,
                 splits: Vec::new(),
                 is_sequential: table.connector != "mqtt",
-                idle_timeout_ms: wiring::idle_timeout_ms(&self.plan, table),
+                idle_timeout_ms: wiring::idle_timeout_ms(&self.plan, table)
+                    .filter(|_| !table.is_looked_up),
                 is_idle: false,
-                is_ended: false,
-                alignment: Alignment::of(table),
+                is_ended: table.is_looked_up,
+                is_table: table.is_looked_up,
+                alignment: Alignment::of(table).filter(|_| !table.is_looked_up),
                 held: None,
                 window: None,
             });
