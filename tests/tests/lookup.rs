@@ -15,7 +15,8 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 
 const SCRIPT: &str = "\
 CREATE TABLE readings (device STRING, v DOUBLE, arrival AS PROCTIME())
-WITH ('connector'='filesystem', 'path'='in.ndjson', 'format'='json', 'source.monitor-interval'='10 ms');
+WITH ('connector'='filesystem', 'path'='in.ndjson', 'format'='json',
+  'source.monitor-interval'='10 ms');
 CREATE TABLE assets (device STRING, site STRING, factor DOUBLE)
 WITH ('connector'='filesystem', 'path'='assets.ndjson', 'format'='json',
   'lookup.full-cache.periodic-reload.interval'='10 ms');
@@ -130,7 +131,7 @@ fn a_changed_table_is_read_again_and_a_kill_changes_nothing() {
 #[test]
 fn a_bounded_pipeline_ends_and_a_missing_table_is_said() {
     let run_of = Run::new("lookup-bounded");
-    let script = SCRIPT.replace(", 'source.monitor-interval'='10 ms'", "");
+    let script = SCRIPT.replace(",\n  'source.monitor-interval'='10 ms'", "");
     fs::write(run_of.scratch.join("p.sql"), script).unwrap();
     run_of.reading("a", 1);
     let mut command = Command::new(binary("headwater-aggregator"));

@@ -146,6 +146,21 @@ impl Encoder {
         }
     }
 
+    /// Appends one line that says that the row of this key is gone; false if the format cannot.
+    pub fn encode_gone(
+        &mut self,
+        row: &Row<'_>,
+        key: impl Iterator<Item = usize>,
+        context: &Context,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        match self {
+            Encoder::Json(encoder) => encoder.encode_gone(row, key, context, out),
+            Encoder::Csv(_) | Encoder::ChangelogJson(_) => return false,
+        }
+        true
+    }
+
     /// Whether the format can say that a row replaces or removes another.
     pub fn takes_changes(&self) -> bool {
         matches!(self, Encoder::ChangelogJson(_))

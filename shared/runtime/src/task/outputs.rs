@@ -18,7 +18,7 @@ use crate::format::Encoder;
 pub enum SinkMode {
     /// New rows only: a correction is counted and dropped.
     Append,
-    /// The last row of a key counts: `+I` and `+U` are written.
+    /// The last row of a key counts: `+I` and `+U` are written, and that a key is gone.
     Upsert,
     /// Every change is written with its kind.
     Changelog,

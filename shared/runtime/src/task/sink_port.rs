@@ -1,10 +1,11 @@
 //! One sink's lines, and what becomes of changes on their way into them.
 //!
 //! A change is a `-U` and the `+U` of the same key after it. A `-U` whose `+U` does not come (a
-//! filter has kept it back) is a row that went away: `-D`. What a sink cannot take is counted.
+//! filter has kept it back) is a row that went away: `-D`. A sink with a primary key is told that
+//! a key is gone by a line of its own, where its format has one. What it cannot take is counted.
 //! Guarantees: nothing is held over a checkpoint.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use headwater_engine::context::Context;
 use headwater_engine::row::{Change, Row};
@@ -23,8 +24,9 @@ pub(super) struct SinkPort {
     pub(super) lines: Vec<u8>,
     /// The last row of a sink that follows changes, when it was a `-U`.
     held: Option<Held>,
-    /// Keys of an upsert sink whose rows went and have not come again.
-    gone: BTreeSet<Vec<u8>>,
+    /// Keys of an upsert sink whose rows went and have not come again, each with the line that says
+    /// so; empty where the format has none.
+    gone: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// A `-U` whose `+U` may follow.
@@ -52,7 +54,7 @@ impl SinkPort {
         mode: SinkMode,
         key: Vec<(usize, DataType)>,
     ) -> Self {
-        Self { channel, encoder, mode, key, lines: Vec::new(), held: None, gone: BTreeSet::new() }
+        Self { channel, encoder, mode, key, lines: Vec::new(), held: None, gone: BTreeMap::new() }
     }
 
     pub(super) fn push(&mut self, row: Row<'_>, context: &Context) -> Written {
@@ -117,7 +119,10 @@ impl SinkPort {
                 let key = self.key_of(row, context);
                 let full = self.gone.len() >= GONE_MAX;
                 let more = if full { self.settle() } else { Written::default() };
-                self.gone.insert(key);
+                let mut line = Vec::new();
+                let columns = self.key.iter().map(|(column, _)| *column);
+                self.encoder.encode_gone(&row, columns, context, &mut line);
+                self.gone.insert(key, line);
                 more
             }
         }
@@ -125,14 +130,18 @@ impl SinkPort {
 
     /// Nothing more comes for now: what went and has not come again has gone away.
     pub(super) fn settle(&mut self) -> Written {
-        let refused = self.gone.len() as u64;
-        self.gone.clear();
-        let Some(held) = self.held.take() else { return Written { rows: 0, refused } };
+        let mut done = Written::default();
+        for line in std::mem::take(&mut self.gone).into_values() {
+            let count = if line.is_empty() { &mut done.refused } else { &mut done.rows };
+            *count += 1;
+            self.lines.extend_from_slice(&line);
+        }
+        let Some(held) = self.held.take() else { return done };
         if self.mode != SinkMode::Changelog {
-            return Written { rows: 0, refused: refused + 1 };
+            return Written { refused: done.refused + 1, ..done };
         }
         self.lines.extend_from_slice(&held.gone);
-        Written { rows: 1, refused }
+        Written { rows: done.rows + 1, ..done }
     }
 
     fn write(&mut self, row: Row<'_>, context: &Context) -> Written {

@@ -49,6 +49,22 @@ impl JsonEncoder {
         self.keys.write_fields(row, context, out);
         out.extend_from_slice(b"}\n");
     }
+
+    /// Appends a line that says that the row of this key is gone: the columns `key`, and a mark.
+    pub fn encode_gone(
+        &mut self,
+        row: &Row<'_>,
+        key: impl Iterator<Item = usize>,
+        context: &Context,
+        out: &mut Vec<u8>,
+    ) {
+        out.push(b'{');
+        for column in key {
+            self.keys.write_field(column, row, context, out);
+            out.push(b',');
+        }
+        out.extend_from_slice(b"\"__deleted\":true}\n");
+    }
 }
 
 impl Keys {
@@ -70,23 +86,28 @@ impl Keys {
         out: &mut Vec<u8>,
     ) -> bool {
         let mut first = true;
-        for (index, (key, data_type)) in self.columns.iter().enumerate() {
-            let null = row.is_null(index);
-            if null && self.options.ignore_null_fields {
+        for index in 0..self.columns.len() {
+            if row.is_null(index) && self.options.ignore_null_fields {
                 continue;
             }
             if !first {
                 out.push(b',');
             }
             first = false;
-            out.extend_from_slice(key);
-            if null {
-                out.extend_from_slice(b"null");
-            } else {
+            self.write_field(index, row, context, out);
+        }
+        !first
+    }
+
+    fn write_field(&self, index: usize, row: &Row<'_>, context: &Context, out: &mut Vec<u8>) {
+        let (key, data_type) = &self.columns[index];
+        out.extend_from_slice(key);
+        match row.is_null(index) {
+            true => out.extend_from_slice(b"null"),
+            false => {
                 write_value(row.slots[index], data_type, context, self.options.timestamps, out);
             }
         }
-        !first
     }
 }
 

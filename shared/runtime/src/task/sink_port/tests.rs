@@ -4,6 +4,7 @@ use headwater_engine::types::{Field, Schema};
 
 use super::*;
 use crate::format::changelog_json::ChangelogJsonEncoder;
+use crate::format::csv::{CsvEncoder, CsvOptions};
 use crate::format::json::{JsonEncodeOptions, JsonEncoder};
 
 fn port(mode: SinkMode, has_key: bool) -> SinkPort {
@@ -58,8 +59,9 @@ fn a_row_that_no_longer_passes_goes_away() {
         let (lines, ..) = run(SinkMode::Changelog, has_key, &rows);
         assert_eq!(lines[1], r#"{"k":1,"v":5,"op":"-D"}"#);
     }
-    assert_eq!(run(SinkMode::Upsert, true, &rows).1, 1);
-    assert_eq!(run(SinkMode::Upsert, true, &rows).2, 1);
+    let (lines, written, refused) = run(SinkMode::Upsert, true, &rows);
+    assert_eq!(lines[1], r#"{"k":1,"__deleted":true}"#);
+    assert_eq!((written, refused), (2, 0));
     assert_eq!(run(SinkMode::Append, false, &rows).2, 1);
     assert_eq!(run(SinkMode::Append, false, &[(Delete, 1, 5)]).2, 1);
 }
@@ -71,7 +73,29 @@ fn another_key_is_no_other_half() {
     assert_eq!(lines, [r#"{"k":1,"v":5,"op":"-D"}"#, r#"{"k":2,"v":7,"op":"+U"}"#]);
     assert_eq!((written, refused), (2, 0));
     let (lines, written, refused) = run(SinkMode::Upsert, true, &rows);
-    assert_eq!((lines.len(), written, refused), (1, 1, 1));
+    assert_eq!(lines, [r#"{"k":2,"v":7}"#, r#"{"k":1,"__deleted":true}"#]);
+    assert_eq!((written, refused), (2, 0));
+}
+
+#[test]
+fn a_key_that_comes_again_is_not_gone() {
+    let rows = [(Insert, 1, 5), (Delete, 1, 5), (Insert, 1, 6), (Insert, 2, 6), (Delete, 2, 6)];
+    let (lines, written, refused) = run(SinkMode::Upsert, true, &rows);
+    assert_eq!(lines[1..], [r#"{"k":1,"v":6}"#, r#"{"k":2,"v":6}"#, r#"{"k":2,"__deleted":true}"#]);
+    assert_eq!((written, refused), (4, 0));
+}
+
+#[test]
+fn a_format_without_a_mark_counts_what_it_cannot_say() {
+    let schema = Schema::new(vec![Field::new("k", DataType::BigInt)]);
+    let encoder = Encoder::Csv(CsvEncoder::new(&schema, CsvOptions::default()));
+    let key = vec![(0, DataType::BigInt)];
+    let mut port = SinkPort::new(1000, encoder, SinkMode::Upsert, key);
+    let context = Context::new(&Limits::default());
+    let row = Row { slots: &[Slot::i64(1)], nulls: 0, change: Delete };
+    assert_eq!(port.push(row, &context), Written::default());
+    assert_eq!(port.settle(), Written { rows: 0, refused: 1 });
+    assert!(port.lines.is_empty());
 }
 
 #[test]
