@@ -23,6 +23,7 @@ mod moments;
 mod natural;
 #[cfg(test)]
 mod tests;
+mod word;
 
 pub use moments::ExactMoments;
 
@@ -117,6 +118,11 @@ impl ExactSum {
     fn divided(&self, n: u64) -> f64 {
         if let Some(special) = self.special_value() {
             return special;
+        }
+        if let Some((word, position)) = self.finite.word()
+            && let Some(quotient) = word::quotient(word, position, n)
+        {
+            return quotient;
         }
         let narrow = self.finite.magnitude::<NARROW_DIGITS>();
         if narrow.0.overflows() {

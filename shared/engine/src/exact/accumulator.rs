@@ -14,6 +14,8 @@ use super::natural::Natural;
 const INLINE_DIGITS: usize = 10;
 
 const DIGIT_BITS: usize = 32;
+/// Settled digits that fit an `i128`, with a bit to spare.
+const WORD_DIGITS: usize = 3;
 const DIGIT_HALF: i64 = 1 << 31;
 const FRACTION_BITS: u32 = 52;
 const FRACTION_MASK: u64 = (1 << FRACTION_BITS) - 1;
@@ -232,6 +234,22 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
             let (digits, low, high) = self.inline();
             magnitude_of(&digits[low..high], usize::from(self.base) + low)
         }
+    }
+
+    /// The value as an integer and the number of its lowest bit, when its digits in use are few:
+    /// sums of readings of one kind are.
+    #[inline]
+    pub(super) fn word(&self) -> Option<(i128, usize)> {
+        if self.wide.is_some() {
+            return None;
+        }
+        let (digits, low, high) = self.inline();
+        if high - low > WORD_DIGITS {
+            return None;
+        }
+        let upwards = digits[low..high].iter().rev();
+        let value = upwards.fold(0_i128, |value, digit| (value << DIGIT_BITS) + i128::from(*digit));
+        Some((value, (usize::from(self.base) + low) * DIGIT_BITS))
     }
 
     /// The accumulator that holds a decoded integer; None when it is too wide.

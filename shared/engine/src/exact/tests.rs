@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{ExactMoments, ExactSum};
+use super::{ExactMoments, ExactSum, quotient};
 
 fn oracle(name: &str) -> Option<Value> {
     let root = std::env::var_os("HEADWATER_SHARED").map_or_else(
@@ -254,6 +254,28 @@ proptest! {
         let mut sum = ExactSum::new();
         values.iter().for_each(|x| sum.add(*x));
         prop_assert_eq!(text_of(&sum), model_sum(&values));
+    }
+
+    #[test]
+    fn few_digits_give_the_same_quotients_as_many(
+        values in prop::collection::vec((-(1_i64 << 53)..1 << 53, -60_i32..60), 1..20),
+        scale in -1080_i32..1000,
+        n in prop_oneof![1_u64..20, any::<u64>()],
+    ) {
+        let power = |exponent: i32| (0..exponent.abs()).fold(1.0_f64, |x, _| {
+            if exponent < 0 { x / 2.0 } else { x * 2.0 }
+        });
+        let mut sum = ExactSum::new();
+        for (mantissa, exponent) in values {
+            #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+            sum.add(mantissa as f64 * power(exponent) * power(scale));
+        }
+        if let Some((word, position)) = sum.finite.word()
+            && let Some(quick) = super::word::quotient(word, position, n)
+        {
+            let slow = quotient(&sum.magnitude(), n);
+            prop_assert_eq!(quick.to_bits(), slow.to_bits(), "{} and {}", quick, slow);
+        }
     }
 
     #[test]
