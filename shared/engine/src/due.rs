@@ -28,7 +28,9 @@ struct Node {
     next: Place,
 }
 
-const UNLINKED: Node = Node { time: 0, previous: NONE, next: NONE };
+/// Before a node that is in no list.
+const GONE: Place = Place::MAX - 1;
+const UNLINKED: Node = Node { time: 0, previous: GONE, next: NONE };
 
 #[derive(Clone, Copy)]
 struct List {
@@ -109,6 +111,7 @@ impl DueQueue {
     /// Takes a place out that waits.
     pub(crate) fn remove(&mut self, place: Place) {
         let Node { time, previous, next } = self.nodes[place as usize];
+        debug_assert!(previous != GONE, "what is taken away waits");
         let (position, digit) = self.list_of(time);
         let list = &mut self.lists[position * LISTS_PER_DIGIT + digit];
         match previous {
@@ -122,7 +125,18 @@ impl DueQueue {
         if list.first == NONE {
             self.occupied[position] &= !(1 << digit);
         }
+        self.nodes[place as usize] = UNLINKED;
         self.len -= 1;
+    }
+
+    /// When a place that waits is due.
+    pub(crate) fn time(&self, place: Place) -> Timestamp {
+        timestamp(self.nodes[place as usize].time)
+    }
+
+    /// Whether a place waits.
+    pub(crate) fn holds(&self, place: Place) -> bool {
+        self.nodes.get(place as usize).is_some_and(|node| node.previous != GONE)
     }
 
     /// The first place whose time `until` has reached; it stays in the queue. `near` is called for
@@ -189,7 +203,9 @@ mod tests {
     fn drain(queue: &mut DueQueue, until: Timestamp) -> Vec<Place> {
         let mut places = Vec::new();
         while let Some(place) = queue.first(until, |_| {}) {
+            assert!(queue.holds(place));
             queue.remove(place);
+            assert!(!queue.holds(place));
             places.push(place);
         }
         places

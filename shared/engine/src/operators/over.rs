@@ -14,11 +14,11 @@
 //! reach of its rows (a half more, as in Flink), others after the TTL if there is one. Rows and
 //! keys are bounded by `rows_max`; at the limit a new row is set aside.
 
-use alloc::{boxed::Box, collections::BTreeMap, collections::BinaryHeap, vec, vec::Vec};
-use core::cmp::Reverse;
+use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
 
 use crate::{
     context::{Context, Fault},
+    due::DueQueue,
     expr::CompileError,
     fragment::{AggregateSpec, Frame, FrameUnit, OverFunction, OverSpec},
     keys::KeyId,
@@ -43,8 +43,6 @@ use frames::{FrameState, Place};
 
 /// No row.
 const NO_ROW: RowId = RowId::MAX;
-/// Stands in a timer for the arrival number: the key is to be forgotten then.
-const FORGET: u64 = u64::MAX;
 
 /// What is known of a key besides its rows.
 #[derive(Clone, Copy)]
@@ -55,8 +53,6 @@ struct Key {
     last: (Timestamp, u64),
     /// The first row that waits.
     pending: RowId,
-    /// The earliest timer set for it, and when its row arrived.
-    timer: (Timestamp, u64),
     /// The watermark at which the key is forgotten.
     forget: Timestamp,
     is_used: bool,
@@ -68,13 +64,10 @@ struct Key {
     is_listed: bool,
 }
 
-const NEVER: (Timestamp, u64) = (WATERMARK_MAX, u64::MAX);
-
 const UNUSED: Key = Key {
     serial: 0,
     last: (WATERMARK_MIN, 0),
     pending: NO_ROW,
-    timer: NEVER,
     forget: WATERMARK_MAX,
     is_used: false,
     is_stored: false,
@@ -103,14 +96,18 @@ pub struct Over {
     keys_max: usize,
     keys: Vec<Key>,
     next_serial: u64,
-    /// Time and arrival number of the row that is due then, and its key; or `FORGET`.
-    timers: BinaryHeap<Reverse<(Timestamp, u64, KeyId)>>,
+    /// Rows by the time at which they may make rows of their key ready.
+    due: DueQueue,
+    /// Keys by a time at which they may have to be forgotten.
+    forgets: DueQueue,
     dirty: Vec<KeyId>,
     /// Serial numbers of stored keys that are gone.
     deleted: Vec<u64>,
     restoring: BTreeMap<u64, KeyId>,
     /// Restored, and the frames are not yet built again.
     is_stale: bool,
+    /// The watermark at which it was.
+    restored_watermark: Timestamp,
     slots: Box<[Slot]>,
 }
 
@@ -177,11 +174,13 @@ impl Over {
             keys_max: limits.rows_max + 1,
             keys: Vec::new(),
             next_serial: 0,
-            timers: BinaryHeap::new(),
+            due: DueQueue::new(),
+            forgets: DueQueue::new(),
             dirty: Vec::new(),
             deleted: Vec::new(),
             restoring: BTreeMap::new(),
             is_stale: false,
+            restored_watermark: WATERMARK_MIN,
             slots: vec![Slot::ZERO; width].into(),
         })
     }
@@ -211,6 +210,7 @@ impl Over {
     /// Forgets a key with all its rows.
     fn forget(&mut self, key: KeyId, context: &mut Context) {
         while let Some(id) = self.rows.first(key) {
+            self.unwatch(id);
             self.rows.remove(id, context);
         }
         let Key { serial, is_stored, .. } = self.keys[key as usize];
@@ -222,6 +222,9 @@ impl Over {
 
     fn drop_key(&mut self, key: KeyId, context: &mut Context) {
         self.frames.iter_mut().for_each(|frame| frame.clear(key, context));
+        if self.forgets.holds(key) {
+            self.forgets.remove(key);
+        }
         let is_listed = self.keys[key as usize].is_listed;
         self.keys[key as usize] = Key { is_listed, ..UNUSED };
         self.rows.let_go(key, context);
@@ -231,13 +234,19 @@ impl Over {
     fn emit_ready(&mut self, key: KeyId, until: Timestamp, out: &mut Emitter<'_>) -> bool {
         loop {
             let row = self.keys[key as usize].pending;
-            if row == NO_ROW || self.ready_at(row) > until {
+            if row == NO_ROW {
+                return true;
+            }
+            let ready = self.ready_at(row);
+            if ready > until {
+                self.await_ready(row, ready);
                 return true;
             }
             if !out.has_room() {
                 return false;
             }
             self.emit(key, row, out);
+            self.unwatch(row);
             let place = (self.rows.time(row), self.rows.seq(row));
             let state = &mut self.keys[key as usize];
             state.last = place;
@@ -247,6 +256,16 @@ impl Over {
                 frame.pass(row, &self.rows, out.context);
             }
             self.trim(key, out.context);
+        }
+    }
+
+    /// Emits the rows that wait for others of their key, at the end of time.
+    fn emit_rest(&mut self, out: &mut Emitter<'_>) -> Progress {
+        let keys: Vec<KeyId> =
+            self.rows.by_arrival().into_iter().map(|row| self.rows.key(row)).collect();
+        match keys.into_iter().all(|key| self.emit_ready(key, WATERMARK_MAX, out)) {
+            true => Progress::Done,
+            false => Progress::More,
         }
     }
 
@@ -356,45 +375,37 @@ impl Operator for Over {
         if state.pending == NO_ROW || self.rows.next(id) == Some(state.pending) {
             state.pending = id;
         }
-        self.await_pending(key);
+        self.watch(id, out.watermark);
         self.keep(key, time);
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
         self.rebuild_if_stale(out.context);
-        while let Some(&Reverse((time, seq, key))) = self.timers.peek() {
-            if time > watermark {
-                break;
-            }
-            let state = self.keys[key as usize];
-            if seq == FORGET {
-                // Rows that wait for others of their key wait no longer.
-                if state.forget == time && !self.emit_ready(key, WATERMARK_MAX, out) {
-                    return Progress::More;
-                }
-                self.timers.pop();
-                if state.forget == time {
-                    self.forget(key, out.context);
-                } else if state.is_used && state.forget != WATERMARK_MAX {
-                    self.set_timer(state.forget, FORGET, key);
-                }
-                continue;
-            }
-            if state.timer != (time, seq) {
-                self.timers.pop();
-                continue;
-            }
-            if !self.emit_ready(key, time, out) {
+        while let Some(row) = self.due.first(watermark, |_| {}) {
+            let time = self.due.time(row);
+            if !self.emit_ready(self.rows.key(row), time, out) {
                 return Progress::More;
             }
-            let timer = self.next_timer(key);
-            self.keys[key as usize].timer = timer;
-            if timer == NEVER {
-                self.timers.pop();
-            } else if let Some(mut first) = self.timers.peek_mut() {
-                // The next one takes its place: that sifts the heap once instead of twice.
-                *first = Reverse((timer.0, timer.1, key));
+            // Still there when it waits for rows behind it, which come with times of their own.
+            if self.due.holds(row) && self.due.time(row) == time {
+                self.due.remove(row);
             }
+        }
+        while let Some(key) = self.forgets.first(watermark, |_| {}) {
+            let forget = self.keys[key as usize].forget;
+            if forget <= watermark {
+                // Rows that wait for others of their key wait no longer.
+                if !self.emit_ready(key, WATERMARK_MAX, out) {
+                    return Progress::More;
+                }
+                self.forget(key, out.context);
+            } else {
+                self.forgets.remove(key);
+                self.forgets.insert(key, forget);
+            }
+        }
+        if watermark == WATERMARK_MAX && self.following.1 > 0 {
+            return self.emit_rest(out);
         }
         Progress::Done
     }
@@ -402,7 +413,10 @@ impl Operator for Over {
     fn due(&self) -> Timestamp {
         match self.is_stale {
             true => WATERMARK_MIN,
-            false => self.timers.peek().map_or(WATERMARK_MAX, |&Reverse((time, ..))| time),
+            false => [&self.due, &self.forgets]
+                .map(|queue| queue.next().unwrap_or(WATERMARK_MAX))
+                .into_iter()
+                .fold(WATERMARK_MAX, Timestamp::min),
         }
     }
 
@@ -419,6 +433,10 @@ impl Operator for Over {
         self.read_state(key, value, context)
     }
 
+    fn restored(&mut self, watermark: Timestamp, _: &mut Context) {
+        self.restored_watermark = watermark;
+    }
+
     fn memory_bytes_max(&self) -> usize {
         let frames = self.frames.iter();
         let rows_max = self.keys_max - 1;
@@ -426,7 +444,8 @@ impl Operator for Over {
             + self.rows.memory_bytes_max()
             + frames.map(|f| f.memory_bytes_max(rows_max, self.keys_max)).sum::<usize>()
             + memory::vec_bytes::<Key>(self.keys_max)
-            + memory::vec_bytes::<Reverse<(Timestamp, u64, KeyId)>>(self.timers_max())
+            + DueQueue::memory_bytes_max(rows_max)
+            + DueQueue::memory_bytes_max(self.keys_max)
             + memory::vec_bytes::<KeyId>(self.keys_max)
             + memory::vec_bytes::<u64>(self.keys_max)
     }

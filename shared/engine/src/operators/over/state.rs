@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::{FORGET, Key, NEVER, NO_ROW, Over, UNUSED};
+use super::{Key, NO_ROW, Over, UNUSED};
 use crate::{
     codec,
     context::Context,
@@ -177,10 +177,14 @@ impl Over {
                 frame.rebuild(key, state.last, kept, &self.rows, context);
             }
             self.keys[key as usize].pending = pending.unwrap_or(NO_ROW);
-            self.keys[key as usize].timer = NEVER;
-            self.await_pending(key);
             if state.forget != WATERMARK_MAX {
-                self.set_timer(state.forget, FORGET, key);
+                self.forgets.insert(key, state.forget);
+            }
+        }
+        for id in self.rows.by_arrival() {
+            let last = self.keys[self.rows.key(id) as usize].last;
+            if (self.rows.time(id), self.rows.seq(id)) > last {
+                self.watch(id, self.restored_watermark);
             }
         }
     }

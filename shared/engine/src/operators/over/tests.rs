@@ -107,7 +107,7 @@ fn bounded_frames_take_rows_behind_the_watermark_but_not_behind_the_key() {
     run.reading("a", 10, 1.0).reading("a", 15, 1.0).reading("b", 3, 1.0);
     assert_eq!(taken(&mut run), ["a 10 1", "dropped late"]);
     run.watermark(21);
-    assert_eq!(taken(&mut run), ["b 3 1", "a 15 2"]);
+    assert_eq!(taken(&mut run), ["a 15 2", "b 3 1"], "in order of arrival");
 }
 
 #[test]

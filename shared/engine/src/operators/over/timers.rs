@@ -1,11 +1,9 @@
 //! When the rows of a key are ready, and when the key is forgotten.
 //!
-//! A key has two timers at most. One that a later event has made void stays in the heap until it
-//! falls due or there are too many of them.
+//! A row that waits is in a queue by time, and a key in another one. That a key is forgotten later
+//! than it stands there is noticed when its turn comes.
 
-use core::cmp::Reverse;
-
-use super::{FORGET, NEVER, NO_ROW, Over};
+use super::Over;
 use crate::{
     keys::KeyId,
     operator::{Timestamp, WATERMARK_MAX},
@@ -24,56 +22,40 @@ impl Over {
         state.forget = time.saturating_add(kept_ms).saturating_add(kept_ms / 2).saturating_add(1);
         let forget = state.forget;
         if !is_set {
-            self.set_timer(forget, FORGET, key);
+            self.forgets.insert(key, forget);
         }
         self.touch(key);
     }
 
-    pub(super) fn set_timer(&mut self, time: Timestamp, seq: u64, key: KeyId) {
-        if self.timers.len() >= self.timers_max() {
-            self.rebuild_timers();
-        }
-        self.timers.push(Reverse((time, seq, key)));
+    /// Lets a new row make rows of its key ready when its time has come: itself, or one that waits
+    /// for it as the last of its frame. `watermark` is the present one: rows behind it stand in
+    /// their order of arrival.
+    pub(super) fn watch(&mut self, row: RowId, watermark: Timestamp) {
+        let (ms, count) = self.following;
+        let time = self.rows.time(row).saturating_add(if count == 0 { ms } else { 0 });
+        self.due.insert(row, time.max(watermark));
     }
 
-    /// Timers at which those that mean nothing any more are cleared out: a key has two at most.
-    pub(super) fn timers_max(&self) -> usize {
-        3 * self.keys_max
-    }
-
-    pub(super) fn rebuild_timers(&mut self) {
-        self.timers.clear();
-        for (key, state) in (0..).zip(&self.keys).filter(|(_, state)| state.is_used) {
-            if state.timer != NEVER {
-                self.timers.push(Reverse((state.timer.0, state.timer.1, key)));
-            }
-            if state.forget != WATERMARK_MAX {
-                self.timers.push(Reverse((state.forget, FORGET, key)));
-            }
+    /// Lets the first waiting row of a key wait for the end of its frames, which is known.
+    pub(super) fn await_ready(&mut self, row: RowId, ready: Timestamp) {
+        let is_known = ready < WATERMARK_MAX && self.following.1 > 0;
+        if is_known && !(self.due.holds(row) && self.due.time(row) >= ready) {
+            self.unwatch(row);
+            self.due.insert(row, ready);
         }
     }
 
-    /// Sets the timer of a key's first waiting row, unless an earlier one is set.
-    pub(super) fn await_pending(&mut self, key: KeyId) {
-        let timer = self.next_timer(key);
-        if timer < self.keys[key as usize].timer {
-            self.keys[key as usize].timer = timer;
-            self.set_timer(timer.0, timer.1, key);
-        }
-    }
-
-    /// When a key's first waiting row is ready, and its arrival number.
-    pub(super) fn next_timer(&self, key: KeyId) -> (Timestamp, u64) {
-        match self.keys[key as usize].pending {
-            NO_ROW => NEVER,
-            pending => (self.ready_at(pending), self.rows.seq(pending)),
+    /// Takes that back.
+    pub(super) fn unwatch(&mut self, row: RowId) {
+        if self.due.holds(row) {
+            self.due.remove(row);
         }
     }
 
     /// The watermark at which all rows of a row's frames are known.
     pub(super) fn ready_at(&self, row: RowId) -> Timestamp {
         let (ms, count) = self.following;
-        let mut ready = self.rows.time(row).saturating_add(ms);
+        let ready = self.rows.time(row).saturating_add(ms);
         let mut at = row;
         for _ in 0..count {
             match self.rows.next(at) {
@@ -81,7 +63,6 @@ impl Over {
                 Some(next) => at = next,
             }
         }
-        ready = ready.max(self.rows.time(at));
-        ready
+        ready.max(self.rows.time(at))
     }
 }
