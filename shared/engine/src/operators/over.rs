@@ -243,6 +243,7 @@ impl Over {
                 return true;
             }
             if !out.has_room() {
+                self.await_ready(row, until);
                 return false;
             }
             self.emit(key, row, out);

@@ -36,10 +36,10 @@ impl Over {
         self.due.insert(row, time.max(watermark));
     }
 
-    /// Lets the first waiting row of a key wait for the end of its frames, which is known.
+    /// Lets the first waiting row of a key, which has had its own time, wait until `ready`.
     pub(super) fn await_ready(&mut self, row: RowId, ready: Timestamp) {
         let is_known = ready < WATERMARK_MAX && self.following.1 > 0;
-        if is_known && !(self.due.holds(row) && self.due.time(row) >= ready) {
+        if is_known && !(self.due.holds(row) && self.due.time(row) == ready) {
             self.unwatch(row);
             self.due.insert(row, ready);
         }
