@@ -1,7 +1,7 @@
 //! Quotients of sums that fit a word of the machine or two: what readings of one kind add up to.
 //!
-//! Rounded once, half to even, as in [`super::natural`]: the quotient has at least 63 bits, of which
-//! the last also says whether anything follows, and turning it into a double rounds.
+//! Rounded once, half to even, as in [`super::natural`]: the quotient has at least 63 bits, of
+//! which the last also says whether anything follows, and turning it into a double rounds.
 
 use super::UNIT_EXPONENT;
 
@@ -10,8 +10,8 @@ const EXPONENTS: core::ops::RangeInclusive<i32> = -900..=800;
 const BIAS: i32 = 1023;
 const FRACTION_BITS: u32 = 52;
 
-/// `word` · 2^(`position` + [`UNIT_EXPONENT`]) ÷ `n`, correctly rounded; `None` for `n` = 0 and near
-/// the ends of the range of doubles.
+/// `word` · 2^(`position` + [`UNIT_EXPONENT`]) ÷ `n`, correctly rounded; `None` for `n` = 0 and
+/// near the ends of the range of doubles.
 #[inline]
 pub(super) fn quotient(word: i128, position: usize, n: u64) -> Option<f64> {
     let exponent = i32::try_from(position).ok()? + UNIT_EXPONENT;
