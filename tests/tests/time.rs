@@ -1,4 +1,5 @@
-//! Event time through the binary: sources that are aligned by their watermarks.
+//! Event time through the binary: sources that are aligned by their watermarks, and sources that
+//! fall silent.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 use std::fs::{self, OpenOptions};
@@ -132,4 +133,43 @@ fn a_server_that_runs_ahead_waits_for_a_file() {
         rows(&scratch).last().is_some_and(|(source, ts)| source == "fast" && *ts == 200_000)
     });
     assert!(released, "{:?} {:?}", rows(&scratch), process.output());
+}
+
+/// Windows over two sources, one of which is silent.
+fn windows(scratch: &Scratch, idle: &str) -> Process {
+    write(scratch, "fast", [1_000, 2_000, 11_000, 25_000].into_iter());
+    write(scratch, "slow", core::iter::empty());
+    let follow = ", 'source.monitor-interval'='50 ms'";
+    let pipeline = table("fast", &(file("fast") + follow))
+        + &table("slow", &(file("slow") + follow + idle))
+        + "CREATE TABLE o (s STRING, ts BIGINT) \
+           WITH ('connector'='filesystem', 'path'='out.ndjson', 'format'='json');\n\
+           CREATE VIEW a AS SELECT rt FROM fast UNION ALL SELECT rt FROM slow;\n\
+           INSERT INTO o SELECT CAST(window_start AS STRING), COUNT(*) \
+           FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(rt), INTERVAL '10' SECOND)) \
+           GROUP BY window_start, window_end;\n";
+    start(scratch, &pipeline)
+}
+
+#[test]
+fn a_silent_source_holds_windows_until_it_counts_as_idle() {
+    let scratch = Scratch::new("silent").unwrap();
+    let process = windows(&scratch, "");
+    assert!(!wait_until(A_WHILE, || !rows(&scratch).is_empty()), "{:?}", rows(&scratch));
+    drop(process);
+
+    let scratch = Scratch::new("idle").unwrap();
+    let process = windows(&scratch, ", 'scan.watermark.idle-timeout'='300 ms'");
+    let closed = wait_until(TIME_MAX, || rows(&scratch).len() == 2);
+    assert!(closed, "{:?} {:?}", rows(&scratch), process.output());
+    let counts: Vec<i64> = rows(&scratch).into_iter().map(|(_, count)| count).collect();
+    assert_eq!(counts, [2, 1]);
+    // It comes back and takes part again. Two files have no order, so it is read first.
+    append(&scratch, "slow", 26_000);
+    append(&scratch, "slow", 41_000);
+    std::thread::sleep(A_WHILE);
+    append(&scratch, "fast", 42_000);
+    let closed = wait_until(TIME_MAX, || rows(&scratch).len() == 3);
+    assert!(closed, "{:?} {:?}", rows(&scratch), process.output());
+    assert_eq!(rows(&scratch)[2].1, 2, "both sources' rows");
 }

@@ -210,6 +210,8 @@ pub(crate) struct Stage {
     pub(crate) targets: Vec<Target>,
     pub(crate) late_output: Option<usize>,
     pub(crate) watermark: Timestamp,
+    /// All its inputs are idle: what follows does not wait for it.
+    pub(crate) is_idle: bool,
     /// Rows that wait for it, if it is resumable.
     pub(crate) inbox: Option<Inbox>,
 }

@@ -73,6 +73,7 @@ impl Pipeline {
                 targets: Vec::new(),
                 late_output: step.late_output,
                 watermark: WATERMARK_MIN,
+                is_idle: false,
             });
         }
         let mut scans: Vec<_> =
@@ -182,8 +183,8 @@ impl Pipeline {
         out: &mut dyn Collector,
     ) -> Progress {
         match self.scans[scan].set_idle(split, is_idle) {
-            Some(_) => self.start_advance(out),
-            None => Progress::Done,
+            true => self.start_advance(out),
+            false => Progress::Done,
         }
     }
 
@@ -247,11 +248,16 @@ impl Pipeline {
     }
 
     fn advance_stage(&mut self, index: usize, out: &mut dyn Collector) -> Progress {
-        let inputs = self.inputs[index].iter().map(|input| self.watermark_of(*input));
-        // A step without an input is at its end from the beginning.
-        let watermark = inputs.min().unwrap_or(WATERMARK_MAX);
+        let inputs = self.inputs[index].iter();
+        let live = inputs.filter(|input| !self.is_idle(**input));
+        let live = live.map(|input| self.watermark_of(*input)).min();
+        let is_idle = live.is_none() && !self.inputs[index].is_empty();
+        // A step without an input is at its end from the beginning; one that has idle inputs alone
+        // stays where it is.
+        let watermark = live.unwrap_or(if is_idle { WATERMARK_MIN } else { WATERMARK_MAX });
         let load = self.tables[index].map(|table| self.watermark_of(table));
         let stage = &mut self.stages[index];
+        stage.is_idle = is_idle;
         if let Some(load) = load {
             stage.operator.loaded(load, &mut self.context);
         }
@@ -308,6 +314,13 @@ impl Pipeline {
         match input {
             Input::Scan(i) => self.scans[i].watermark,
             Input::Step(i) => self.stages[i].watermark_out(),
+        }
+    }
+
+    fn is_idle(&self, input: Input) -> bool {
+        match input {
+            Input::Scan(i) => self.scans[i].is_idle,
+            Input::Step(i) => self.stages[i].is_idle,
         }
     }
 

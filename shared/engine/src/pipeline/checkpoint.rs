@@ -195,6 +195,7 @@ impl Pipeline {
                 scan.splits[split.0].watermark = watermark;
                 scan.splits[split.0].is_idle = is_idle == 1;
             }
+            scan.check_idle();
         }
         if codec::take_u64(bytes)? != self.stages.len() as u64 {
             return None;

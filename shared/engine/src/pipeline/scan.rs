@@ -35,6 +35,8 @@ pub(super) struct ScanStage {
     pub(super) targets: Vec<Target>,
     pub(super) splits: Vec<Split>,
     pub(super) watermark: Timestamp,
+    /// All splits are idle: nothing waits for this scan.
+    pub(super) is_idle: bool,
 }
 
 impl ScanStage {
@@ -58,6 +60,7 @@ impl ScanStage {
             targets: Vec::new(),
             splits: Vec::new(),
             watermark: WATERMARK_MIN,
+            is_idle: false,
         })
     }
 
@@ -114,6 +117,7 @@ impl ScanStage {
         let found = self.splits.iter().position(|split| split.name == name);
         SplitId(found.unwrap_or_else(|| {
             assert!(self.splits.len() < SPLITS_MAX, "the driver bounds the number of splits");
+            self.is_idle = false;
             self.splits.push(Split { name: name.into(), watermark: WATERMARK_MIN, is_idle: false });
             self.splits.len() - 1
         }))
@@ -133,9 +137,18 @@ impl ScanStage {
         self.update()
     }
 
-    pub(super) fn set_idle(&mut self, split: SplitId, is_idle: bool) -> Option<Timestamp> {
+    /// Takes a split out or back in; whether that may raise the watermark of what follows.
+    pub(super) fn set_idle(&mut self, split: SplitId, is_idle: bool) -> bool {
         self.splits[split.0].is_idle = is_idle;
-        self.update()
+        let was_idle = self.is_idle;
+        self.check_idle();
+        self.update().is_some() || self.is_idle && !was_idle
+    }
+
+    /// A scan without splits has not begun, and one at its end holds nobody back.
+    pub(super) fn check_idle(&mut self) {
+        let is_open = self.watermark < WATERMARK_MAX && !self.splits.is_empty();
+        self.is_idle = is_open && self.splits.iter().all(|split| split.is_idle);
     }
 
     pub(super) fn end(&mut self) -> Option<Timestamp> {
@@ -143,6 +156,7 @@ impl ScanStage {
             return None;
         }
         self.watermark = WATERMARK_MAX;
+        self.is_idle = false;
         Some(WATERMARK_MAX)
     }
 

@@ -47,6 +47,36 @@ fn the_smallest_watermark_of_live_splits_counts() {
     assert_eq!(run.pipeline.watermark(0), 50);
 }
 
+/// An outer row of the first scan waits for the watermarks of both.
+fn joined() -> Run {
+    let spec = JoinSpec { kind: JoinKind::Left, keys: [vec![KEY], vec![KEY]], condition: None };
+    let spec = IntervalJoinSpec { join: spec, times: [TIME; 2], low_ms: -10, high_ms: 4 };
+    Run::new(join(OperatorSpec::IntervalJoin(spec), false))
+}
+
+#[test]
+fn a_scan_without_live_splits_holds_nobody_back() {
+    let mut run = joined();
+    let silent = run.pipeline.split(1, "silent");
+    let split = run.pipeline.split(0, "split");
+    run.reading("a", 100, 1.0).watermark_of(split, 1_000);
+    assert!(run.take().is_empty(), "the second scan may still have a partner");
+    let _ = run.pipeline.set_idle(1, silent, true, &mut run.log);
+    assert_eq!(run.take().len(), 1, "nobody waits for it any more");
+    // Also after a restart; and once it is back, it counts again.
+    run.checkpoint(true).restart();
+    run.reading("a", 2_000, 1.0).watermark_of(split, 3_000);
+    assert_eq!(run.take().len(), 1);
+    let _ = run.pipeline.set_idle(1, silent, false, &mut run.log);
+    run.reading("a", 4_000, 1.0).watermark_of(split, 5_000);
+    assert!(run.take().is_empty());
+    // All idle: everything stays where it is.
+    for (scan, split) in [(0, split), (1, silent)] {
+        let _ = run.pipeline.set_idle(scan, split, true, &mut run.log);
+    }
+    assert!(run.take().is_empty());
+}
+
 #[test]
 fn the_end_of_input_closes_everything_and_what_follows_is_late() {
     let mut run = tumbling(10);

@@ -236,6 +236,11 @@ impl Node {
     fn watch_idleness(&mut self, index: usize, now: Now) {
         let input = &mut self.inputs[index];
         let Some(timeout) = input.idle_timeout_ms else { return };
+        // A source that has never sent anything is silent from here on.
+        if input.splits.is_empty() {
+            let split = self.agent.task.split(input.scan, "0");
+            input.splits.push(Some((split, now.mono_ms)));
+        }
         let mut is_idle = true;
         let mut silent = Vec::new();
         for (split, last) in input.splits.iter().flatten() {
