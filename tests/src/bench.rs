@@ -2,7 +2,6 @@
 //! the disk and bytes sent. They print and never fail on time; a wrong answer fails them.
 //! Figures of a shared machine compare within one run only.
 
-pub mod engine;
 pub mod files;
 pub mod flink;
 pub mod gateway;

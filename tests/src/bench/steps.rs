@@ -3,8 +3,7 @@
 //! Each entry of [`ENTRIES`] is a query with the step and one without; the difference is the
 //! step's. Both take the same readings of 800 keys, put into the row buffer as a decoder leaves
 //! them, and drop the results. The smallest of several runs counts, taken in turn, so that a busy
-//! machine troubles both alike. One more operator is one more entry. The bench `engine` tells what
-//! whole queries cost; this one tells their steps apart.
+//! machine troubles both alike. One more operator is one more entry.
 
 use std::fs;
 use std::io;
@@ -52,6 +51,12 @@ struct Entry {
 const NOTHING: Query = Query {
     columns: "STRING, STRING, DOUBLE",
     sql: "SELECT device, sensor, `value` FROM readings WHERE ts < 0",
+};
+
+/// Every reading comes out as it is.
+const PASSED: Query = Query {
+    columns: "STRING, STRING, DOUBLE",
+    sql: "SELECT device, sensor, `value` FROM readings",
 };
 
 /// Windows that only count: what a further aggregate adds to them.
@@ -114,6 +119,19 @@ const ENTRIES: &[Entry] = &[
         without: NOTHING,
     },
     Entry {
+        name: "SESSION: count, min, max, avg",
+        bar_ns: Some(80.0),
+        per: Per::Reading,
+        with: Query {
+            columns: "STRING, STRING, BIGINT, DOUBLE, DOUBLE, DOUBLE",
+            sql: "SELECT device, sensor, COUNT(*), MIN(`value`), MAX(`value`), AVG(`value`)
+              FROM TABLE(SESSION(TABLE readings PARTITION BY (device, sensor),
+                DESCRIPTOR(rt), INTERVAL '5' SECOND))
+              GROUP BY device, sensor, window_start, window_end",
+        },
+        without: NOTHING,
+    },
+    Entry {
         name: "SUM of DECIMAL(10, 3) in TUMBLE",
         bar_ns: Some(20.0),
         per: Per::Reading,
@@ -137,8 +155,47 @@ const ENTRIES: &[Entry] = &[
         without: NOTHING,
     },
     Entry {
-        name: "MATCH_RECOGNIZE of 3 variables",
+        name: "OVER RANGE of a minute: sum",
+        bar_ns: Some(150.0),
+        per: Per::Reading,
+        with: Query {
+            columns: "STRING, STRING, DOUBLE",
+            sql: "SELECT device, sensor, SUM(`value`) OVER (
+                PARTITION BY device, sensor ORDER BY rt
+                RANGE BETWEEN INTERVAL '1' MINUTE PRECEDING AND CURRENT ROW)
+              FROM readings",
+        },
+        without: PASSED,
+    },
+    Entry {
+        name: "OVER 10 ROWS: avg and max",
         bar_ns: None,
+        per: Per::Reading,
+        with: Query {
+            columns: "STRING, STRING, DOUBLE, DOUBLE",
+            sql: "SELECT device, sensor, AVG(`value`) OVER w, MAX(`value`) OVER w FROM readings
+              WINDOW w AS (PARTITION BY device, sensor ORDER BY rt
+                ROWS BETWEEN 9 PRECEDING AND CURRENT ROW)",
+        },
+        without: PASSED,
+    },
+    Entry {
+        name: "Top 3 of each key, as they change",
+        bar_ns: None,
+        per: Per::Reading,
+        with: Query {
+            columns: "STRING, STRING, DOUBLE, BIGINT",
+            sql: "SELECT device, sensor, `value`, rn FROM (
+                SELECT *, ROW_NUMBER() OVER (
+                  PARTITION BY device, sensor ORDER BY `value` DESC) AS rn
+                FROM readings)
+              WHERE rn <= 3",
+        },
+        without: NOTHING,
+    },
+    Entry {
+        name: "MATCH_RECOGNIZE of 3 variables",
+        bar_ns: Some(200.0),
         per: Per::Reading,
         with: Query {
             columns: "STRING, STRING, BIGINT, BIGINT, BIGINT",
@@ -153,7 +210,7 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "interval join, two filters included",
-        bar_ns: None,
+        bar_ns: Some(300.0),
         per: Per::Row,
         with: Query {
             columns: "STRING, DOUBLE, DOUBLE",

@@ -4,14 +4,13 @@
 use std::env;
 use std::process::ExitCode;
 
-use headwater_tests::bench::{Measure, Result, engine, files, flink, gateway, steps};
+use headwater_tests::bench::{Measure, Result, files, flink, gateway, steps};
 use headwater_tests::broker::mosquitto_is_installed;
 
 const USAGE: &str = "\
-usage: headwater-bench [engine|steps|w1|mqtt|core|flash|flink|all] [--seconds N]
+usage: headwater-bench [steps|w1|mqtt|core|flash|flink|all] [--seconds N]
 
-  engine CPU of single operators per row, 800 keys
-  steps  the same as differences of two queries, beside what is asked of them
+  steps  CPU of single operators per row, 800 keys, as differences of two queries
   w1     file to file, dedup and 10-s windows: W1 (4,000 keys) and 800 keys
   mqtt   the agent, readings from Mosquitto: unthrottled, 5,000/s, and 5,000/s over 3.1.1
   core   the aggregator, merging what three agents send
@@ -35,14 +34,13 @@ fn main() -> ExitCode {
                 Some(n @ 30..) => seconds = n,
                 _ => return usage("--seconds needs a number of at least 30"),
             },
-            "engine" | "steps" | "w1" | "mqtt" | "core" | "flash" | "flink" => names.push(argument),
+            "steps" | "w1" | "mqtt" | "core" | "flash" | "flink" => names.push(argument),
             "all" => {}
             _ => return usage(&format!("no bench {argument}")),
         }
     }
     if names.is_empty() {
-        names =
-            ["engine", "steps", "w1", "flink", "core", "mqtt", "flash"].map(str::to_owned).to_vec();
+        names = ["steps", "w1", "flink", "core", "mqtt", "flash"].map(str::to_owned).to_vec();
     }
     let mut failed = false;
     for name in names {
@@ -65,7 +63,6 @@ fn run(name: &str, seconds: u64) -> Result<()> {
         return Ok(());
     }
     match name {
-        "engine" => operators(seconds * 1000)?,
         "steps" => step_costs((seconds / 5).max(30))?,
         "w1" => {
             print(&files::w1(seconds)?);
@@ -79,22 +76,6 @@ fn run(name: &str, seconds: u64) -> Result<()> {
         "core" => print(&gateway::core(seconds * 5)?),
         "flash" => print(&gateway::flash((seconds / 10).clamp(40, 120))?),
         _ => flink(seconds)?,
-    }
-    Ok(())
-}
-
-/// One line an operator, and what it costs beyond passing a row.
-fn operators(rows_count: u64) -> Result<()> {
-    println!("operator            CPU ns/row   beyond pass   wall ns/row      rows out");
-    let mut pass = 0.0;
-    for entry in engine::ALL {
-        let cost = engine::run(entry, rows_count)?;
-        if entry.name == "pass" {
-            pass = cost.cpu_ns;
-        }
-        let (name, beyond) = (entry.name, cost.cpu_ns - pass);
-        let engine::Cost { cpu_ns, wall_ns, rows_out } = cost;
-        println!("{name:16} {cpu_ns:13.1} {beyond:13.1} {wall_ns:13.1} {rows_out:13}");
     }
     Ok(())
 }
