@@ -101,6 +101,17 @@ fn the_alarms_are_found() {
 }
 
 #[test]
+fn each_reading_has_the_calibration_of_its_time() {
+    let folder = Folder::new("calibrated");
+    succeeds(&["run", "--standalone", "configs/calibrated.sql", "--set", &folder.set()]);
+    let text = fs::read_to_string(folder.0.join("calibrated.csv")).unwrap();
+    let with = |factor: &str| text.lines().filter(|line| line.ends_with(factor)).count();
+    assert_eq!([with(",1.02"), with(",0.99"), with(",1.1"), with(",")], [19, 18, 26, 90]);
+    let sites = |line: &&str| line.starts_with("roof,north,") || line.starts_with("cellar,south,");
+    assert_eq!(text.lines().filter(sites).count(), text.lines().count());
+}
+
+#[test]
 fn alerts_are_printed() {
     let printed =
         succeeds(&["run", "--standalone", "configs/alerts.sql", "--drain-after-idle", "2s"]);

@@ -116,9 +116,7 @@ impl TemporalJoin {
     fn put(&mut self, row: Row<'_>, time: Timestamp, out: &mut Emitter<'_>) -> Result<(), Fault> {
         let Side { rows, key, .. } = &mut self.right;
         let versions = rows.find(row, key, out.context);
-        if let Some(same) = versions.and_then(|key| version_at(rows, key, time))
-            && rows.time(same) == time
-        {
+        if let Some(same) = versions.and_then(|key| version_from(rows, key, time)) {
             rows.remove(same, out.context);
         }
         let id = self.right.rows.insert(row, time, 0, out.context)?;
@@ -211,15 +209,17 @@ impl TemporalJoin {
     }
 }
 
-/// The last version of a key at or before a time.
+/// The version of a key that is valid at a time. Sought from the first one on: those that are kept
+/// may reach far ahead of the watermark, and hardly behind it.
 fn version_at(rows: &Rows, key: KeyId, time: Timestamp) -> Option<RowId> {
-    let mut at = rows.last(key);
-    while let Some(id) = at
-        && rows.time(id) > time
-    {
-        at = rows.previous(id);
-    }
-    at
+    rows.of(key).take_while(|id| rows.time(*id) <= time).last()
+}
+
+/// The version of a key that begins at a time: most are the latest.
+fn version_from(rows: &Rows, key: KeyId, time: Timestamp) -> Option<RowId> {
+    let from_last = core::iter::successors(rows.last(key), |id| rows.previous(*id));
+    let mut later = from_last.skip_while(|id| rows.time(*id) > time);
+    later.next().filter(|id| rows.time(*id) == time)
 }
 
 impl Operator for TemporalJoin {
