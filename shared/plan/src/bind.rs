@@ -68,8 +68,8 @@ pub(crate) struct AggregateCall {
 /// The time of arrival differs from run to run.
 pub(crate) fn arrival_read(name: &str, span: Span) -> Issue {
     let message = format!("'{name}' is the time of arrival, which reads the clock");
-    let remedy = "use it in FOR SYSTEM_TIME AS OF alone; take times from the data, such as the \
-                  event time";
+    let remedy = "use it in FOR SYSTEM_TIME AS OF, or alone in ORDER BY of ROW_NUMBER; take times \
+                  from the data, such as the event time";
     Issue::new(span, message, remedy)
 }
 

@@ -193,7 +193,7 @@ fn top_changes(top: &Top, below: Changes) -> Changes {
     match below {
         _ if top.window_end.is_some() || top.improving => Changes::Appends,
         // LIMIT without an order: a later row never takes a place.
-        Changes::Appends if top.order.is_empty() => Changes::Appends,
+        Changes::Appends if top.order.is_empty() && !top.latest => Changes::Appends,
         Changes::Appends if is_first => Changes::Updates,
         _ => Changes::Retracts,
     }

@@ -306,7 +306,13 @@ fn check_ranks(graph: &Graph, sinks: &[Sink], issues: &mut Vec<Issue>) {
         let rises =
             |key: &SortKey| !key.descending && graph.columns(*input)[key.column].role.is_time();
         if !matches!(order.as_slice(), [one] if rises(one)) {
-            issues.push(rank::unfiltered(*span));
+            let is_arrival = |key: &SortKey| {
+                key.descending && graph.columns(*input)[key.column].role == Role::Proctime
+            };
+            issues.push(match order.iter().any(is_arrival) {
+                true => rank::last_arrivals(*span),
+                false => rank::unfiltered(*span),
+            });
         }
     }
 }

@@ -85,7 +85,13 @@ impl Planner {
             }
             None => true,
         });
-        let Some(last) = last.filter(|last| *last >= first && first >= 1) else {
+        let falls_by_arrival = order
+            .first()
+            .is_some_and(|term| term.descending && columns[term.column].role == Role::Proctime);
+        // The last rows to arrive but one cannot be told without keeping all.
+        let is_ranked =
+            |last: &u64| *last >= first && first >= 1 && (!falls_by_arrival || *last == 1);
+        let Some(last) = last.filter(is_ranked) else {
             return self.graph.filter(node, vec![predicate]);
         };
         let kept = self.ranking(input, key, order, (first, last));
@@ -133,6 +139,14 @@ impl Planner {
             let kind = NodeKind::Dedup { input, key, rowtime: *column };
             return self.graph.push(kind, columns);
         }
+        if let [SortKey { column, descending, .. }] = order.as_slice()
+            && columns[*column].role == Role::Proctime
+        {
+            // Rows stand in order of arrival without any order.
+            let (order, latest) = (Vec::new(), *descending);
+            let top = Top { input, key, order, first, last, window_end, latest, improving: false };
+            return self.top(top);
+        }
         let falls = matches!(order.as_slice(), [SortKey { descending: true, .. }]);
         let top = Top {
             input,
@@ -175,10 +189,20 @@ pub(crate) fn sort_keys(
 ) -> Result<Vec<SortKey>> {
     let mut keys = Vec::new();
     for term in terms {
-        let bound = Binder::new(scope).bind(&term.expr)?;
+        let bound = match arrival(term, scope).filter(|_| terms.len() == 1) {
+            Some(column) => scope.entries[column].column.at(column),
+            None => Binder::new(scope).bind(&term.expr)?,
+        };
         keys.push(sort_key(term, &bound, extended)?);
     }
     Ok(keys)
+}
+
+/// The column of a term that is the time of arrival.
+fn arrival(term: &OrderBy, scope: &Scope) -> Option<usize> {
+    let ast::ExprKind::Column(path) = &term.expr.kind else { return None };
+    let column = scope.position(path).ok()?;
+    (scope.entries[column].column.role == Role::Proctime).then_some(column)
 }
 
 /// One term of ORDER BY: NULLs are the smallest values unless it says otherwise.
@@ -237,6 +261,14 @@ fn strip(expr: &Expr) -> &Expr {
     match &expr.kind {
         ExprKind::Cast(inner, false) => strip(inner),
         _ => expr,
+    }
+}
+
+/// The last rows to arrive: each row changes the number of all before it.
+pub(crate) fn last_arrivals(span: Span) -> Issue {
+    Issue {
+        remedy: "keep the last one: … WHERE rn = 1, or order by the event time".to_owned(),
+        ..Issue::unsupported(span, "more than the last row by time of arrival")
     }
 }
 

@@ -106,7 +106,7 @@ impl Planner {
                 self.tables[*table].primary_key.iter().map(position).collect::<Option<Vec<_>>>()
             }
             NodeKind::Dedup { key, .. } => Some(key.clone()),
-            NodeKind::Top(top) if top.latest => Some(top.key.clone()),
+            NodeKind::Top(top) if top.latest && !top.order.is_empty() => Some(top.key.clone()),
             _ => None,
         };
         let key = key.filter(|key| !key.is_empty());
