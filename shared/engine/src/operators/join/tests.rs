@@ -217,4 +217,52 @@ proptest! {
         }
         prop_assert!(run.pipeline.context().symbols.is_empty());
     }
+
+    #[test]
+    fn with_a_time_to_live_the_results_are_of_rows_that_are_not_forgotten(
+        acts in prop::collection::vec((act(), 0..6i64), 0..60),
+    ) {
+        const TTL: i64 = 10;
+        let keys = [vec![KEY], vec![KEY]];
+        let join = JoinSpec { kind: JoinKind::Inner, keys, condition: None };
+        let mut run = run_of(join, Some(TTL), Limits::default());
+        run.watermarks(0).checkpoint(true);
+        let mut watermark = 0;
+        // Key, value, and the watermark at which it came.
+        let mut sides: [Vec<(u8, u8, i64)>; 2] = [Vec::new(), Vec::new()];
+        for (number, (act, step)) in acts.iter().enumerate() {
+            run.log.room = u32::from(number % 2 == 0);
+            watermark += step;
+            run.watermarks(watermark);
+            for side in &mut sides {
+                side.retain(|(_, _, came)| came + TTL > watermark);
+            }
+            let (side, row, change) = match act {
+                Act::Add { side, key, value } => (*side, (*key, *value, watermark), Change::Insert),
+                Act::Remove { side, at } if !sides[*side].is_empty() => {
+                    let at = at % sides[*side].len();
+                    // Of equal rows the first one goes.
+                    let (key, value, _) = sides[*side][at];
+                    let is_equal = |row: &(u8, u8, i64)| (row.0, row.1) == (key, value);
+                    let at = sides[*side].iter().position(is_equal).unwrap();
+                    (*side, sides[*side].remove(at), Change::Delete)
+                }
+                Act::Remove { .. } => continue,
+            };
+            let mut expected: Vec<String> = Vec::new();
+            for other in sides[1 - side].iter().filter(|other| other.0 == row.0 && row.0 != 0) {
+                let (l, r) = if side == 0 { (&row, other) } else { (other, &row) };
+                expected.push(format!("{} k{}{} k{}{}", change.as_str(), l.0, l.1, r.0, r.1));
+            }
+            if change == Change::Insert && row.0 != 0 {
+                sides[side].push(row);
+            }
+            run.change_in(side, change, &row_of((row.0, row.1)));
+            prop_assert_eq!(short(&run.take()), expected);
+            run.checkpoint(number % 5 == 4).restart();
+        }
+        run.watermarks(watermark + TTL);
+        prop_assert!(run.take().is_empty());
+        prop_assert!(run.pipeline.context().symbols.is_empty());
+    }
 }
