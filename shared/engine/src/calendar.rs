@@ -9,6 +9,7 @@
 
 pub use pattern::{Dialect, Pattern, PatternError};
 pub use unit::TimeUnit;
+pub use zone::Zone;
 
 pub mod parse;
 pub mod text;
@@ -17,6 +18,7 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod zone;
 
 /// Milliseconds in a second.
 pub const MS_PER_SECOND: i64 = 1000;

@@ -14,6 +14,7 @@ pub(crate) mod pattern;
 mod scope;
 mod sets;
 pub(crate) mod special;
+mod zone;
 
 use headwater_engine::aggregate;
 use headwater_engine::expr::{Expr, ExprKind, Literal};
@@ -353,10 +354,11 @@ pub(crate) fn has_aggregate(from: &ast::Expr) -> bool {
 }
 
 /// Binds a function and casts its arguments as it asks.
-pub(crate) fn call(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr> {
+pub(crate) fn call(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr> {
     if functions::find(name).is_none() {
         return Err(unknown_function(name, span));
     }
+    zone::resolve(name, &mut args, span)?;
     let seen: Vec<Arg<'_>> = args.iter().map(Arg::of).collect();
     let binding = functions::bind(name, &seen)
         .map_err(|e| Issue::new(span, e, "check the types of the arguments, or cast them"))?;

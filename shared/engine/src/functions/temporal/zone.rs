@@ -1,5 +1,5 @@
-//! Time zones, as far as they are a fixed distance from UTC: a zone database does not fit every
-//! gateway, so every other zone is refused by name.
+//! Functions with time zones: fixed distances from UTC, and named zones, whose transitions the
+//! planner has put into the argument.
 
 use alloc::{format, string::String};
 
@@ -7,19 +7,46 @@ use super::super::Arg;
 use super::super::sig::{Bound, constant_text, count, strict};
 use super::{default_pattern, pattern, shown, texts, timestamp};
 use crate::{
-    calendar::{Dialect, MS_PER_HOUR, MS_PER_MINUTE, Moment, parse},
+    calendar::{Dialect, MS_PER_HOUR, MS_PER_MINUTE, Moment, Zone, parse},
     slot::Datum,
     types::DataType,
 };
 
+/// A zone as an argument: a fixed distance, or the text that the planner makes of a named one.
+enum Place {
+    Fixed(i64),
+    Named(Zone),
+}
+
+impl Place {
+    fn of(name: &str, arg: &Arg<'_>) -> Result<Self, String> {
+        let text = constant_text(name, "its time zone", arg)?;
+        match Zone::parse(text) {
+            Some(zone) => Ok(Self::Named(zone)),
+            None => offset_ms(name, text).map(Self::Fixed),
+        }
+    }
+
+    /// The point in time of a local one; see [`Zone::instant_ms`].
+    fn instant(&self, local: Moment, later: bool) -> Moment {
+        match self {
+            Self::Fixed(ms) => shifted(local, -ms),
+            Self::Named(zone) => Moment { ms: zone.instant_ms(local.ms, later), ..local },
+        }
+    }
+
+    fn local(&self, instant: Moment) -> Moment {
+        match self {
+            Self::Fixed(ms) => shifted(instant, *ms),
+            Self::Named(zone) => shifted(instant, zone.at_ms(instant.ms)),
+        }
+    }
+}
+
 /// `UTC`, `GMT`, `GMT+05:30`: the distance from UTC in ms.
-fn offset_ms(name: &str, arg: &Arg<'_>) -> Result<i64, String> {
-    let text = constant_text(name, "its time zone", arg)?;
-    let refuse = || {
-        format!(
-            "{name} knows UTC and zones such as GMT+05:30, not '{text}': there is no zone table"
-        )
-    };
+fn offset_ms(name: &str, text: &str) -> Result<i64, String> {
+    let refuse =
+        || format!("{name} knows UTC and zones such as GMT+05:30 and Europe/Berlin, not '{text}'");
     if matches!(text, "UTC" | "GMT") {
         return Ok(0);
     }
@@ -44,10 +71,11 @@ pub(super) fn convert(args: &[Arg<'_>]) -> Bound {
     const NAME: &str = "CONVERT_TZ";
     count(NAME, args, 3, 3)?;
     let types = texts(NAME, args)?;
-    let shift = offset_ms(NAME, &args[2])? - offset_ms(NAME, &args[1])?;
+    let (from, to) = (Place::of(NAME, &args[1])?, Place::of(NAME, &args[2])?);
     let format = default_pattern();
     strict(types, DataType::STRING, move |v, cx| match format.parse(cx.text(v[0].slot)) {
-        Some(moment) => shown(&format, shifted(moment, shift), cx),
+        // Of a time that comes twice, Java's old calendar takes the second.
+        Some(moment) => shown(&format, to.local(from.instant(moment, true)), cx),
         None => Datum::NULL,
     })
 }
@@ -56,12 +84,12 @@ pub(super) fn convert(args: &[Arg<'_>]) -> Bound {
 pub(super) fn text_to_instant(name: &str, args: &[Arg<'_>], result: DataType) -> Bound {
     let types = texts(name, args)?;
     let format = pattern(name, args.get(1), Dialect::DateTimeFormatter)?;
-    let offset = offset_ms(name, &args[2])?;
+    let place = Place::of(name, &args[2])?;
     strict(types, result, move |v, cx| {
         let text = cx.text(v[0].slot);
         let found = format.as_ref().and_then(|format| format.parse(text));
         let found = found.or_else(|| parse::sql_timestamp(text));
-        found.map_or(Datum::NULL, |m| timestamp(shifted(m.truncated(3), -offset)))
+        found.map_or(Datum::NULL, |m| timestamp(place.instant(m.truncated(3), false)))
     })
 }
 

@@ -99,3 +99,32 @@ fn texts_and_timestamps() {
     assert_eq!(call("FROM_UNIXTIME", &[big(44)]), "1970-01-01 00:00:44");
     assert_eq!(call("FROM_UNIXTIME", &[big(44), txt("ss")]), "44");
 }
+
+/// What Flink 2.2.1 answers for Europe/Berlin: CONVERT_TZ takes the second of two equal local
+/// times, TO_TIMESTAMP_LTZ the first.
+#[test]
+fn named_zones() {
+    let berlin = txt("Europe/Berlin;3208;323830800:7200;CET-1CEST,M3.5.0,M10.5.0/3");
+    let to_utc = |text: &str| call("CONVERT_TZ", &[txt(text), berlin.clone(), txt("UTC")]);
+    for (local, utc) in [
+        ("2022-03-27 01:59:59", "2022-03-27 00:59:59"),
+        ("2022-03-27 02:30:00", "2022-03-27 01:30:00"),
+        ("2022-03-27 03:00:00", "2022-03-27 01:00:00"),
+        ("2022-10-30 01:59:59", "2022-10-29 23:59:59"),
+        ("2022-10-30 02:30:00", "2022-10-30 01:30:00"),
+        ("2022-10-30 03:00:00", "2022-10-30 02:00:00"),
+    ] {
+        assert_eq!(to_utc(local), utc, "{local}");
+    }
+    let from_utc = |text: &str| call("CONVERT_TZ", &[txt(text), txt("UTC"), berlin.clone()]);
+    assert_eq!(from_utc("2022-10-30 00:30:00"), "2022-10-30 02:30:00");
+    assert_eq!(from_utc("2022-10-30 01:30:00"), "2022-10-30 02:30:00");
+    assert_eq!(from_utc("2050-07-01 12:00:00"), "2050-07-01 14:00:00");
+    let instant = |text: &str| {
+        let pattern = txt("yyyy-MM-dd HH:mm:ss");
+        call("TO_TIMESTAMP_LTZ", &[txt(text), pattern, berlin.clone()])
+    };
+    assert_eq!(instant("2022-03-27 02:30:00"), "2022-03-27 01:30:00");
+    assert_eq!(instant("2022-10-30 02:30:00"), "2022-10-30 00:30:00");
+    assert_eq!(instant("2050-07-01 12:00:00"), "2050-07-01 10:00:00");
+}
