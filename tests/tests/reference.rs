@@ -166,6 +166,7 @@ fn types() {
         let written = match *name {
             "ARRAY" => "ARRAY<INT>".to_owned(),
             "MAP" => "MAP<STRING, INT>".to_owned(),
+            "MULTISET" => "MULTISET<STRING>".to_owned(),
             "ROW" => "ROW<x INT>".to_owned(),
             name => name.to_owned(),
         };

@@ -8,8 +8,10 @@ use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
 use crate::{context::Context, expr::Literal, slot::Datum, types::DataType};
 
+mod approx_count_distinct;
 mod array_agg;
 mod calls;
+mod collect;
 mod count;
 mod list;
 mod listagg;
@@ -46,6 +48,10 @@ pub enum Kind {
     Last,
     /// All values, each with its count.
     Values,
+    /// Number of NULLs.
+    Nulls,
+    /// Which values there are, roughly.
+    Sketch,
     /// All values in order of arrival, without NULLs.
     List,
     /// The same with NULLs.
@@ -61,10 +67,15 @@ impl Kind {
             | Kind::DecimalSum
             | Kind::ExactSum
             | Kind::Moments
-            | Kind::Values => true,
-            Kind::Min | Kind::Max | Kind::First | Kind::Last | Kind::List | Kind::ListWithNulls => {
-                false
-            }
+            | Kind::Values
+            | Kind::Nulls => true,
+            Kind::Min
+            | Kind::Max
+            | Kind::First
+            | Kind::Last
+            | Kind::List
+            | Kind::ListWithNulls
+            | Kind::Sketch => false,
         }
     }
 
@@ -79,6 +90,8 @@ impl Kind {
             Kind::First => "first",
             Kind::Last => "last",
             Kind::Values => "values",
+            Kind::Nulls => "nulls",
+            Kind::Sketch => "sketch",
             Kind::List | Kind::ListWithNulls => "list",
         }
     }
@@ -109,8 +122,11 @@ pub enum Finish {
     Percentile,
     /// The texts of the list, with the separator between them.
     Joined,
-    /// What the function makes of each different value once.
+    /// What the function makes of each different value once; of NULL too, where a second
+    /// accumulator counts some.
     Distinct,
+    /// The values and their counts as a map.
+    Collected,
 }
 
 /// An aggregate call bound to its argument type.
@@ -170,6 +186,8 @@ pub const ALL: &[Aggregate] = &[
     ordered::LAST_VALUE,
     listagg::LISTAGG,
     array_agg::ARRAY_AGG,
+    collect::COLLECT,
+    approx_count_distinct::APPROX_COUNT_DISTINCT,
     percentile::PERCENTILE,
 ];
 
@@ -186,7 +204,13 @@ pub fn bind(name: &str, call: &Arguments<'_>) -> Result<Binding, String> {
         Some(t @ (DataType::Null | DataType::Array(_) | DataType::Map(..) | DataType::Bytes)) => {
             Err(format!("{name}(DISTINCT …) does not take {t} here"))
         }
-        Some(_) => Ok(Binding { kinds: vec![Kind::Values], finish: Finish::Distinct, ..bound }),
+        Some(_) => {
+            let kinds = match bound.kinds.as_slice() {
+                [Kind::ListWithNulls] => vec![Kind::Values, Kind::Nulls],
+                _ => vec![Kind::Values],
+            };
+            Ok(Binding { kinds, finish: Finish::Distinct, ..bound })
+        }
     }
 }
 
@@ -209,6 +233,11 @@ pub trait Accumulator: Send {
     fn clear(&mut self, pane: usize, context: &mut Context);
     /// Adds a value (for COUNT(*) any value that is not NULL); NULL is skipped.
     fn add(&mut self, pane: usize, value: Datum, context: &mut Context);
+    /// Adds a value so many times, where values are counted.
+    fn add_times(&mut self, pane: usize, value: Datum, times: i64, context: &mut Context) {
+        let _ = (pane, value, times, context);
+        unreachable!("only values that are counted have weights");
+    }
     /// Takes a value away that was added before, where [`Kind::can_remove`] says so.
     fn remove(&mut self, pane: usize, value: Datum, context: &mut Context) {
         let _ = (pane, value, context);
@@ -246,9 +275,11 @@ pub trait Accumulator: Send {
 /// The type of an accumulator's partial.
 pub fn partial_type(kind: Kind, arg: Option<&DataType>) -> DataType {
     match (kind, arg) {
-        (Kind::Count | Kind::IntegerSum, _) => DataType::BigInt,
+        (Kind::Count | Kind::IntegerSum | Kind::Nulls, _) => DataType::BigInt,
         (Kind::DecimalSum | Kind::ExactSum | Kind::Moments | Kind::Values, _)
-        | (Kind::First | Kind::Last | Kind::List | Kind::ListWithNulls, _) => DataType::Bytes,
+        | (Kind::First | Kind::Last | Kind::List | Kind::ListWithNulls | Kind::Sketch, _) => {
+            DataType::Bytes
+        }
         (_, Some(arg)) => arg.clone(),
         (_, None) => DataType::Null,
     }
@@ -258,7 +289,9 @@ pub fn partial_type(kind: Kind, arg: Option<&DataType>) -> DataType {
 pub fn accumulator(kind: Kind, arg: Option<&DataType>) -> Box<dyn Accumulator> {
     let arg = arg.cloned().unwrap_or(DataType::BigInt);
     match kind {
-        Kind::Count => Box::new(count::Count::default()),
+        Kind::Count => Box::new(count::Count::of_values()),
+        Kind::Nulls => Box::new(count::Count::of_nulls()),
+        Kind::Sketch => Box::new(approx_count_distinct::Sketches::new(arg)),
         Kind::IntegerSum => Box::new(sum::IntegerSum::new(arg)),
         Kind::DecimalSum => Box::new(sum::DecimalSum::default()),
         Kind::ExactSum => Box::new(sum::DoubleSum::new(arg)),

@@ -382,6 +382,9 @@ pub struct AggregateSpec {
     pub distinct: bool,
     /// Constant arguments after the first one.
     pub params: Vec<Literal>,
+    /// The integer column that says how often the value counts: not at all where it is NULL or not
+    /// positive.
+    pub weight: Option<usize>,
 }
 
 impl AggregateSpec {
@@ -393,6 +396,7 @@ impl AggregateSpec {
             filter: None,
             distinct: false,
             params: Vec::new(),
+            weight: None,
         }
     }
 }

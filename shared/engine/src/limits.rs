@@ -16,6 +16,8 @@ pub const VALUES_PER_PANE_MAX: usize = 4_096;
 pub const VALUES_MAX: usize = 131_072;
 /// Bytes of the values of one state, as they are stored and sent.
 pub const STATE_BYTES_MAX: usize = 128 << 10;
+/// Bytes of all sketches of one aggregate.
+pub const SKETCH_BYTES_MAX: usize = 16 << 20;
 /// Variables of a row pattern: the answers of their conditions are bits of one word.
 pub const PATTERN_VARIABLES_MAX: usize = 64;
 /// Repetitions of one variable of a row pattern, where they are counted.

@@ -419,6 +419,7 @@ pub(crate) fn call(function: &str, column: Option<usize>) -> AggregateSpec {
         filter: None,
         distinct: false,
         params: Vec::new(),
+        weight: None,
     }
 }
 

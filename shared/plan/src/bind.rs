@@ -63,6 +63,8 @@ pub(crate) struct AggregateCall {
     pub(crate) distinct: bool,
     /// Constant arguments after the first one.
     pub(crate) params: Vec<Literal>,
+    /// How often a value counts.
+    pub(crate) weight: Option<Expr>,
     pub(crate) result: DataType,
 }
 

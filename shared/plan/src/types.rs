@@ -135,6 +135,11 @@ pub(crate) fn parse_type(parser: &mut Parser<'_>) -> Result<SqlType, ParserError
             parser.expect_token(&Token::Comma)?;
             Ok(SqlType::Map(Box::new(key), Box::new(parse_nullable(parser)?)))
         })?,
+        // Each value and how often it is there.
+        "MULTISET" => {
+            let value = parse_arguments(parser, parse_nullable)?;
+            SqlType::Map(Box::new(value), Box::new(SqlType::Int))
+        }
         "ROW" => parse_row(parser)?,
         _ => return unknown_type(parser, &word.value, token.clone()),
     };
@@ -156,7 +161,7 @@ pub(crate) fn parse_nullable(parser: &mut Parser<'_>) -> Result<SqlType, ParserE
 }
 
 /// Names of types, for suggestions and for the reference.
-pub(crate) const NAMES: [&str; 21] = [
+pub(crate) const NAMES: [&str; 22] = [
     "BOOLEAN",
     "TINYINT",
     "SMALLINT",
@@ -177,6 +182,7 @@ pub(crate) const NAMES: [&str; 21] = [
     "TIMESTAMP_LTZ",
     "ARRAY",
     "MAP",
+    "MULTISET",
     "ROW",
 ];
 

@@ -1,4 +1,5 @@
-//! ARRAY_AGG: all values in order of arrival, NULLs among them, as in Flink.
+//! ARRAY_AGG: all values in order of arrival, NULLs among them, as in Flink. With DISTINCT in order
+//! of the values, NULL at the end.
 
 use alloc::{boxed::Box, format, string::String, vec};
 
@@ -9,9 +10,6 @@ use crate::types::DataType;
 pub(super) const ARRAY_AGG: Aggregate = Aggregate { name: "ARRAY_AGG", bind };
 
 fn bind(call: &Arguments<'_>) -> Result<Binding, String> {
-    if call.is_distinct {
-        return Err("ARRAY_AGG(DISTINCT …) is not supported".into());
-    }
     match call.single()? {
         Some(t @ (DataType::Null | DataType::Array(_) | DataType::Map(..) | DataType::Bytes)) => {
             Err(format!("ARRAY_AGG does not take {t} here"))

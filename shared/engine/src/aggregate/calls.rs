@@ -7,8 +7,8 @@
 use alloc::{boxed::Box, format, vec::Vec};
 
 use super::{
-    Accumulator, Arguments, Binding, Finish, Kind, accumulator, bind, listagg, mean, partial_type,
-    percentile, plain,
+    Accumulator, Arguments, Binding, Finish, Kind, accumulator, bind, collect, listagg, mean,
+    partial_type, percentile, plain,
 };
 use crate::{
     context::Context,
@@ -28,6 +28,8 @@ pub struct Part {
     pub arg: Option<(usize, DataType)>,
     /// The boolean column of the FILTER clause.
     pub filter: Option<usize>,
+    /// The column that says how often a value counts.
+    pub weight: Option<usize>,
 }
 
 impl Part {
@@ -41,6 +43,12 @@ impl Part {
             return None;
         }
         Some(self.arg.as_ref().map_or(Datum::bool(true), |(column, _)| row.datum(*column)))
+    }
+
+    /// How often a row's value counts.
+    fn times(&self, row: Row<'_>) -> Option<i64> {
+        let weight = row.datum(self.weight?);
+        Some(if weight.null { 0 } else { weight.slot.as_i64().max(0) })
     }
 }
 
@@ -90,7 +98,8 @@ impl Calls {
             let bound =
                 adapt(bound).map_err(|why| CompileError(format!("{} {why}", spec.function)))?;
             let positions = bound.kinds.iter().map(|&kind| {
-                let part = Part { kind, arg: spec.arg.clone(), filter: spec.filter };
+                let (arg, filter, weight) = (spec.arg.clone(), spec.filter, spec.weight);
+                let part = Part { kind, arg, filter, weight };
                 parts.iter().position(|p| *p == part).unwrap_or_else(|| {
                     parts.push(part);
                     parts.len() - 1
@@ -147,8 +156,10 @@ impl Calls {
         context: &mut Context,
     ) {
         for (part, state) in self.parts.iter().zip(states) {
-            if let Some(value) = part.value(row) {
-                state.add(pane, value, context);
+            let Some(value) = part.value(row) else { continue };
+            match part.times(row) {
+                None => state.add(pane, value, context),
+                Some(times) => state.add_times(pane, value, times, context),
             }
         }
     }
@@ -163,8 +174,10 @@ impl Calls {
         context: &mut Context,
     ) {
         for (part, state) in self.parts.iter().zip(states) {
-            if let Some(value) = part.value(row) {
-                state.remove(pane, value, context);
+            let Some(value) = part.value(row) else { continue };
+            match part.times(row) {
+                None => state.remove(pane, value, context),
+                Some(times) => state.add_times(pane, value, -times, context),
             }
         }
     }
@@ -181,17 +194,21 @@ impl Calls {
         let part = |n: usize| &*states[call.parts[n]];
         let arg = self.parts[call.parts[0]].arg_type();
         match &call.distinct {
-            Some(binding) => call.distinct(part(0), binding, pane, arg, context),
+            Some(binding) => {
+                let nulls = call.parts.get(1).map(|n| states[*n].value(pane, context));
+                let has_null = nulls.is_some_and(|nulls| nulls.slot.as_i64() > 0);
+                call.distinct((part(0), has_null), binding, pane, arg, context)
+            }
             None => call.finish(call.finish, &part, pane, arg, context),
         }
     }
 }
 
 impl Call {
-    /// The function over each value of a state once.
+    /// The function over each value of a state once, and over NULL where there is one.
     fn distinct(
         &self,
-        values: &dyn Accumulator,
+        (values, has_null): (&dyn Accumulator, bool),
         binding: &Binding,
         pane: usize,
         arg: Option<&DataType>,
@@ -202,6 +219,9 @@ impl Call {
         for state in &mut states {
             state.reserve(1);
             values.each(pane, &mut |value, _| state.add(0, value, context));
+            if has_null {
+                state.add(0, Datum::NULL, context);
+            }
         }
         let result = self.finish(binding.finish, &|n| &*states[n], 0, arg, context);
         for state in &mut states {
@@ -229,7 +249,8 @@ impl Call {
                 let count = part(1).value(pane, context).slot.as_i64();
                 mean(total, count, arg, &self.result)
             }
-            Finish::Percentile => percentile::finish(part(0), pane, &self.params, arg),
+            Finish::Percentile => percentile::finish(part(0), pane, &self.params, arg, context),
+            Finish::Collected => collect::finish(part(0), pane, arg, context),
             Finish::Joined => listagg::finish(part(0), pane, &self.params, context),
             finish => part(0).moment(pane, finish),
         }

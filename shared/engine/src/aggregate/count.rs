@@ -15,9 +15,20 @@ pub(super) const COUNT: Aggregate = Aggregate {
     },
 };
 
-#[derive(Default)]
 pub(super) struct Count {
     counts: Vec<i64>,
+    /// Whether NULLs are counted rather than the other values.
+    of_nulls: bool,
+}
+
+impl Count {
+    pub(super) fn of_values() -> Self {
+        Count { counts: Vec::new(), of_nulls: false }
+    }
+
+    pub(super) fn of_nulls() -> Self {
+        Count { counts: Vec::new(), of_nulls: true }
+    }
 }
 
 impl Accumulator for Count {
@@ -30,11 +41,11 @@ impl Accumulator for Count {
     }
 
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        self.counts[pane] += i64::from(!value.null);
+        self.counts[pane] += i64::from(value.null == self.of_nulls);
     }
 
     fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        self.counts[pane] -= i64::from(!value.null);
+        self.counts[pane] -= i64::from(value.null == self.of_nulls);
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, _: &mut Context) {

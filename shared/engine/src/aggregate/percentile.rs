@@ -1,57 +1,79 @@
 //! PERCENTILE: exact, with linear interpolation at position p · (n − 1) of the sorted values.
 
-use alloc::{format, string::String, vec};
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
 use super::{Accumulator, Aggregate, Arguments, Binding, Finish, Kind};
 use crate::{
+    context::Context,
     decimal::{self, DecimalType},
     expr::Literal,
+    functions::arrays::put_array,
     slot::Datum,
     types::DataType,
 };
 
-/// `PERCENTILE(x, p)` with p from 0 to 1.
+/// `PERCENTILE(x, p)` and `PERCENTILE(x, ARRAY[p, …])`, with each p from 0 to 1.
 pub(super) const PERCENTILE: Aggregate = Aggregate { name: "PERCENTILE", bind };
 
 fn bind(call: &Arguments<'_>) -> Result<Binding, String> {
-    let Some(fraction) = fraction(call.params) else {
+    let Some((is_array, fractions)) = fractions(call.params) else {
         return Err("PERCENTILE takes a number, and a number from 0 to 1 as literal".into());
     };
-    if !(0.0..=1.0).contains(&fraction) {
+    if !fractions.iter().all(|fraction| (0.0..=1.0).contains(fraction)) {
         return Err("the second argument of PERCENTILE is not between 0 and 1".into());
     }
+    let result = match is_array {
+        true => DataType::Array(Box::new(DataType::Double)),
+        false => DataType::Double,
+    };
     match call.arg {
-        Some(t) if t.is_numeric() => Ok(Binding {
-            kinds: vec![Kind::Values],
-            finish: Finish::Percentile,
-            result: DataType::Double,
-        }),
+        Some(t) if t.is_numeric() => {
+            Ok(Binding { kinds: vec![Kind::Values], finish: Finish::Percentile, result })
+        }
         Some(t) => Err(format!("PERCENTILE takes a number, not {t}")),
         None => Err("PERCENTILE takes a number".into()),
     }
 }
 
-fn fraction(params: &[Literal]) -> Option<f64> {
-    match params {
-        [Literal::Double(p)] => Some(*p),
+/// Whether an array is asked for, which TRUE in front says, and the fractions.
+fn fractions(params: &[Literal]) -> Option<(bool, Vec<f64>)> {
+    let (is_array, params) = match params {
+        [Literal::Bool(true), rest @ ..] if !rest.is_empty() => (true, rest),
+        [_] => (false, params),
+        _ => return None,
+    };
+    let fraction = |param: &Literal| match param {
+        Literal::Double(p) => Some(*p),
         #[expect(clippy::cast_precision_loss, reason = "0 and 1 are exact")]
-        [Literal::Int(p)] => Some(*p as f64),
+        Literal::Int(p) => Some(*p as f64),
         _ => None,
-    }
+    };
+    Some((is_array, params.iter().map(fraction).collect::<Option<_>>()?))
 }
 
-/// The value at the fraction of the values of a state.
+/// The values at the fractions of those of a state; NULL when there are none.
 pub(super) fn finish(
     state: &dyn Accumulator,
     pane: usize,
     params: &[Literal],
     arg: Option<&DataType>,
+    cx: &mut Context,
 ) -> Datum {
     let mut count = 0;
     state.each(pane, &mut |_, times| count += times);
-    let (Some(fraction), Some(arg), 1..) = (fraction(params), arg, count) else {
+    let (Some((is_array, fractions)), Some(arg), 1..) = (fractions(params), arg, count) else {
         return Datum::NULL;
     };
+    let at = |fraction: &f64| at(state, pane, *fraction, count, arg);
+    let found: Vec<Datum> = fractions.iter().map(at).collect();
+    match is_array {
+        true => put_array(&found, &DataType::Double, cx),
+        false => found[0],
+    }
+}
+
+/// The value at a fraction of `count` values.
+fn at(state: &dyn Accumulator, pane: usize, fraction: f64, count: i64, arg: &DataType) -> Datum {
     #[expect(clippy::cast_precision_loss, reason = "a count is below 2^53")]
     let position = fraction * (count - 1) as f64;
     let (lower, upper) = (libm::floor(position), libm::ceil(position));

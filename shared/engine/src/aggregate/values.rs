@@ -102,6 +102,10 @@ impl Accumulator for Values {
         self.change(pane, value, 1, true, cx);
     }
 
+    fn add_times(&mut self, pane: usize, value: Datum, times: i64, cx: &mut Context) {
+        self.change(pane, value, times, true, cx);
+    }
+
     fn remove(&mut self, pane: usize, value: Datum, cx: &mut Context) {
         self.change(pane, value, -1, true, cx);
     }

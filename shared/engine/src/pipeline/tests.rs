@@ -97,6 +97,7 @@ fn windows_follow_windows() {
             filter: None,
             distinct: false,
             params: vec![],
+            weight: None,
         }],
         ..aggregate(tumble(20), Phase::Complete, Vec::new())
     };

@@ -1,7 +1,7 @@
 //! Calls of aggregate functions.
 
 use headwater_engine::aggregate::{self, Arguments};
-use headwater_engine::expr::{ExprKind, Literal};
+use headwater_engine::expr::{Expr, ExprKind, Literal};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
@@ -17,9 +17,6 @@ impl Binder<'_> {
         }
         if !aggregate::ALL.iter().any(|a| a.name == name) {
             return Err(Issue::unsupported(span, &format!("the aggregate {name}")));
-        }
-        if from.distinct && name == "ARRAY_AGG" {
-            return Err(Issue::unsupported(span, "ARRAY_AGG(DISTINCT …)"));
         }
         if let Some(inner) = from.args.iter().find(|a| has_aggregate(&a.value)) {
             let message = "an aggregate stands inside an aggregate";
@@ -37,17 +34,55 @@ impl Binder<'_> {
                 return Err(Issue::new(span, message, format!("write {name}(column)")));
             }
         };
-        let params = rest.iter().map(|arg| self.constant(arg)).collect::<Result<Vec<_>>>()?;
+        let (rest, weight) = match rest {
+            [fraction, weight] if name == "PERCENTILE" => {
+                (core::slice::from_ref(fraction), Some(self.weight(weight, from.distinct)?))
+            }
+            _ => (rest, None),
+        };
+        let params = rest.iter().map(|arg| self.constants(arg)).collect::<Result<Vec<_>>>()?;
+        let params = params.concat();
         let filter = from.filter.as_ref().map(|f| self.predicate(f, "FILTER")).transpose()?;
         let arg_type = arg.as_ref().map(|a| &a.data_type);
         let arguments = Arguments { arg: arg_type, params: &params, is_distinct: from.distinct };
         let binding = aggregate::bind(name, &arguments);
-        let binding =
-            binding.map_err(|e| Issue::new(span, e, "cast the argument: CAST(… AS DOUBLE)"))?;
+        let remedy = match arg_type {
+            Some(t) if t.is_nested() => "take one of its elements, or another column",
+            _ => "cast the argument: CAST(… AS DOUBLE)",
+        };
+        let binding = binding.map_err(|e| Issue::new(span, e, remedy))?;
         // An extreme is the same of each value once.
         let distinct = from.distinct && !matches!(name, "MIN" | "MAX");
         let function = name.to_owned();
-        Ok(AggregateCall { function, arg, filter, distinct, params, result: binding.result })
+        let result = binding.result;
+        Ok(AggregateCall { function, arg, filter, distinct, params, weight, result })
+    }
+
+    /// How often a value counts: a whole number.
+    fn weight(&mut self, arg: &ast::Arg, distinct: bool) -> Result<Expr> {
+        let span = arg.value.span;
+        if distinct {
+            let message = "a value that counts once has no weight";
+            return Err(Issue::new(span, message, "remove DISTINCT, or this argument"));
+        }
+        let bound = self.bind(&arg.value)?;
+        if bound.data_type.is_integer() {
+            return Ok(bound);
+        }
+        let message = format!("the weight is a whole number, not {}", bound.data_type);
+        Err(Issue::new(span, message, "cast it to BIGINT"))
+    }
+
+    /// A constant argument, or TRUE and those of an array.
+    fn constants(&mut self, arg: &ast::Arg) -> Result<Vec<Literal>> {
+        let ast::ExprKind::Call(call) = &arg.value.kind else {
+            return Ok(vec![self.constant(arg)?]);
+        };
+        if call.name.value != "ARRAY" {
+            return Ok(vec![self.constant(arg)?]);
+        }
+        let elements = call.args.iter().map(|arg| self.constant(arg));
+        core::iter::once(Ok(Literal::Bool(true))).chain(elements).collect()
     }
 
     /// A constant argument: a text, or a number as DOUBLE.
@@ -76,17 +111,7 @@ fn takes_constants(name: &str) -> bool {
 
 /// Names of aggregates, planned or not.
 pub(crate) fn is_aggregate(name: &str) -> bool {
-    const OTHERS: [&str; 10] = [
-        "COLLECT",
-        "APPROX_COUNT_DISTINCT",
-        "RANK",
-        "DENSE_RANK",
-        "NTILE",
-        "LAG",
-        "LEAD",
-        "JSON_OBJECTAGG",
-        "GROUPING",
-        "GROUPING_ID",
-    ];
+    const OTHERS: [&str; 8] =
+        ["RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "JSON_OBJECTAGG", "GROUPING", "GROUPING_ID"];
     aggregate::ALL.iter().any(|a| a.name == name) || OTHERS.contains(&name)
 }

@@ -96,7 +96,8 @@ pub(super) fn calls_text(calls: &[AggregateSpec], below: &Schema) -> String {
         let filter = call.filter.map_or(String::new(), |c| format!(" where {}", name(c)));
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         let params: String = call.params.iter().map(|p| format!(", {p:?}")).collect();
-        format!("{}({distinct}{arg}{params}){filter}", call.function)
+        let weight = call.weight.map_or(String::new(), |c| format!(", as often as {}", name(c)));
+        format!("{}({distinct}{arg}{params}{weight}){filter}", call.function)
     };
     calls.iter().map(call).collect::<Vec<_>>().join(", ")
 }

@@ -30,7 +30,7 @@ pub(super) fn reads(
 ) -> BTreeSet<usize> {
     let mut reads: BTreeSet<usize> = keys.iter().copied().chain([window.rowtime]).collect();
     for call in kept(own, keys, aggregates).into_iter().map(|i| &aggregates[i]) {
-        reads.extend(call.arg.iter().map(|(c, _)| *c).chain(call.filter));
+        reads.extend(call.arg.iter().map(|(c, _)| *c).chain(call.filter).chain(call.weight));
     }
     reads
 }

@@ -17,7 +17,8 @@ fn kept(own: &BTreeSet<usize>, width: usize, calls: &[OverCall]) -> Vec<usize> {
 fn columns(call: &mut OverCall) -> Vec<&mut usize> {
     match &mut call.function {
         OverFunction::Aggregate(spec) => {
-            spec.arg.iter_mut().map(|(column, _)| column).chain(&mut spec.filter).collect()
+            let columns = spec.arg.iter_mut().map(|(column, _)| column);
+            columns.chain(&mut spec.filter).chain(&mut spec.weight).collect()
         }
         OverFunction::Lag { column, default } | OverFunction::Lead { column, default } => {
             core::iter::once(column).chain(default).collect()

@@ -43,6 +43,7 @@ impl Taken {
         let mut call = call.clone();
         call.arg = call.arg.map(|(column, data_type)| (self.at(column), data_type));
         call.filter = call.filter.map(|column| self.at(column));
+        call.weight = call.weight.map(|column| self.at(column));
         call
     }
 

@@ -128,12 +128,14 @@ impl Planner {
             let mut column = |e: &Expr| column_of(&mut items, substitute(e, &exprs));
             let arg = call.arg.as_ref().map(|a| (column(a), a.data_type.clone()));
             let filter = call.filter.as_ref().map(&mut column);
+            let weight = call.weight.as_ref().map(&mut column);
             aggregates.push(AggregateSpec {
                 function: call.function.clone(),
                 arg,
                 filter,
                 distinct: call.distinct,
                 params: call.params.clone(),
+                weight,
             });
         }
         let time_type = time.data_type.clone();

@@ -210,12 +210,14 @@ fn bind_call(
                 (extended.column(arg), data_type)
             });
             let filter = bound.filter.map(|filter| extended.column(filter));
+            let weight = bound.weight.map(|weight| extended.column(weight));
             let spec = AggregateSpec {
                 function: bound.function,
                 arg,
                 filter,
                 distinct: bound.distinct,
                 params: bound.params,
+                weight,
             };
             let frame = frame(window.frame.as_ref(), span)?;
             Ok((OverCall { function: OverFunction::Aggregate(spec), frame }, bound.result))

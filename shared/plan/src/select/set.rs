@@ -43,6 +43,7 @@ impl Planner {
                 filter: None,
                 distinct: false,
                 params: Vec::new(),
+                weight: None,
             });
             columns.push(Column::new(format!("${function}"), DataType::Int));
         }

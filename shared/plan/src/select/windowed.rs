@@ -235,7 +235,9 @@ impl Planner {
         let width = self.graph.columns(input).len();
         let below = |expr: &Expr| substitute(expr, &folded.exprs);
         let keys: Vec<Expr> = terms.plain.iter().map(below).collect();
-        let args = calls.iter().flat_map(|call| call.arg.iter().chain(&call.filter)).map(below);
+        let args =
+            calls.iter().flat_map(|call| call.arg.iter().chain(&call.filter).chain(&call.weight));
+        let args = args.map(below);
         let mut is_free = true;
         for expr in args.chain(keys.iter().cloned()).chain(folded.predicates.iter().cloned()) {
             each_column(&expr, &mut |column| is_free &= column < width);

@@ -20,6 +20,7 @@ fn specs(data_type: &DataType) -> Vec<AggregateSpec> {
         filter: None,
         distinct: false,
         params: Vec::new(),
+        weight: None,
     };
     FUNCTIONS.iter().filter(takes).map(spec).collect()
 }
@@ -102,6 +103,7 @@ fn what_depends_on_the_order_of_arrival_does_not_follow_changes() {
         filter: None,
         distinct: false,
         params: Vec::new(),
+        weight: None,
     };
     let why = Calls::bind_changing(&[spec]).unwrap_err();
     assert_eq!(why.0, "LAST_VALUE does not follow rows that change later");

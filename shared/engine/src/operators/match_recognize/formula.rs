@@ -131,6 +131,7 @@ fn compile(item: &MatchItem) -> Result<Item, CompileError> {
                 filter: None,
                 distinct: false,
                 params: Vec::new(),
+                weight: None,
             };
             let calls = Calls::bind(&[spec])?;
             let mut states = calls.accumulators();

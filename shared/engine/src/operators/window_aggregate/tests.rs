@@ -344,6 +344,7 @@ fn a_window_over_corrected_windows_does_not_count_them_twice() {
         filter: None,
         distinct: false,
         params: vec![],
+        weight: None,
     };
     let window = WindowSpec { rowtime: 4, ..tumble(100) };
     let outer = aggregate(window, Phase::Complete, vec![sum]);

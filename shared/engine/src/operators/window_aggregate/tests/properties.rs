@@ -21,6 +21,14 @@ fn calls() -> Vec<AggregateSpec> {
         distinct("SUM", VALUE),
         AggregateSpec { filter: Some(FLAG), ..distinct("COUNT", TEXT) },
         AggregateSpec { params: vec![Literal::Double(0.3)], ..call("PERCENTILE", Some(MONEY)) },
+        AggregateSpec {
+            params: vec![Literal::Bool(true), Literal::Double(0.1), Literal::Int(1)],
+            weight: Some(INT),
+            ..call("PERCENTILE", Some(VALUE))
+        },
+        distinct("ARRAY_AGG", TEXT),
+        call("COLLECT", Some(TEXT)),
+        call("APPROX_COUNT_DISTINCT", Some(VALUE)),
     ]
 }
 
