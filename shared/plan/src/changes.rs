@@ -246,11 +246,14 @@ fn check_sink(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<()> {
     let (message, remedy) = match taken {
         Changes::Appends => (
             format!("the rows of this query change later, the table '{name}' only appends"),
-            "write 'format' = 'changelog-json', or declare a PRIMARY KEY … NOT ENFORCED",
+            match key_remedy(graph, tables, sink).filter(|_| changes <= taken_by_key(table)) {
+                Some(declare) => format!("write 'format' = 'changelog-json', or {declare}"),
+                None => "write 'format' = 'changelog-json'".to_owned(),
+            },
         ),
         _ => (
             format!("rows of this query go away later, the table '{name}' cannot delete"),
-            "write 'format' = 'json', which marks a deleted key, or 'changelog-json'",
+            "write 'format' = 'json', which marks a deleted key, or 'changelog-json'".to_owned(),
         ),
     };
     Err(Issue::new(sink.span, message, remedy))
@@ -272,17 +275,18 @@ fn check_key(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Result<()> {
     }
     let name = &table.name.value;
     let message = format!("the PRIMARY KEY of '{name}' is not what the query's rows change by");
-    let names = |key: Vec<usize>| {
-        let names: Vec<&str> = key.iter().map(|c| table.sink[*c].field.name.as_str()).collect();
-        names.join(", ")
-    };
-    let remedy = match keys.into_iter().next() {
-        Some(key) if !key.is_empty() => {
-            format!("declare PRIMARY KEY ({}) NOT ENFORCED", names(key))
-        }
-        _ => "write 'format' = 'changelog-json'".to_owned(),
-    };
+    let remedy = key_remedy(graph, tables, sink);
+    let remedy = remedy.unwrap_or_else(|| "write 'format' = 'changelog-json'".to_owned());
     Err(Issue::new(sink.span, message, remedy))
+}
+
+/// The primary key that a table would need, if the query's rows change by any.
+fn key_remedy(graph: &Graph, tables: &[TableDef], sink: &Sink) -> Option<String> {
+    let keys = graph.unique_keys(sink.node, tables);
+    let key = keys.iter().find_map(|key| passed(key, &sink.exprs))?;
+    let name = |column: &usize| tables[sink.table].sink[*column].field.name.as_str();
+    let names: Vec<&str> = key.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("declare PRIMARY KEY ({}) NOT ENFORCED", names.join(", ")))
 }
 
 /// The changes that a table takes.
@@ -290,9 +294,16 @@ fn taken(table: &TableDef) -> Changes {
     match table.primary_key.is_empty() {
         _ if follows(table) => Changes::Retracts,
         true => Changes::Appends,
+        false => taken_by_key(table),
+    }
+}
+
+/// The changes that it takes with a primary key.
+fn taken_by_key(table: &TableDef) -> Changes {
+    match table.options.format.as_deref() {
         // A line of CSV cannot say that its row is gone.
-        false if table.options.format.as_deref() == Some("csv") => Changes::Updates,
-        false => Changes::Retracts,
+        Some("csv") => Changes::Updates,
+        _ => Changes::Retracts,
     }
 }
 
