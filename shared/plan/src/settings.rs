@@ -122,6 +122,11 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
             settings.ignored.push((key.to_owned(), set.key_span));
             Ok(())
         }
+        key if key.starts_with("table.exec.emit.") => {
+            let message = format!("'{key}' is a property of each source here");
+            let remedy = "write 'allowed-lateness' = '1 min' in the options of the source table";
+            Err(Issue::new(set.key_span, message, remedy))
+        }
         key => {
             let message = format!("unknown setting '{key}'");
             let known = KEYS.into_iter().chain(WITHOUT_MEANING);

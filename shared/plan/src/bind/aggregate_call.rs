@@ -46,7 +46,9 @@ impl Binder<'_> {
         let arg_type = arg.as_ref().map(|a| &a.data_type);
         let arguments = Arguments { arg: arg_type, params: &params, is_distinct: from.distinct };
         let binding = aggregate::bind(name, &arguments);
+        let is_fraction = |t: &DataType| name == "PERCENTILE" && t.is_numeric();
         let remedy = match arg_type {
+            Some(t) if is_fraction(t) => "write fractions from 0 to 1, such as 0.95",
             Some(t) if t.is_nested() => "take one of its elements, or another column",
             _ => "cast the argument: CAST(… AS DOUBLE)",
         };

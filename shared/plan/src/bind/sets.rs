@@ -6,6 +6,7 @@ use sqlparser::tokenizer::Span;
 
 use crate::ast;
 use crate::bind::{Binder, Grouping, Scope, call as function};
+use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result};
 
 /// A number with one bit for each argument, the first one highest: 1 where the key is not in the
@@ -25,7 +26,10 @@ pub(super) fn grouping_id(
         let bound = Binder::new(scope).bind(&arg.value)?;
         let Some((_, at)) = grouping.keys.iter().find(|(key, _)| *key == bound) else {
             let message = format!("an argument of {} is no key of GROUP BY", call.name.value);
-            return Err(Issue::new(arg.value.span, message, "name a key"));
+            let keys = grouping.keys.iter().filter_map(|(key, _)| as_column(key));
+            let keys: Vec<String> = keys.map(|at| scope.entries[at].column.name()).collect();
+            let remedy = format!("the keys here: {}", keys.join(", "));
+            return Err(Issue::new(arg.value.span, message, remedy));
         };
         keys.push(*at);
     }

@@ -249,7 +249,7 @@ fn check_windows(function: Option<&WindowShape>, query: &Select) -> Result<()> {
     let Some(WindowShape::Aligned(window)) = function else { return Ok(()) };
     if window.kind == Windows::Hopping && window.size_ms % window.slide_ms != 0 {
         let message = "the size of a hopping window is no multiple of its slide";
-        let remedy = "Flink aggregates only over whole slides";
+        let remedy = "take a size that is a multiple of the slide";
         return Err(Issue::new(slide_span(query), message, remedy));
     }
     Ok(())

@@ -231,7 +231,14 @@ fn located(error: ParserError, tokens: &[TokenWithSpan], end: Span) -> Issue {
     let text = text.replacen("Expected: ", "expected ", 1).replace("found: EOF", "found its end");
     let text = text.replacen(", found: ", ", found ", 1);
     let mut chars = text.chars();
-    let message = chars.next().map_or(String::new(), |c| c.to_lowercase().chain(chars).collect());
+    let message: String =
+        chars.next().map_or(String::new(), |c| c.to_lowercase().chain(chars).collect());
+    // What a name may have meant is a remedy.
+    if let Some((before, rest)) = message.split_once(" (did you mean ")
+        && let Some((meant, after)) = rest.split_once("?)")
+    {
+        return Issue::new(span, [before, after].concat(), format!("did you mean {meant}?"));
+    }
     Issue::new(span, message, REMEDY)
 }
 
