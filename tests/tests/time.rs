@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use headwater_tests::broker::Embedded;
 use headwater_tests::mqtt::Publisher;
+use headwater_tests::node::{Kind, Node};
 use headwater_tests::process::{Process, binary, run, wait_until};
 use headwater_tests::scratch::Scratch;
 use serde_json::Value;
@@ -174,4 +175,60 @@ fn a_silent_source_holds_windows_until_it_counts_as_idle() {
     let closed = wait_until(TIME_MAX, || rows(&scratch).len() == 3);
     assert!(closed, "{:?} {:?}", rows(&scratch), process.output());
     assert_eq!(rows(&scratch)[2].1, 2, "both sources' rows");
+}
+
+/// A window join at the core, one of whose sources on the gateway is silent.
+fn over_the_cut(scratch: &Scratch, idle: &str) -> (Embedded, Node, Node) {
+    let broker = Embedded::start().unwrap();
+    write(scratch, "fast", [1_000, 2_000, 11_000, 25_000].into_iter());
+    write(scratch, "slow", core::iter::empty());
+    let follow = ", 'source.monitor-interval'='50 ms'";
+    let counts = |name: &str, what: &str| {
+        format!(
+            "CREATE VIEW {what} AS SELECT window_start, window_end, COUNT(*) AS n \
+             FROM TABLE(TUMBLE(TABLE {name}, DESCRIPTOR(rt), INTERVAL '10' SECOND)) \
+             GROUP BY window_start, window_end;\n"
+        )
+    };
+    let pipeline = "SET 'headwater.rows-max' = '1000';\n".to_owned()
+        + &table("fast", &(file("../fast") + follow))
+        + &table("slow", &(file("../slow") + follow + idle))
+        + &counts("fast", "a")
+        + &counts("slow", "b")
+        + "CREATE TABLE o (s STRING, ts BIGINT) \
+           WITH ('connector'='filesystem', 'path'='../out.ndjson', 'format'='json');\n\
+           INSERT INTO o SELECT CAST(a.window_start AS STRING), a.n + COALESCE(b.n, 0) \
+           FROM a LEFT JOIN b \
+           ON a.window_start = b.window_start AND a.window_end = b.window_end;\n";
+    let extra = "[checkpoint]\ninterval = \"100ms\"\n";
+    let node = |kind, name: &str| {
+        let address = broker.address();
+        let mut node = Node::new(kind, scratch.path(), name, address, &pipeline, extra).unwrap();
+        node.start_ready().unwrap();
+        node
+    };
+    let nodes = (node(Kind::Aggregator, "core"), node(Kind::Agent, "gateway"));
+    (broker, nodes.0, nodes.1)
+}
+
+#[test]
+fn an_idle_source_of_a_gateway_does_not_hold_a_join_at_the_core() {
+    let scratch = Scratch::new("silent-cut").unwrap();
+    let nodes = over_the_cut(&scratch, "");
+    assert!(!wait_until(TIME_MAX / 4, || !rows(&scratch).is_empty()), "{:?}", rows(&scratch));
+    drop(nodes);
+
+    let scratch = Scratch::new("idle-cut").unwrap();
+    let (_broker, core, agent) = over_the_cut(&scratch, ", 'scan.watermark.idle-timeout'='300 ms'");
+    let closed = wait_until(TIME_MAX, || rows(&scratch).len() == 2);
+    assert!(closed, "{:?} {} {}", rows(&scratch), core.log(), agent.log());
+    // It comes back: a window that is open still waits for it, until it is silent again.
+    append(&scratch, "slow", 26_000);
+    append(&scratch, "slow", 41_000);
+    std::thread::sleep(A_WHILE);
+    append(&scratch, "fast", 42_000);
+    let closed = wait_until(TIME_MAX, || rows(&scratch).len() == 3);
+    assert!(closed, "{:?} {} {}", rows(&scratch), core.log(), agent.log());
+    let counts: Vec<i64> = rows(&scratch).into_iter().map(|(_, count)| count).collect();
+    assert_eq!(counts, [2, 1, 2], "rows of both sources in the last one");
 }

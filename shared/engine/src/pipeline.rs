@@ -324,6 +324,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether all that leads to an exchange is idle, so that nobody need wait for it.
+    pub fn is_output_idle(&self, output: usize) -> bool {
+        self.exchanges.iter().any(|&(number, input, _)| number == output && self.is_idle(input))
+    }
+
     fn tell_exchanges(&mut self, out: &mut dyn Collector) {
         for index in 0..self.exchanges.len() {
             let (output, input, told) = self.exchanges[index];

@@ -99,7 +99,6 @@ pub struct Agent {
     last_wall: Option<Now>,
     step_ms: i64,
     counters: BTreeMap<String, u64>,
-    is_idle: bool,
 }
 
 impl Agent {
@@ -139,13 +138,7 @@ impl Agent {
             last_wall: None,
             step_ms: 0,
             counters: BTreeMap::new(),
-            is_idle: false,
         }
-    }
-
-    /// Tells that none of the sources has rows at present, so that the core need not wait.
-    pub fn set_idle(&mut self, is_idle: bool) {
-        self.is_idle = is_idle;
     }
 
     /// Puts totals of earlier lives back.

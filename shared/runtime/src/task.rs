@@ -175,6 +175,11 @@ impl Task {
         self.finish(progress);
     }
 
+    /// Whether all sources of an exchange are idle, by its channel.
+    pub fn is_exchange_idle(&self, channel: u32) -> bool {
+        self.out.exchange(channel).is_some_and(|output| self.pipeline.is_output_idle(output))
+    }
+
     /// The end of a scan.
     pub fn end(&mut self, scan: usize) {
         self.changes += 1;

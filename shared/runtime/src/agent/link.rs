@@ -155,7 +155,7 @@ impl Agent {
             channel,
             after_seq: c.committed_upto,
             watermark: c.watermark,
-            idle: self.is_idle,
+            idle: self.task.is_exchange_idle(channel),
         });
         let channels = beats.collect();
         Heartbeat {

@@ -160,6 +160,8 @@ impl Hub {
         uplink.mark.watermark = uplink.mark.watermark.max(header.watermark);
         uplink.is_changed = true;
         let (scan, split) = (uplink.scan, uplink.split);
+        // Whatever the last heartbeat said of its sources.
+        self.task.set_idle(scan, split, false);
         let decoded = match decode_frame(bytes) {
             Ok(frame) => self.apply_payload(&frame, scan, split, cold)?,
             Err(error) => Err(error.to_string()),

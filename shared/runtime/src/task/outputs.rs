@@ -229,6 +229,13 @@ impl Outputs {
         self.ports.iter().filter_map(of).collect()
     }
 
+    /// The number among the outputs of the exchange on this channel.
+    pub(super) fn exchange(&self, channel: u32) -> Option<usize> {
+        self.ports.iter().position(
+            |port| matches!(port, Port::Exchange(exchange) if exchange.channel == channel),
+        )
+    }
+
     pub(super) fn count_name(&self, step: Option<usize>, reason: Reason) -> String {
         let place = step.map_or("scan", |step| self.names[step].as_str());
         format!("drop/{place}/{}", reason.as_str())

@@ -226,7 +226,6 @@ impl Node {
         input.splits[number] = Some((split, now.mono_ms));
         if is_idle || input.idle_timeout_ms.is_some() {
             self.agent.task.set_idle(input.scan, split, false);
-            self.agent.set_idle(false);
         }
         split
     }
@@ -257,8 +256,5 @@ impl Node {
         for (scan, split) in silent {
             self.agent.task.set_idle(scan, split, true);
         }
-        let mut streams = self.inputs.iter().filter(|input| !input.is_table);
-        let all_idle = streams.all(|input| input.is_idle);
-        self.agent.set_idle(all_idle);
     }
 }
