@@ -1,7 +1,8 @@
 -- Readings with the calibration that was valid when each was taken, and the site of their device:
 --   headwater-aggregator run --standalone configs/calibrated.sql --set out=/tmp
--- A calibration holds from its own time on: a temporal join. Where a device stands is looked up in
--- a file as it is when a reading comes; a changed file is read again.
+-- A calibration holds from its own time on: a temporal join. Their file is in order of that time: one
+-- behind the watermark would come too late for readings that have gone on. Where a device stands is
+-- looked up in a file as it is when a reading comes; a changed file is read again.
 
 CREATE TABLE readings (
   device STRING,
