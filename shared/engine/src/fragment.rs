@@ -98,6 +98,21 @@ pub struct Step {
     pub late_output: Option<usize>,
 }
 
+impl Fragment {
+    /// The scans whose rows are the content of a table: filters and projections may follow them.
+    pub fn table_scans(&self) -> impl Iterator<Item = usize> + '_ {
+        self.steps.iter().filter_map(Step::table).map(|input| self.first_scan(input))
+    }
+
+    /// The scan at the beginning of the content of a table.
+    pub fn first_scan(&self, input: Input) -> usize {
+        match input {
+            Input::Scan(scan) => scan,
+            Input::Step(step) => self.first_scan(self.steps[step].inputs[0]),
+        }
+    }
+}
+
 impl Step {
     /// The input that is the content of a table: it has no time, its watermark counts loads.
     pub fn table(&self) -> Option<Input> {

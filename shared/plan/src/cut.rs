@@ -4,6 +4,8 @@
 //! where their rows are; a deduplication stays at the edge only when its key cannot occur at two
 //! gateways; a window aggregate becomes partials at the edge and their merge at the core.
 
+mod sources;
+
 use headwater_engine::fragment::{
     Fragment, Input, OperatorSpec, Output, OutputKind, Phase, Scan, Step,
 };
@@ -93,8 +95,9 @@ pub(crate) fn cut(
         steps: Vec::new(),
         crossings: Vec::new(),
     };
-    for (scan, (table, _)) in whole.scans.iter().zip(&layout.scans) {
-        let at = match place_of(&tables[*table], true) {
+    let places = sources::places(whole, &layout, tables, issues);
+    for (scan, place) in whole.scans.iter().zip(&places) {
+        let at = match place {
             Place::Edge => {
                 cut.edge.scans.push(scan.clone());
                 At::Edge(Input::Scan(cut.edge.scans.len() - 1))
@@ -109,9 +112,6 @@ pub(crate) fn cut(
     for index in 0..whole.steps.len() {
         let placement = local::placement(whole, index, &layout, tables);
         cut.step(index, placement, settings.correction_ms);
-        if whole.steps[index].table().is_some() && cut.steps[index].edge().is_none() {
-            issues.push(core_lookup(whole, index, &layout, tables));
-        }
     }
     let mut late_places = Vec::new();
     for (output, (table, span)) in whole.outputs.iter().zip(&layout.outputs) {
@@ -121,8 +121,11 @@ pub(crate) fn cut(
     }
     let Cut { edge, core, channels, .. } = cut;
     let place = |table: &TableDef, read: bool| {
-        let late = late_places.iter().find(|(name, _)| *name == table.name.value);
-        late.map_or_else(|| place_of(table, read), |(_, place)| *place)
+        let is_own = |name: &str| name == table.name.value;
+        let late = late_places.iter().find(|(name, _)| is_own(name)).map(|(_, place)| *place);
+        let scan = whole.scans.iter().position(|scan| is_own(&scan.name));
+        let scan = scan.filter(|_| read).map(|scan| places[scan]);
+        late.or(scan).unwrap_or_else(|| place_of(table, read))
     };
     let tables = used(whole, &layout, tables, place);
     Some(Plan { tables, edge: Some(edge), core: Some(core), channels, ..empty() })
@@ -288,15 +291,6 @@ impl Cut<'_> {
     }
 }
 
-/// Tables are read where sources are: at the edge.
-fn core_lookup(whole: &Fragment, step: usize, layout: &Layout, tables: &[TableDef]) -> Issue {
-    let input = whole.steps[step].table().expect("called for a lookup");
-    let name = &tables[layout.scans[source_scan(whole, input)].0].name;
-    let message = format!("'{}' is looked up at the core, where no table is read", name.value);
-    let remedy = "look it up before rows of several gateways meet, or run --standalone";
-    Issue::new(name.span, message, remedy)
-}
-
 fn push(fragment: &mut Fragment, step: &Step, inputs: Vec<Input>) -> Input {
     fragment.steps.push(Step { inputs, late_output: None, ..step.clone() });
     Input::Step(fragment.steps.len() - 1)
@@ -309,11 +303,6 @@ fn schema_of(fragment: &Fragment, input: Input) -> Schema {
     }
 }
 
-/// The scans whose rows are the content of a table.
-fn looked_up(fragment: &Fragment) -> impl Iterator<Item = usize> + '_ {
-    fragment.steps.iter().filter_map(Step::table).map(|input| source_scan(fragment, input))
-}
-
 /// The table at the beginning of a stream.
 fn source_of(fragment: &Fragment, input: Input) -> String {
     match input {
@@ -322,14 +311,6 @@ fn source_of(fragment: &Fragment, input: Input) -> String {
             Some(input) => source_of(fragment, *input),
             None => fragment.steps[i].name.clone(),
         },
-    }
-}
-
-/// The scan of a table that is looked up: filters and projections may follow it.
-fn source_scan(fragment: &Fragment, input: Input) -> usize {
-    match input {
-        Input::Scan(scan) => scan,
-        Input::Step(step) => source_scan(fragment, fragment.steps[step].inputs[0]),
     }
 }
 
@@ -353,7 +334,8 @@ fn used(
             format: def.options.format.clone(),
             options: def.options.values.clone(),
             primary_key: def.primary_key.clone(),
-            is_looked_up: looked_up(fragment)
+            is_looked_up: fragment
+                .table_scans()
                 .any(|scan| fragment.scans[scan].name == def.name.value),
             place: place(def, source.is_some()),
             source,

@@ -73,3 +73,8 @@ fn rows_of_the_script_itself() {
 fn a_table_that_is_looked_up() {
     golden("lookup_join");
 }
+
+#[test]
+fn tables_looked_up_at_the_core() {
+    golden("core_lookup");
+}

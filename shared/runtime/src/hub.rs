@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_engine::types::Schema;
 use headwater_store::{
-    AgentRecord, Commit, Gap, Head, Mark, MarkWrite, OutboxRow, PlanRecord, Quarantined,
+    AgentRecord, Commit, Gap, Head, Mark, MarkWrite, OutboxRow, PlanRecord, PositionWrite,
+    Quarantined,
 };
 use headwater_wire::AgentId;
 use headwater_wire::{Ack, ChannelUpto, Control, ControlBody};
@@ -28,8 +29,8 @@ use channels::Uplink;
 pub struct Settings {
     /// Plan that it runs.
     pub plan: PlanRecord,
-    /// Exchanges: channel and columns, in the order of the scans of the core fragment.
-    pub exchanges: Vec<(u32, Schema)>,
+    /// What comes from the agents.
+    pub exchanges: Vec<Exchange>,
     /// Sink channels.
     pub sinks: Vec<u32>,
     /// Longest time between checkpoints in ms.
@@ -40,6 +41,17 @@ pub struct Settings {
     pub idle_timeout_ms: i64,
     /// Agents whose data the watermark waits for even if they were never heard.
     pub expected: Vec<AgentId>,
+}
+
+/// A stream of rows that agents send.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Its channel.
+    pub channel: u32,
+    /// Its scan in the core fragment.
+    pub scan: usize,
+    /// Its columns.
+    pub schema: Schema,
 }
 
 /// Something to publish.
@@ -205,9 +217,9 @@ impl Hub {
                 return None;
             }
             let mut channels = BTreeMap::new();
-            for (scan, (channel, _)) in self.settings.exchanges.iter().enumerate() {
+            for &Exchange { channel, scan, .. } in &self.settings.exchanges {
                 let split = self.task.split(scan, agent.as_str());
-                channels.insert(*channel, Uplink::new(scan, split));
+                channels.insert(channel, Uplink::new(scan, split));
             }
             let member = Member {
                 record: AgentRecord::default(),
@@ -287,12 +299,13 @@ impl Hub {
     }
 
     /// Everything since the last checkpoint as one commit; see [`crate::agent::Agent::checkpoint`].
-    pub fn checkpoint(&mut self, now: Now) -> Commit {
+    pub fn checkpoint(&mut self, positions: Vec<PositionWrite>, now: Now) -> Commit {
         self.epoch += 1;
         self.last_checkpoint_ms = now.mono_ms;
         let mut commit = Commit {
             epoch: self.epoch,
             plan: Some(self.settings.plan.clone()),
+            positions,
             ..Commit::default()
         };
         for (agent, member) in &mut self.members {

@@ -70,6 +70,8 @@ pub struct Task {
     /// Rows decoded in earlier lives, as of the checkpoint that this one goes on from.
     rows_in_before: u64,
     cold_horizon: Vec<(usize, i64)>,
+    /// Scans whose watermark is a time: the others are tables that are looked up.
+    timed_scans: Vec<usize>,
 }
 
 impl Task {
@@ -88,6 +90,9 @@ impl Task {
             rows_in: 0,
             rows_in_before: 0,
             cold_horizon: outputs::cold_horizons(fragment),
+            timed_scans: (0..fragment.scans.len())
+                .filter(|scan| fragment.table_scans().all(|table| table != *scan))
+                .collect(),
         })
     }
 
@@ -203,6 +208,11 @@ impl Task {
         self.pipeline.watermark(scan)
     }
 
+    /// The smallest watermark of the scans that have one.
+    pub fn event_time(&self) -> Option<Timestamp> {
+        self.timed_scans.iter().map(|scan| self.pipeline.watermark(*scan)).min()
+    }
+
     /// Scans, in order.
     pub fn scans(&self) -> &[ScanPort] {
         &self.scans
@@ -260,8 +270,7 @@ impl Task {
         let pages = pages.pages;
         commit.state = Some(StateWrite { full, pages });
         for &(step, correction_ms) in &self.cold_horizon {
-            let scan_watermark = (0..self.scans.len()).map(|s| self.pipeline.watermark(s)).min();
-            let horizon = scan_watermark.unwrap_or(i64::MIN).saturating_sub(correction_ms);
+            let horizon = self.event_time().unwrap_or(i64::MIN).saturating_sub(correction_ms);
             if horizon > headwater_engine::pipeline::TIME_MIN && horizon < i64::MAX - correction_ms
             {
                 commit.cold_delete_before.push((operator_number(step), horizon));

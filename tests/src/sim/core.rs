@@ -2,7 +2,7 @@
 
 use headwater_plan::Plan;
 use headwater_runtime::driver::wiring;
-use headwater_runtime::hub::{Hub, RECORD, Reply, Settings};
+use headwater_runtime::hub::{Exchange, Hub, RECORD, Reply, Settings};
 use headwater_runtime::task::{Task, operator_number};
 use headwater_store::Store;
 use headwater_wire::AgentId;
@@ -36,13 +36,13 @@ impl<'p> Core<'p> {
         let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
         let snapshot = medium.snapshot();
         task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
-        let exchange = |scan: &headwater_engine::fragment::Scan| {
-            let number = wiring::channel_number(plan, &scan.name).expect("a scan of an exchange");
-            (number, scan.decoded.clone())
+        let exchange = |(scan, spec): (usize, &headwater_engine::fragment::Scan)| {
+            let channel = wiring::channel_number(plan, &spec.name).expect("a scan of an exchange");
+            Exchange { channel, scan, schema: spec.decoded.clone() }
         };
         let settings = Settings {
             plan: record,
-            exchanges: fragment.scans.iter().map(exchange).collect(),
+            exchanges: fragment.scans.iter().enumerate().map(exchange).collect(),
             sinks: sinks.clone(),
             checkpoint_interval_ms: i64::MAX,
             dirty_bytes_max: usize::MAX,
@@ -92,7 +92,7 @@ impl<'p> Core<'p> {
     /// When the store refuses it.
     pub fn checkpoint(&mut self) {
         self.ticks += 1;
-        let commit = self.hub.checkpoint(now(self.ticks));
+        let commit = self.hub.checkpoint(Vec::new(), now(self.ticks));
         let stats = self.medium.store.commit(&commit).expect("a healthy disk takes a commit");
         self.hub.committed(&commit, stats.base_bytes, stats.delta_bytes);
         self.hub.take_settled();

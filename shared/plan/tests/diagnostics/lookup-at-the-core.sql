@@ -3,7 +3,7 @@ CREATE TABLE readings (device STRING, ts BIGINT, v DOUBLE, arrival AS PROCTIME()
 WITH ('connector' = 'filesystem', 'path' = '/in.ndjson', 'format' = 'json');
 
 CREATE TABLE assets (device STRING, site STRING)
-WITH ('connector' = 'filesystem', 'path' = '/assets.ndjson', 'format' = 'json');
+WITH ('connector' = 'filesystem', 'path' = '/assets.ndjson', 'format' = 'json', 'at' = 'edge');
 
 CREATE TABLE result (device STRING, site STRING) WITH ('connector' = 'print');
 

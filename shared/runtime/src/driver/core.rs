@@ -1,6 +1,7 @@
 //! The loop of the aggregator: frames in, results and acknowledgements out.
 
 mod settings;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::mqtt::{Message, MqttClient, MqttEvent};
 use crate::signal::{self, Stop};
 use crate::source::Wake;
 use crate::task::Task;
+use sources::Sources;
 
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 const FLUSH_MS: i64 = 3000;
@@ -41,6 +43,7 @@ const REPLY_WINDOW: usize = 256;
 struct Core {
     hub: Hub,
     store: Store,
+    sources: Sources,
     outlets: Vec<Outlet>,
     client: MqttClient,
     topics: Topics,
@@ -115,12 +118,16 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
     };
     let mut hub = restore(settings, task, &store, now)?;
     let outlets = open_sinks(&sinks, &mut hub, &store, &env)?;
+    let snapshot = store.snapshot()?;
+    let sources = Sources::open((plan, fragment), &mut hub.task, &snapshot, &env, now)?;
+    drop(snapshot);
     let topics = Topics::new(config.fleet.as_str())
         .map_err(|error| RunError::Config(format!("fleet: {error}")))?;
     let client = connect(&config, &topics, &secrets, &wake, &network)?;
     Ok(Core {
         hub,
         store,
+        sources,
         outlets,
         client,
         topics,
@@ -209,7 +216,7 @@ impl Core {
         let mut stopping_since: Option<i64> = None;
         loop {
             let now = self.now();
-            let is_busy = stopping_since.is_none() && self.receive(now)?;
+            let is_busy = stopping_since.is_none() && (self.read(now)? | self.receive(now)?);
             self.hub.tick(now);
             self.end_if_drained(now);
             if self.hub.wants_checkpoint(now) {
@@ -258,8 +265,23 @@ impl Core {
         }
     }
 
+    /// Reads the files of the core; false when there was nothing.
+    fn read(&mut self, now: Now) -> Result<bool, RunError> {
+        if self.store.outbox_totals().unacked_bytes >= RESULTS_BYTES_MAX {
+            return Ok(false);
+        }
+        let is_busy = self.sources.read(&mut self.hub.task, &self.registry, now)?;
+        if is_busy || self.sources.are_awaited(&self.hub.task) {
+            self.last_frame_ms = now.mono_ms;
+        }
+        Ok(is_busy)
+    }
+
     /// Takes messages until there are none or a checkpoint is due.
     fn receive(&mut self, now: Now) -> Result<bool, RunError> {
+        if self.sources.are_awaited(&self.hub.task) {
+            return Ok(false);
+        }
         if self.store.outbox_totals().unacked_bytes >= RESULTS_BYTES_MAX {
             self.registry.unwell("outbox", "the sinks do not take the results: frames wait");
             return Ok(false);
@@ -340,10 +362,11 @@ impl Core {
 
     fn checkpoint(&mut self) -> Result<(), RunError> {
         let now = self.now();
-        let commit = self.hub.checkpoint(now);
+        let commit = self.hub.checkpoint(self.sources.positions(), now);
         let stats = commit::store(&mut self.store, &commit, &self.registry, &self.stop)?;
         self.flash_bytes.add(stats.bytes_written);
         let applied = self.hub.committed(&commit, stats.base_bytes, stats.delta_bytes);
+        self.sources.committed();
         self.settle(&applied);
         self.acknowledge();
         for outlet in &mut self.outlets {
@@ -390,8 +413,7 @@ impl Core {
         let mut counters = self.hub.task.counts();
         counters.extend(self.hub.counters().clone());
         report::show_counts(&self.registry, &counters);
-        let scans = self.hub.task.scans().len();
-        let watermark = (0..scans).map(|scan| self.hub.task.watermark(scan)).min();
+        let watermark = self.hub.task.event_time();
         let status = serde_json::json!({
             "agents": self.hub.status(now),
             "counters": counters,

@@ -185,7 +185,8 @@ impl Hub {
         split: headwater_engine::pipeline::SplitId,
         cold: &mut ColdReader<'_>,
     ) -> Result<Result<(), String>, RestoreError> {
-        let schema = &self.settings.exchanges[scan].1;
+        let exchange = self.settings.exchanges.iter().find(|exchange| exchange.scan == scan);
+        let schema = &exchange.expect("a channel belongs to an exchange").schema;
         let mut decoder = match BatchDecoder::new(&frame.payload, schema) {
             Ok(decoder) => decoder,
             Err(error) => return Ok(Err(error.to_string())),

@@ -14,8 +14,10 @@ pub(super) fn settings(
     sinks: &[wiring::SinkSpec<'_>],
 ) -> Result<hub::Settings, RunError> {
     let mut exchanges = Vec::new();
-    for scan in plan.core.iter().flat_map(|fragment| &fragment.scans) {
-        exchanges.push((wiring::channel_number(plan, &scan.name)?, scan.decoded.clone()));
+    let scans = plan.core.iter().flat_map(|fragment| fragment.scans.iter().enumerate());
+    for (scan, spec) in scans.filter(|(_, scan)| plan.table(&scan.name).is_none()) {
+        let channel = wiring::channel_number(plan, &spec.name)?;
+        exchanges.push(hub::Exchange { channel, scan, schema: spec.decoded.clone() });
     }
     Ok(hub::Settings {
         plan: record,
