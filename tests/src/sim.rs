@@ -19,6 +19,8 @@ pub use edge::Edge;
 
 /// Wall clock of a simulation: the start of 2026, ms.
 const WALL_MS: i64 = 1_767_225_600_000;
+/// Name of the machine, unless another is asked for.
+const MACHINE: &str = "simulated";
 /// Channels of sinks stand behind those of exchanges.
 const SINK_CHANNEL_FIRST: u32 = 1000;
 /// Bytes of an offset in front of a chunk of results.
@@ -92,14 +94,17 @@ struct Medium {
 }
 
 impl Medium {
-    fn open(image: Vec<u8>, id: &str) -> Medium {
+    fn open(image: Vec<u8>, id: &str, machine: &str, ticks: i64) -> Medium {
         let disk = Arc::new(CrashDisk::new(image));
-        let mut incarnation = [7; 16];
-        incarnation.iter_mut().zip(id.bytes()).for_each(|(to, from)| *to = from);
-        let options = Options::new(incarnation, "simulated");
+        let options = Options::new(bits(id, ticks), machine);
         let medium = Arc::clone(&disk);
         let store = Store::open_disk(medium, &options).expect("a store opens after any crash");
         Medium { disk, store }
+    }
+
+    /// A copy of everything that is durable.
+    fn copy(&self) -> Vec<u8> {
+        self.disk.live_image()
     }
 
     /// The power goes: what was not synced survives in part.
@@ -133,6 +138,14 @@ impl Medium {
     fn dead_letters_count(&self) -> usize {
         self.snapshot().dead_letters(0, usize::MAX).expect("a readable list").len()
     }
+}
+
+/// Bits that stand for random ones: different for each start of each node.
+fn bits(id: &str, ticks: i64) -> [u8; 16] {
+    let mut bits = [7; 16];
+    bits.iter_mut().zip(ticks.to_le_bytes()).for_each(|(to, from)| *to = from);
+    bits[8..].iter_mut().zip(id.bytes().rev()).for_each(|(to, from)| *to = from);
+    bits
 }
 
 fn now(ticks: i64) -> Now {

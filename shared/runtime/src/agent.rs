@@ -1,4 +1,4 @@
-//! The agent as a pure state machine: rows in, commits and frames out (PROTOCOL.md, rules 1–11,
+//! The agent as a pure state machine: rows in, commits and frames out (PROTOCOL.md, rules 1–13,
 //! 17).
 //!
 //! Guarantees: a frame or a chunk of results exists only in a [`Commit`]; it may be transmitted
@@ -7,11 +7,13 @@
 //! stores commits, publishes what [`Agent::next_transmit`] names and feeds messages back. An agent
 //! without exchanges runs a whole pipeline alone.
 
+mod life;
 mod link;
 mod outbox;
 
 use std::collections::BTreeMap;
 
+use headwater_engine::operator::RestoreError;
 use headwater_store::{Commit, Head, Identity, OutboxRow, PlanRecord, PositionWrite};
 use headwater_wire::AgentId;
 use headwater_wire::{Clock, FrameHeader, encode_frame, frame_hash};
@@ -20,7 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use link::{LinkState, Message};
 pub use outbox::Policy;
 
-use crate::task::{Batch, Task};
+use crate::task::{Batch, Task, read_record, write_record};
+use life::Birth;
 use link::Link;
 use outbox::{Channel, Kind};
 
@@ -64,6 +67,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Record {
     last_term: u32,
+    /// Whether the core has granted a term to the present incarnation.
+    is_known: bool,
     /// Hash of the last frame of each channel; 0 after a gap.
     chains: BTreeMap<u32, u64>,
     /// Bytes of all chunks ever made for each sink.
@@ -81,7 +86,7 @@ const FOLD_RATIO: u64 = 2;
 /// A delta log below this size is not worth folding, in bytes.
 const FOLD_BYTES_MIN: u64 = 64 << 10;
 /// Format version of the record.
-const RECORD_VERSION: u8 = 1;
+const RECORD_VERSION: u8 = 2;
 
 /// The state machine.
 pub struct Agent {
@@ -89,6 +94,9 @@ pub struct Agent {
     /// The fragment that it runs.
     pub task: Task,
     identity: Identity,
+    /// Random bits for the next life.
+    spare: Option<[u8; 16]>,
+    birth: Birth,
     record: Record,
     channels: BTreeMap<u32, Channel>,
     link: Link,
@@ -103,6 +111,9 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that goes on from what the store holds.
+    ///
+    /// # Errors
+    /// When the record is of another version of the program.
     pub fn new(
         settings: Settings,
         mut task: Task,
@@ -110,13 +121,8 @@ impl Agent {
         head: &Head,
         record: Option<&[u8]>,
         now: Now,
-    ) -> Self {
-        let record: Record = record
-            .and_then(|bytes| {
-                bytes.split_first().filter(|(version, _)| **version == RECORD_VERSION)
-            })
-            .and_then(|(_, bytes)| postcard::from_bytes(bytes).ok())
-            .unwrap_or_default();
+    ) -> Result<Self, RestoreError> {
+        let record: Record = read_record(record, RECORD_VERSION)?;
         let exchange = settings.exchanges.iter().map(|c| (*c, Kind::Exchange));
         let all = exchange.chain(settings.sinks.iter().map(|c| (*c, Kind::Sink)));
         let channels = all.map(|(number, kind)| {
@@ -124,12 +130,14 @@ impl Agent {
             (number, Channel::new(kind, &stored))
         });
         task.start(now.wall_ms);
-        Agent {
+        Ok(Agent {
             link: Link::new(record.last_term),
             channels: channels.collect(),
             settings,
             task,
             identity,
+            spare: None,
+            birth: Birth::default(),
             record,
             epoch: head.epoch,
             base_bytes: head.base_bytes,
@@ -138,13 +146,15 @@ impl Agent {
             last_wall: None,
             step_ms: 0,
             counters: BTreeMap::new(),
-        }
+        })
     }
 
     /// Puts totals of earlier lives back.
     pub fn restore_counters(&mut self, counters: &BTreeMap<String, u64>) {
         self.task.restore_counts(counters);
-        let ours = counters.iter().filter(|(name, _)| name.starts_with("outbox/"));
+        let ours = counters
+            .iter()
+            .filter(|(name, _)| name.starts_with("outbox/") || name.starts_with("agent/"));
         self.counters = ours.map(|(name, value)| (name.clone(), *value)).collect();
     }
 
@@ -162,7 +172,9 @@ impl Agent {
     pub fn wants_checkpoint(&self, now: Now) -> bool {
         let is_over = now.mono_ms - self.last_checkpoint_ms >= self.settings.checkpoint_interval_ms;
         let is_dirty = self.task.is_dirty() || self.channels.values().any(Channel::is_dirty);
-        self.task.bytes_pending() >= self.settings.dirty_bytes_max || (is_over && is_dirty)
+        self.is_being_born()
+            || self.task.bytes_pending() >= self.settings.dirty_bytes_max
+            || (is_over && is_dirty)
     }
 
     /// Whether something is left for a last checkpoint before the end.
@@ -184,15 +196,14 @@ impl Agent {
         let is_full = self.base_bytes == 0
             || (self.delta_bytes > FOLD_BYTES_MIN
                 && self.delta_bytes > FOLD_RATIO * self.base_bytes);
+        self.put_birth(&mut commit);
         self.put_acknowledged(&mut commit, now);
         self.put_frames(&mut commit, now);
         self.put_lines(&mut commit);
         self.task.checkpoint(is_full, &mut commit);
         self.record.last_term = self.link.term();
         commit.counters.extend(self.counters.clone());
-        let mut record = vec![RECORD_VERSION];
-        record.extend(postcard::to_stdvec(&self.record).expect("a record has a known length"));
-        commit.records.push((RECORD.into(), Some(record)));
+        commit.records.push((RECORD.into(), Some(write_record(&self.record, RECORD_VERSION))));
         commit
     }
 
@@ -209,6 +220,7 @@ impl Agent {
                 channel.watermark = watermark;
             }
         }
+        self.born();
     }
 
     fn put_acknowledged(&mut self, commit: &mut Commit, now: Now) {

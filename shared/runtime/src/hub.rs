@@ -1,5 +1,5 @@
 //! The core's side as a pure state machine: frames in, commits, acknowledgements and control out
-//! (PROTOCOL.md, rules 5, 6, 9, 10, 11, 15, 18, 19).
+//! (PROTOCOL.md, rules 5, 6, 9 to 15, 18, 19).
 //!
 //! Guarantees: a frame changes state exactly once, in order of its seq on its channel; its mark and
 //! what it caused are in one commit; acknowledgements are made of committed marks only. Time comes
@@ -8,9 +8,11 @@
 mod apply;
 mod channels;
 mod greet;
+mod lives;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use headwater_engine::operator::RestoreError;
 use headwater_engine::types::Schema;
 use headwater_store::{
     AgentRecord, Commit, Gap, Head, Mark, MarkWrite, OutboxRow, PlanRecord, PositionWrite,
@@ -21,8 +23,9 @@ use headwater_wire::{Ack, ChannelUpto, Control, ControlBody};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Now;
-use crate::task::Task;
+use crate::task::{Task, read_record, write_record};
 use channels::Uplink;
+use lives::Past;
 
 /// What a hub is told at its start.
 #[derive(Clone, Debug)]
@@ -85,6 +88,8 @@ const REPORTS_PER_COMMIT_MAX: usize = 256;
 /// What is known of one agent.
 struct Member {
     record: AgentRecord,
+    /// Lives and processes of this name; in the record's `extra`.
+    past: Past,
     channels: BTreeMap<u32, Uplink>,
     heard_ms: i64,
     is_idle: bool,
@@ -132,19 +137,17 @@ struct Sink {
 
 impl Hub {
     /// A hub that goes on from what the store holds.
+    ///
+    /// # Errors
+    /// When the record is of another version of the program.
     pub fn new(
         settings: Settings,
         mut task: Task,
         head: &Head,
         record: Option<&[u8]>,
         now: Now,
-    ) -> Self {
-        let record = record
-            .and_then(|bytes| {
-                bytes.split_first().filter(|(version, _)| **version == RECORD_VERSION)
-            })
-            .and_then(|(_, bytes)| postcard::from_bytes(bytes).ok())
-            .unwrap_or_default();
+    ) -> Result<Self, RestoreError> {
+        let record = read_record(record, RECORD_VERSION)?;
         let sink = |number: &u32| {
             let stored = head.channels.get(number).copied().unwrap_or_default();
             let sink = Sink {
@@ -178,20 +181,25 @@ impl Hub {
         for agent in hub.settings.expected.clone() {
             hub.member(&agent, now);
         }
-        hub
+        Ok(hub)
     }
 
     /// Puts the ledger, the agents and the totals of earlier lives back.
+    ///
+    /// # Errors
+    /// When the record of an agent is of another version of the program.
     pub fn restore(
         &mut self,
         ledger: &BTreeMap<(String, u32), Mark>,
         agents: &BTreeMap<String, AgentRecord>,
         counters: &BTreeMap<String, u64>,
         now: Now,
-    ) {
+    ) -> Result<(), RestoreError> {
         for (name, record) in agents {
             let Ok(agent) = name.parse::<AgentId>() else { continue };
             if let Some(member) = self.member(&agent, now) {
+                member.past = Past::decode(&record.extra)?;
+                member.refused = member.past.refusal();
                 member.record = record.clone();
             }
         }
@@ -207,6 +215,7 @@ impl Hub {
         self.task.restore_counts(counters);
         let ours = counters.iter().filter(|(name, _)| name.starts_with("hub/"));
         self.counters = ours.map(|(name, value)| (name.clone(), *value)).collect();
+        Ok(())
     }
 
     /// The member of this name, new if need be; `None` at the limit.
@@ -223,6 +232,7 @@ impl Hub {
             }
             let member = Member {
                 record: AgentRecord::default(),
+                past: Past::default(),
                 channels,
                 heard_ms: now.mono_ms,
                 is_idle: false,
@@ -310,6 +320,7 @@ impl Hub {
         };
         for (agent, member) in &mut self.members {
             if std::mem::take(&mut member.is_changed) {
+                member.record.extra = member.past.encode();
                 commit.agents.push((agent.as_str().into(), member.record.clone()));
             }
             for (&channel, uplink) in &mut member.channels {
@@ -328,9 +339,7 @@ impl Hub {
                 && self.delta_bytes > FOLD_RATIO * self.base_bytes);
         self.task.checkpoint(is_full, &mut commit);
         commit.counters.extend(self.counters.clone());
-        let mut record = vec![RECORD_VERSION];
-        record.extend(postcard::to_stdvec(&self.record).expect("a record has a known length"));
-        commit.records.push((RECORD.into(), Some(record)));
+        commit.records.push((RECORD.into(), Some(write_record(&self.record, RECORD_VERSION))));
         commit
     }
 

@@ -20,7 +20,10 @@ use headwater_engine::pipeline::{CheckpointWriter, Pipeline, SplitId};
 use headwater_engine::row::Row;
 use headwater_engine::slot::Slot;
 use headwater_store::{ColdWrite, Commit, DeadLetter, StateRead, StateWrite};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+pub(crate) use outputs::time_column;
 pub use outputs::{Batch, OutputPort, Outputs, SinkMode};
 
 /// Columns that come with a record rather than in it.
@@ -53,6 +56,33 @@ pub struct Origin<'a> {
     pub split: SplitId,
     /// Topic, for sources that have topics.
     pub topic: Option<&'a [u8]>,
+}
+
+/// A node's own record as it is stored: a version, then its fields.
+pub(crate) fn write_record<T: Serialize>(record: &T, version: u8) -> Vec<u8> {
+    postcard::to_extend(record, vec![version]).expect("a record has a known length")
+}
+
+/// Reads a stored record; the default where there is none.
+///
+/// # Errors
+/// When it is of another version.
+pub(crate) fn read_record<T: DeserializeOwned + Default>(
+    stored: Option<&[u8]>,
+    version: u8,
+) -> Result<T, RestoreError> {
+    let Some(bytes) = stored else { return Ok(T::default()) };
+    let (found, fields) = bytes.split_first().ok_or_else(unreadable)?;
+    if *found != version {
+        return Err(RestoreError(format!(
+            "the node's record is of version {found}, not {version}"
+        )));
+    }
+    postcard::from_bytes(fields).map_err(|_| unreadable())
+}
+
+fn unreadable() -> RestoreError {
+    RestoreError("the node's record is unreadable".into())
 }
 
 /// Reads cold state: (step, time) to value.

@@ -46,7 +46,7 @@ fn agent() -> Agent {
         boot_id: 1,
     };
     let identity = Identity { incarnation: INCARNATION, machine_id: String::new(), parent: None };
-    Agent::new(settings, task, identity, &Head::default(), None, at(0))
+    Agent::new(settings, task, identity, &Head::default(), None, at(0)).expect("no record")
 }
 
 fn tell(agent: &mut Agent, now: Now, body: ControlBody) {

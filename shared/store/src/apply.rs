@@ -129,16 +129,19 @@ fn write_positions(txn: &WriteTransaction, commit: &Commit) -> ApplyResult<()> {
 }
 
 fn write_outbox(txn: &WriteTransaction, commit: &Commit, head: &mut Head) -> ApplyResult<()> {
-    if commit.identity.is_some() {
-        // Frames name the incarnation they were made under: none may survive it.
-        txn.delete_table(OUTBOX)?;
-        head.channels.clear();
-    }
     let changes = commit.outbox_acked.len() + commit.outbox_delete.len() + commit.outbox_put.len();
-    if changes == 0 {
+    if changes + commit.outbox_skip.len() == 0 {
         return Ok(());
     }
     let mut table = txn.open_table(OUTBOX)?;
+    for &(channel, next) in &commit.outbox_skip {
+        let state = head.channels.entry(channel).or_default();
+        if next > state.next_seq {
+            table.retain_in((channel, state.oldest_seq, 0)..(channel, next, 0), |_, _| false)?;
+            (state.oldest_seq, state.next_seq, state.acked_upto) = (next, next, next - 1);
+            (state.acked_bytes, state.deleted_bytes) = (state.put_bytes, state.put_bytes);
+        }
+    }
     for &(channel, upto) in &commit.outbox_acked {
         let state = head.channels.entry(channel).or_default();
         let upto = upto.min(state.next_seq - 1);

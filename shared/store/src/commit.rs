@@ -21,8 +21,11 @@ pub struct Commit {
     pub state: Option<StateWrite>,
     /// Source positions.
     pub positions: Vec<PositionWrite>,
-    /// A new identity: forgets every frame and channel before the other fields are applied.
+    /// A new identity. Frames stay: they are sent under it.
     pub identity: Option<Identity>,
+    /// Channel and the seq of its next frame, where numbers are left out: every frame before it is
+    /// removed, ahead of the other fields.
+    pub outbox_skip: Vec<(u32, u64)>,
     /// Channel and highest seq that the core has acknowledged; the rows stay until deleted.
     pub outbox_acked: Vec<(u32, u64)>,
     /// Channel and seq up to which (inclusive) rows are removed, acknowledged or not.
@@ -125,7 +128,8 @@ pub struct Identity {
     pub incarnation: Incarnation,
     /// Machine on which it was made.
     pub machine_id: String,
-    /// Incarnation that this one continues, with the core's marks of it: (channel, seq).
+    /// Incarnation that this one continues, and where its state was an old copy, the core's marks
+    /// of it: (channel, seq).
     pub parent: Option<(Incarnation, Vec<(u32, u64)>)>,
 }
 
@@ -278,6 +282,12 @@ impl Default for ChannelState {
 }
 
 impl ChannelState {
+    /// An empty channel whose next frame has this seq.
+    #[must_use]
+    pub fn starting_at(next: u64) -> Self {
+        Self { next_seq: next, oldest_seq: next, acked_upto: next - 1, ..Self::default() }
+    }
+
     /// Stored frames, acknowledged ones included.
     #[must_use]
     pub fn rows(&self) -> u64 {

@@ -291,9 +291,17 @@ impl Store {
     }
 
     /// Whether the directory was made on another machine: mint an incarnation before sending.
+    /// A machine without a name is no other one.
     #[must_use]
     pub fn machine_changed(&self) -> bool {
-        self.identity.machine_id != self.options.machine_id
+        let (made_on, here) = (&self.identity.machine_id, &self.options.machine_id);
+        !made_on.is_empty() && !here.is_empty() && made_on != here
+    }
+
+    /// The machine as the options name it.
+    #[must_use]
+    pub fn machine(&self) -> &str {
+        &self.options.machine_id
     }
 
     /// The plan whose state this is.

@@ -93,9 +93,19 @@ pub fn encode_frame(term: u32, header: &FrameHeader, payload: &[u8]) -> Result<V
     let packed = lz4_flex::block::compress(payload);
     let (compression, packed) =
         if packed.len() < payload.len() { (LZ4, &packed[..]) } else { (PLAIN, payload) };
+    join(term, compression, payload.len(), header, packed)
+}
+
+fn join(
+    term: u32,
+    compression: u8,
+    payload_bytes: usize,
+    header: &FrameHeader,
+    packed: &[u8],
+) -> Result<Vec<u8>, WireError> {
     let mut rest = term.to_le_bytes().to_vec();
     rest.push(compression);
-    let len = u32::try_from(payload.len()).expect("payloads are at most 4 MiB");
+    let len = u32::try_from(payload_bytes).expect("payloads are at most 4 MiB");
     rest.extend_from_slice(&len.to_le_bytes());
     let mut rest = postcard::to_extend(header, rest).expect("headers have a known length");
     rest.extend_from_slice(packed);
@@ -155,6 +165,28 @@ pub fn set_frame_term(bytes: &mut [u8], term: u32) -> Result<(), WireError> {
     place.copy_from_slice(&term.to_le_bytes());
     let crc = crc32fast::hash(&bytes[HEAD_BYTES..]);
     bytes[1..HEAD_BYTES].copy_from_slice(&crc.to_le_bytes());
+    Ok(())
+}
+
+/// Puts term and incarnation into a stored frame, which is how it is sent.
+///
+/// A frame of an earlier life of the same agent goes out under the present one, outside of the
+/// hash chain; one of the present life keeps its hash.
+///
+/// # Errors
+/// As `set_frame_term`; `Malformed` for an unreadable header.
+pub fn address_frame(
+    bytes: &mut Vec<u8>,
+    term: u32,
+    incarnation: [u8; 16],
+) -> Result<(), WireError> {
+    let Parts { compression, payload_bytes, mut header, packed, .. } = split(bytes)?;
+    if header.incarnation == incarnation {
+        return set_frame_term(bytes, term);
+    }
+    header.incarnation = incarnation;
+    header.previous_hash = 0;
+    *bytes = join(term, compression, payload_bytes, &header, packed)?;
     Ok(())
 }
 

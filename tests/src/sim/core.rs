@@ -7,7 +7,7 @@ use headwater_runtime::task::{Task, operator_number};
 use headwater_store::Store;
 use headwater_wire::AgentId;
 
-use super::{Medium, now};
+use super::{MACHINE, Medium, now};
 
 /// The aggregator.
 pub struct Core<'p> {
@@ -27,7 +27,7 @@ impl<'p> Core<'p> {
     #[must_use]
     pub fn open(plan: &'p Plan, expected: &[AgentId], image: Vec<u8>, ticks: i64) -> Core<'p> {
         let fragment = plan.core.as_ref().expect("a cut plan has a core");
-        let medium = Medium::open(image, "core");
+        let medium = Medium::open(image, "core", MACHINE, ticks);
         let record = wiring::plan_record(plan, fragment);
         medium.store.check_plan(&record).expect("the state is of this plan");
         let scans = wiring::scan_ports(plan, fragment, "core").expect("the plan was checked");
@@ -50,12 +50,20 @@ impl<'p> Core<'p> {
             expected: expected.to_vec(),
         };
         let stored = snapshot.record(RECORD).expect("a readable record");
-        let mut hub = Hub::new(settings, task, medium.store.head(), stored.as_deref(), now(ticks));
+        let mut hub = Hub::new(settings, task, medium.store.head(), stored.as_deref(), now(ticks))
+            .expect("a record of this version");
         let ledger = snapshot.ledger().expect("a readable ledger");
         let agents = snapshot.agents().expect("readable agents");
-        hub.restore(&ledger, &agents, medium.store.counters(), now(ticks));
+        hub.restore(&ledger, &agents, medium.store.counters(), now(ticks))
+            .expect("records of this version");
         drop(snapshot);
         Core { plan, expected: expected.to_vec(), medium, hub, sinks, ticks }
+    }
+
+    /// A copy of the state, as a backup has it.
+    #[must_use]
+    pub fn copy(&self) -> Vec<u8> {
+        self.medium.copy()
     }
 
     /// The power goes and comes back.
@@ -112,6 +120,12 @@ impl<'p> Core<'p> {
     #[must_use]
     pub fn results(&self) -> Vec<u8> {
         self.medium.results(&self.sinks)
+    }
+
+    /// Frames that were applied.
+    #[must_use]
+    pub fn frames_applied(&self) -> u64 {
+        self.hub.counters().get("hub/frames-applied").copied().unwrap_or(0)
     }
 
     /// Gaps that were declared.

@@ -7,11 +7,9 @@ use headwater_runtime::agent::{Agent, Policy, RECORD, Settings};
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::{Origin, Task};
 use headwater_store::PositionWrite;
-use headwater_wire::{
-    Ack, AgentId, Control, encode_ack, encode_control, encode_up, set_frame_term,
-};
+use headwater_wire::{Ack, AgentId, Control, address_frame, encode_ack, encode_control, encode_up};
 
-use super::{Medium, SINK_CHANNEL_FIRST, now};
+use super::{MACHINE, Medium, SINK_CHANNEL_FIRST, bits, now};
 
 /// An agent, or a whole pipeline alone.
 pub struct Edge<'p> {
@@ -33,8 +31,23 @@ impl<'p> Edge<'p> {
     /// When the state cannot be read: that is what a simulation looks for.
     #[must_use]
     pub fn open(plan: &'p Plan, id: &str, image: Vec<u8>, ticks: i64) -> Edge<'p> {
+        Edge::open_on(plan, id, image, ticks, MACHINE)
+    }
+
+    /// The same on a machine of another name.
+    ///
+    /// # Panics
+    /// When the state cannot be read.
+    #[must_use]
+    pub fn open_on(
+        plan: &'p Plan,
+        id: &str,
+        image: Vec<u8>,
+        ticks: i64,
+        machine: &str,
+    ) -> Edge<'p> {
         let fragment = plan.whole.as_ref().or(plan.edge.as_ref()).expect("a plan has an edge");
-        let medium = Medium::open(image, id);
+        let medium = Medium::open(image, id, machine, ticks);
         let record = wiring::plan_record(plan, fragment);
         medium.store.check_plan(&record).expect("the state is of this plan");
         let scans = wiring::scan_ports(plan, fragment, id).expect("the plan was checked");
@@ -61,8 +74,13 @@ impl<'p> Edge<'p> {
         let stored = snapshot.record(RECORD).expect("a readable record");
         let identity = medium.store.identity().clone();
         let head = medium.store.head();
-        let mut agent = Agent::new(settings, task, identity, head, stored.as_deref(), now(ticks));
+        let mut agent = Agent::new(settings, task, identity, head, stored.as_deref(), now(ticks))
+            .expect("a record of this version");
         agent.restore_counters(medium.store.counters());
+        agent.set_random(bits(id.as_str(), -ticks));
+        if medium.store.machine_changed() {
+            agent.moved_to(machine);
+        }
         let positions = snapshot.positions().expect("readable positions");
         let mut splits = Vec::new();
         let mut taken = Vec::new();
@@ -75,6 +93,12 @@ impl<'p> Edge<'p> {
         }
         drop(snapshot);
         Edge { plan, fragment, id, medium, agent, splits, taken, ticks }
+    }
+
+    /// A copy of the state directory.
+    #[must_use]
+    pub fn copy(&self) -> Vec<u8> {
+        self.medium.copy()
     }
 
     /// The power goes and comes back: a new agent on what the disk still has.
@@ -132,6 +156,12 @@ impl<'p> Edge<'p> {
         self.agent.committed(&commit, stats.base_bytes, stats.delta_bytes);
     }
 
+    /// Whether a checkpoint is due at once.
+    #[must_use]
+    pub fn wants_checkpoint(&self) -> bool {
+        self.agent.wants_checkpoint(now(self.ticks))
+    }
+
     /// The link is up: a hello is due.
     pub fn connected(&mut self) {
         self.agent.connected(now(self.ticks));
@@ -160,7 +190,8 @@ impl<'p> Edge<'p> {
             let row = rows.into_iter().next().expect("what is to be sent is in the outbox");
             assert_eq!(row.seq, seq);
             let mut bytes = row.bytes;
-            set_frame_term(&mut bytes, self.agent.term()).expect("a frame of our own");
+            address_frame(&mut bytes, self.agent.term(), self.agent.incarnation())
+                .expect("a frame of our own");
             self.agent.transmitted(channel, seq, now);
             frames.push(bytes);
         }

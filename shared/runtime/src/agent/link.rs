@@ -1,8 +1,8 @@
 //! The agent's side of the conversation with the core: hello, grant, window, resend, heartbeat.
 
 use headwater_wire::{
-    ChannelBeat, ChannelSpan, Control, ControlBody, Declared, Heartbeat, Hello, UpMessage,
-    decode_ack, decode_control,
+    ChannelBeat, ChannelSpan, ChannelUpto, Control, ControlBody, Declared, Heartbeat, Hello,
+    Parent, UpMessage, decode_ack, decode_control,
 };
 
 use super::{Agent, Now, outbox::Kind};
@@ -18,18 +18,21 @@ pub enum LinkState {
     Granted,
     /// A later term exists: nothing is sent, rows are kept. A new hello may be sent at this time.
     Fenced(i64),
-    /// Two machines claim this identity, or the core knows more than this state: a person decides.
+    /// Two machines claim this identity: a person decides.
     Refused(i64),
+    /// A new incarnation is not durable yet.
+    Minting,
 }
 
 pub(super) struct Link {
-    state: LinkState,
+    pub(super) state: LinkState,
     term: u32,
-    nonce: u64,
+    /// Names this process and counts its hellos.
+    pub(super) nonce: u64,
     wants_hello: bool,
     beat_ms: i64,
     declared: Vec<(u32, u64, u64)>,
-    problem: Option<String>,
+    pub(super) problem: Option<String>,
 }
 
 /// Something to publish on the agent's hello topic.
@@ -67,7 +70,14 @@ impl Link {
 impl Agent {
     /// The broker is connected (again): say hello, offer everything unacknowledged again.
     pub fn connected(&mut self, now: Now) {
-        self.link.state = LinkState::Waiting(now.mono_ms);
+        match self.is_being_born() {
+            true => self.link.state = LinkState::Minting,
+            false => self.greet(now.mono_ms),
+        }
+    }
+
+    pub(super) fn greet(&mut self, mono_ms: i64) {
+        self.link.state = LinkState::Waiting(mono_ms);
         self.link.wants_hello = true;
     }
 
@@ -137,7 +147,13 @@ impl Agent {
         Hello {
             agent: self.settings.id.clone(),
             incarnation: self.identity.incarnation,
-            parent: None,
+            parent: self.identity.parent.as_ref().map(|(incarnation, marks)| Parent {
+                incarnation: *incarnation,
+                marks: marks
+                    .iter()
+                    .map(|&(channel, upto_seq)| ChannelUpto { channel, upto_seq })
+                    .collect(),
+            }),
             last_term: self.link.term,
             machine_hash: self.settings.machine_hash,
             nonce: self.link.nonce,
@@ -207,9 +223,8 @@ impl Agent {
                 self.link.state = LinkState::Granted;
                 self.link.problem = None;
                 self.link.beat_ms = 0;
-                for mark in marks {
-                    self.acknowledge(mark.channel, mark.upto_seq, now);
-                }
+                self.record.is_known = true;
+                self.take_marks(&marks, now);
                 self.offer_again(now);
             }
             ControlBody::Nack { term, channel, from, to } if term == self.link.term => {
@@ -223,13 +238,19 @@ impl Agent {
                 self.link.state = LinkState::Fenced(now.mono_ms + FENCED_AGAIN_MS);
             }
             ControlBody::Fenced { term: 0 } => self.connected(now),
-            ControlBody::Rewound { .. } => {
-                let text = "the core has applied frames that this state does not know: it is an \
-                            old copy; reset the state directory to go on as a new incarnation";
-                self.refuse(text.into(), now);
-            }
+            ControlBody::Rewound { marks } if !self.is_being_born() => self.rewound(&marks, now),
             ControlBody::Conflict { reason } => self.refuse(reason, now),
             _ => {}
+        }
+    }
+
+    /// Where the core stands: further than known here, or restored from a backup.
+    fn take_marks(&mut self, marks: &[ChannelUpto], now: Now) {
+        for (&number, channel) in &mut self.channels {
+            if channel.kind == Kind::Exchange {
+                let mark = marks.iter().find(|mark| mark.channel == number);
+                channel.set_mark(mark.map_or(0, |mark| mark.upto_seq), now.mono_ms);
+            }
         }
     }
 
@@ -303,7 +324,7 @@ impl Agent {
     pub fn wake_at(&self, now: Now) -> i64 {
         let checkpoint = self.last_checkpoint_ms + self.settings.checkpoint_interval_ms;
         let link = match self.link.state {
-            LinkState::Down => i64::MAX,
+            LinkState::Down | LinkState::Minting => i64::MAX,
             LinkState::Waiting(since) => since + HELLO_AGAIN_MS,
             LinkState::Fenced(until) | LinkState::Refused(until) => until,
             LinkState::Granted => self.link.beat_ms + HEARTBEAT_MS,

@@ -159,6 +159,41 @@ impl Channel {
         Some((seq, if was_acked { 0 } else { bytes }))
     }
 
+    /// Numbers go on at `next`, nothing before it is kept. False when they have come that far.
+    pub(super) fn skip_to(&mut self, next: u64) -> bool {
+        if next <= self.next_seq {
+            return false;
+        }
+        let kind = self.kind;
+        let watermark = self.watermark;
+        *self = Channel { watermark, ..Channel::new(kind, &ChannelState::starting_at(next)) };
+        true
+    }
+
+    /// Everything up to `seq` goes without being kept. False when nothing is left of it.
+    pub(super) fn drop_upto(&mut self, seq: u64, mono_ms: i64) -> bool {
+        let seq = seq.min(self.committed_upto);
+        if seq <= self.deleted_upto {
+            return false;
+        }
+        self.acknowledge(seq, mono_ms);
+        self.acked_stored = self.acked_stored.max(seq);
+        self.forget(seq);
+        self.retained.retain(|(kept, _)| *kept > seq);
+        true
+    }
+
+    /// The core's word on how far it has come, at a grant: it may have been restored from a
+    /// backup.
+    pub(super) fn set_mark(&mut self, seq: u64, mono_ms: i64) {
+        if seq >= self.acked {
+            self.acknowledge(seq, mono_ms);
+            return;
+        }
+        self.acked = seq.max(self.deleted_upto);
+        self.retained.retain(|(kept, _)| *kept <= seq);
+    }
+
     pub(super) fn backlog_frames(&self) -> u64 {
         self.next_seq - 1 - self.acked
     }

@@ -165,8 +165,12 @@ fn restore(
     task.restore(&snapshot.load_state()?)
         .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
     let record = snapshot.record(hub::RECORD)?;
-    let mut hub = Hub::new(settings, task, store.head(), record.as_deref(), now);
-    hub.restore(&snapshot.ledger()?, &snapshot.agents()?, store.counters(), now);
+    let other = |error: headwater_engine::operator::RestoreError| {
+        RunError::StateOfAnotherPlan(error.to_string())
+    };
+    let mut hub = Hub::new(settings, task, store.head(), record.as_deref(), now).map_err(other)?;
+    let (ledger, agents) = (snapshot.ledger()?, snapshot.agents()?);
+    hub.restore(&ledger, &agents, store.counters(), now).map_err(other)?;
     Ok(hub)
 }
 

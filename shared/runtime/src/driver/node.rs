@@ -124,6 +124,9 @@ impl Node {
             self.agent.task.set_clock(is_trusted.then_some(now.wall_ms));
             let is_busy = stopping_since.is_none() && self.read(now)?;
             self.end_if_drained(now)?;
+            if self.agent.wants_random() {
+                self.agent.set_random(setup::random()?);
+            }
             if self.agent.wants_checkpoint(now) {
                 self.checkpoint()?;
             } else if self.records > 0 && self.source_wait().is_some_and(|wait| wait.is_zero()) {
@@ -303,6 +306,7 @@ impl Node {
             (_, LinkState::Granted) => "granted",
             (_, LinkState::Fenced(_)) => "fenced",
             (_, LinkState::Refused(_)) => "refused",
+            (_, LinkState::Minting) => "minting",
         };
         let watermarks: Vec<_> = (0..self.agent.task.scans().len())
             .map(|scan| self.agent.task.watermark(scan))

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use headwater_store::Store;
 use headwater_wire::Topics;
+use headwater_wire::address_frame;
 use headwater_wire::encode_up;
-use headwater_wire::set_frame_term;
 use tokio::runtime::Handle;
 
 use super::RunError;
@@ -217,7 +217,7 @@ impl AgentLink {
                 if agent.next_transmit(now) != Some((channel, row.seq)) {
                     break;
                 }
-                set_frame_term(&mut row.bytes, agent.term())
+                address_frame(&mut row.bytes, agent.term(), agent.incarnation())
                     .map_err(|error| RunError::Failed(format!("frame {}: {error}", row.seq)))?;
                 let token = self.refusals.token(FRAME);
                 let sent = self.client.publish(&topic, &row.bytes, false, token, self.window);

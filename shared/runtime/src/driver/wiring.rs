@@ -182,7 +182,7 @@ pub fn output_ports<'a>(
         if output.kind == OutputKind::Exchange {
             ports.push(OutputPort::Exchange {
                 channel: channel_number(plan, &output.name)?,
-                time_column: time_column(&output.schema),
+                time_column: crate::task::time_column(&output.schema),
                 schema: output.schema.clone(),
             });
             continue;
@@ -214,13 +214,6 @@ pub fn channel_number(plan: &Plan, name: &str) -> Result<u32, RunError> {
     found
         .map(|(number, _)| number)
         .ok_or_else(|| RunError::Config(format!("the plan has no exchange '{name}'")))
-}
-
-/// The column whose times the frame header tells: a slice's start, or the first timestamp.
-fn time_column(schema: &Schema) -> Option<usize> {
-    schema
-        .index_of("$slice_start")
-        .or_else(|| schema.fields.iter().position(|field| field.data_type.is_timestamp()))
 }
 
 fn encoder(table: &Table, schema: &Schema) -> Result<Encoder, RunError> {

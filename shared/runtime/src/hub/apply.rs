@@ -11,7 +11,7 @@ use headwater_wire::{Frame, FrameHeader, decode_frame, decode_header, frame_hash
 
 use super::{Hub, REPORTS_PER_COMMIT_MAX};
 use crate::agent::Now;
-use crate::task::ColdReader;
+use crate::task::{ColdReader, time_column};
 
 /// Bytes of a frame that quarantine keeps.
 const QUARANTINE_BYTES_MAX: usize = 64 << 10;
@@ -119,7 +119,12 @@ impl Hub {
         }
         let chain = uplink.mark.last_frame_hash;
         if header.previous_hash != 0 && chain != 0 && header.previous_hash != chain {
-            return Verdict::Refuse("does not follow the frame before it");
+            // The agent made other frames than those that were applied: its state is an old copy
+            // that has gone on by itself.
+            let marks = self.marks(member);
+            self.count("frames-off-the-chain", 1);
+            self.control(&header.agent, header.incarnation, ControlBody::Rewound { marks });
+            return Verdict::Wait;
         }
         Verdict::Apply
     }
@@ -147,7 +152,7 @@ impl Hub {
         for range in &header.dropped_before {
             self.count("rows-dropped-by-agents", range.rows);
             let (agent, channel) = (&header.agent, header.channel);
-            self.skip(agent, channel, range.from, range.to, "dropped at the outbox quota");
+            self.skip(agent, channel, (range.from, range.to), now, "dropped at the outbox quota");
         }
         let hash = frame_hash(bytes).unwrap_or(0);
         let Some(member) = self.members.get_mut(&header.agent) else { return Ok(()) };
@@ -160,10 +165,11 @@ impl Hub {
         uplink.mark.watermark = uplink.mark.watermark.max(header.watermark);
         uplink.is_changed = true;
         let (scan, split) = (uplink.scan, uplink.split);
+        let floor = member.past.floor(header.channel);
         // Whatever the last heartbeat said of its sources.
         self.task.set_idle(scan, split, false);
         let decoded = match decode_frame(bytes) {
-            Ok(frame) => self.apply_payload(&frame, scan, split, cold)?,
+            Ok(frame) => self.apply_payload(&frame, scan, split, floor, cold)?,
             Err(error) => Err(error.to_string()),
         };
         self.count("frames-applied", 1);
@@ -183,27 +189,38 @@ impl Hub {
         frame: &Frame<'_>,
         scan: usize,
         split: headwater_engine::pipeline::SplitId,
+        floor: Option<i64>,
         cold: &mut ColdReader<'_>,
     ) -> Result<Result<(), String>, RestoreError> {
         let exchange = self.settings.exchanges.iter().find(|exchange| exchange.scan == scan);
         let schema = &exchange.expect("a channel belongs to an exchange").schema;
+        let floor = floor.zip(time_column(schema));
+        let mut rows_taken_before = 0;
         let mut decoder = match BatchDecoder::new(&frame.payload, schema) {
             Ok(decoder) => decoder,
             Err(error) => return Ok(Err(error.to_string())),
         };
         let mut slots = vec![Slot::ZERO; schema.len()];
-        loop {
+        let read = loop {
             match decoder.next(&mut slots, self.task.exchange_context()) {
                 Ok(Some(BatchItem::Row { nulls, change })) => {
+                    if floor.is_some_and(|(floor, at)| slots[at].as_i64() <= floor) {
+                        rows_taken_before += 1;
+                        continue;
+                    }
                     self.task.exchange_row(scan, Row { slots: &slots, nulls, change }, cold)?;
                 }
                 Ok(Some(BatchItem::Watermark(watermark))) => {
                     self.task.raise(scan, split, watermark);
                 }
-                Ok(None) => return Ok(Ok(())),
-                Err(error) => return Ok(Err(error.to_string())),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.to_string()),
             }
+        };
+        if rows_taken_before > 0 {
+            self.count("rows-of-an-earlier-life", rows_taken_before);
         }
+        Ok(read)
     }
 
     pub(super) fn apply_held(

@@ -77,11 +77,11 @@ impl Uplink {
         Some((self.mark.seq + 1, first - 1))
     }
 
-    /// A new life of the agent: marks of the old one and frames held do not count.
-    pub(super) fn start_life(&mut self, incarnation: [u8; 16]) {
+    /// Another life of the agent, which goes on behind `seq`: frames held do not count.
+    pub(super) fn start_life(&mut self, incarnation: [u8; 16], seq: u64, hash: u64) {
         self.mark.incarnation = incarnation;
-        self.mark.seq = 0;
-        self.mark.last_frame_hash = 0;
+        self.mark.seq = seq;
+        self.mark.last_frame_hash = hash;
         self.is_changed = true;
         self.held.clear();
         self.held_bytes = 0;

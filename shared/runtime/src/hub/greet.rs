@@ -3,16 +3,17 @@
 use headwater_engine::operator::RestoreError;
 use headwater_store::Gap;
 use headwater_wire::AgentId;
-use headwater_wire::{ControlBody, Declared, Heartbeat, Hello, UpMessage, decode_up};
+use headwater_wire::{ChannelUpto, ControlBody, Declared, Heartbeat, Hello, UpMessage, decode_up};
 
-use super::{Hub, REPORTS_PER_COMMIT_MAX};
+use super::lives::{Life, Origin};
+use super::{Hub, Member, REPORTS_PER_COMMIT_MAX};
 use crate::agent::Now;
 use crate::task::ColdReader;
 
-/// More changes of the machine than this within [`GRANTS_WINDOW_MS`] mean that two machines claim
-/// one identity.
-const GRANTS_MAX: usize = 3;
-const GRANTS_WINDOW_MS: i64 = 600_000;
+/// The low bits of a nonce count the hellos of one process; the others name it.
+const NONCE_COUNT_BITS: u32 = 16;
+/// Grants that an agent's record shows.
+const GRANTS_MAX: usize = 8;
 
 impl Hub {
     /// A message on an agent's hello topic.
@@ -47,101 +48,114 @@ impl Hub {
         member.version.clone_from(&hello.program_version);
         member.plan_fingerprint = hello.plan_fingerprint;
         member.clock_offset_ms = hello.clock.wall_ms - now.wall_ms;
-        let is_new_life = member.record.incarnation != hello.incarnation;
-        if !is_new_life && Self::is_rewound(member, hello) {
-            let marks = self.marks(&self.members[agent]);
+        let process = hello.nonce >> NONCE_COUNT_BITS;
+        member.is_changed = true;
+        if member.past.takes_turn(process, now.wall_ms) {
+            member.refused = member.past.refusal();
+            let reason = member.refused.clone().unwrap_or_default();
+            self.count("agents-in-conflict", 1);
+            self.control(agent, hello.incarnation, ControlBody::Conflict { reason });
+            return;
+        }
+        member.refused = None;
+        let current = Life::of(member.record.incarnation, &member.channels);
+        let origin = member.past.origin(current, hello);
+        if let Some(marks) = Self::marks_ahead(member, &origin, hello) {
             self.count("agents-rewound", 1);
             self.control(agent, hello.incarnation, ControlBody::Rewound { marks });
             return;
         }
-        if self.is_conflict(hello, now) {
-            return;
-        }
-        if is_new_life {
-            self.start_life(hello, now);
-        }
+        self.begin_life(hello, origin, now);
         self.grant(hello, now);
         self.heard(agent, now);
     }
 
-    /// The core has applied frames that this state never made.
-    fn is_rewound(member: &super::Member, hello: &Hello) -> bool {
-        hello.channels.iter().any(|span| {
-            let uplink = member.channels.get(&span.channel);
-            uplink.is_some_and(|uplink| {
-                uplink.mark.incarnation == hello.incarnation && uplink.mark.seq >= span.next_seq
-            })
-        })
+    /// The core's marks, where it has applied frames that this state never made.
+    fn marks_ahead(member: &Member, origin: &Origin, hello: &Hello) -> Option<Vec<ChannelUpto>> {
+        let life = match origin {
+            Origin::Present => &Life::of(hello.incarnation, &member.channels),
+            Origin::Former(life) | Origin::Child(life) => life,
+            Origin::Unknown => return None,
+        };
+        let upto =
+            |(&channel, &(upto_seq, _)): (&u32, &(u64, u64))| ChannelUpto { channel, upto_seq };
+        life.is_ahead_of(&hello.channels).then(|| life.marks.iter().map(upto).collect())
     }
 
-    /// Grants count against the limit only where the machine is another than the one before: a
-    /// gateway that restarts often is no clone.
-    fn is_conflict(&mut self, hello: &Hello, now: Now) -> bool {
-        let Some(member) = self.members.get_mut(&hello.agent) else { return false };
-        let record = &mut member.record;
-        record.grants.retain(|(_, at)| now.wall_ms - at < GRANTS_WINDOW_MS);
-        let machine = hello.machine_hash.to_le_bytes();
-        if record.extra == machine {
-            return member.refused.is_some();
-        }
-        if record.grants.len() < GRANTS_MAX {
-            record.extra = machine.to_vec();
-            record.grants.push((record.term + 1, now.wall_ms));
-            member.refused = None;
-            return false;
-        }
-        let reason = "two machines claim this identity: more than 3 changes in ten minutes";
-        member.refused = Some(reason.into());
-        let incarnation = hello.incarnation;
-        self.count("agents-in-conflict", 1);
-        self.control(&hello.agent, incarnation, ControlBody::Conflict { reason: reason.into() });
-        true
-    }
-
-    /// A new life of an agent: what the old one had not sent is a gap of unknown size.
-    fn start_life(&mut self, hello: &Hello, now: Now) {
+    /// The present life of an agent gives way to another.
+    fn begin_life(&mut self, hello: &Hello, origin: Origin, now: Now) {
         let Some(member) = self.members.get_mut(&hello.agent) else { return };
+        let was = Life::of(member.record.incarnation, &member.channels);
+        let (life, gap) = match origin {
+            Origin::Present => return,
+            Origin::Former(life) => (life, None),
+            Origin::Child(life) => {
+                let is_old_copy = hello.parent.as_ref().is_some_and(|p| !p.marks.is_empty());
+                let seqs = life.marks.into_iter().map(|(channel, (seq, _))| (channel, (seq, 0)));
+                let life = Life { incarnation: hello.incarnation, marks: seqs.collect() };
+                (life, is_old_copy.then_some("an earlier copy of the state was restored"))
+            }
+            Origin::Unknown => (Self::unknown_life(hello), Some("new state directory")),
+        };
         let had_life = member.record.term > 0;
+        if had_life {
+            member.past.retire(was, hello.incarnation);
+        }
         member.record.incarnation = hello.incarnation;
         let mut gaps = Vec::new();
         for (&channel, uplink) in &mut member.channels {
-            if had_life {
-                gaps.push(Gap {
-                    at_ms: now.wall_ms,
-                    agent: hello.agent.as_str().into(),
-                    channel,
-                    from: uplink.mark.seq + 1,
-                    to: u64::MAX,
-                    reason: "new state directory".into(),
-                });
+            if let Some(reason) = gap.filter(|_| had_life) {
+                let (agent, from) = (hello.agent.as_str().into(), uplink.mark.seq + 1);
+                let reason = reason.into();
+                gaps.push(Gap { at_ms: now.wall_ms, agent, channel, from, to: u64::MAX, reason });
+                member.past.raise_floor(channel, uplink.mark.last_event_time);
             }
-            uplink.start_life(hello.incarnation);
+            let (seq, hash) = life.marks.get(&channel).copied().unwrap_or_default();
+            uplink.start_life(hello.incarnation, seq, hash);
         }
         gaps.truncate(REPORTS_PER_COMMIT_MAX.saturating_sub(self.gaps.len()));
         self.gaps.append(&mut gaps);
+    }
+
+    /// A life of which nothing is known begins at 1; one that says that it continues another goes
+    /// on with its own numbers.
+    fn unknown_life(hello: &Hello) -> Life {
+        let continues = hello.channels.iter().filter(|_| hello.parent.is_some());
+        let marks = continues.map(|span| (span.channel, (span.oldest_seq.saturating_sub(1), 0)));
+        Life { incarnation: hello.incarnation, marks: marks.collect() }
     }
 
     fn grant(&mut self, hello: &Hello, now: Now) {
         let Some(member) = self.members.get_mut(&hello.agent) else { return };
         let term = member.record.term.max(hello.last_term) + 1;
         member.record.term = term;
+        member.record.grants.push((term, now.wall_ms));
+        if member.record.grants.len() > GRANTS_MAX {
+            member.record.grants.remove(0);
+        }
         member.record.last_seen_ms = now.wall_ms;
         member.record.plan_fingerprint = hello.plan_fingerprint;
         member.is_changed = true;
         let marks = self.marks(&self.members[&hello.agent]);
         let body = ControlBody::Grant { term, nonce: hello.nonce, marks };
         self.granted.push((hello.agent.clone(), hello.incarnation, body));
-        self.refill(hello);
+        self.refill(hello, now);
     }
 
     /// The agent's oldest frame lies behind what the core expects: that range is gone.
-    fn refill(&mut self, hello: &Hello) {
+    fn refill(&mut self, hello: &Hello, now: Now) {
         for span in &hello.channels {
             let Some(member) = self.members.get_mut(&hello.agent) else { return };
             let Some(uplink) = member.channels.get_mut(&span.channel) else { continue };
             if span.oldest_seq > uplink.mark.seq + 1 {
                 let (from, to) = (uplink.mark.seq + 1, span.oldest_seq - 1);
-                self.skip(&hello.agent, span.channel, from, to, "no longer in the agent's outbox");
+                self.skip(
+                    &hello.agent,
+                    span.channel,
+                    (from, to),
+                    now,
+                    "no longer in the agent's outbox",
+                );
             }
         }
     }
@@ -184,12 +198,19 @@ impl Hub {
             return Ok(());
         }
         let (agent, channel) = (&declared.agent, declared.channel);
-        self.skip(agent, channel, declared.from, declared.to, &declared.reason);
+        self.skip(agent, channel, (declared.from, declared.to), now, &declared.reason);
         self.apply_held(agent, channel, now, cold)
     }
 
     /// A range will never come: the mark passes it and the gap is recorded.
-    pub(super) fn skip(&mut self, agent: &AgentId, channel: u32, from: u64, to: u64, why: &str) {
+    pub(super) fn skip(
+        &mut self,
+        agent: &AgentId,
+        channel: u32,
+        (from, to): (u64, u64),
+        now: Now,
+        why: &str,
+    ) {
         let Some(member) = self.members.get_mut(agent) else { return };
         let Some(uplink) = member.channels.get_mut(&channel) else { return };
         let from = from.max(uplink.mark.seq + 1);
@@ -202,7 +223,7 @@ impl Hub {
         self.count("frames-lost", to - from + 1);
         if self.gaps.len() < REPORTS_PER_COMMIT_MAX {
             let (agent, reason) = (agent.as_str().into(), why.into());
-            self.gaps.push(Gap { at_ms: 0, agent, channel, from, to, reason });
+            self.gaps.push(Gap { at_ms: now.wall_ms, agent, channel, from, to, reason });
         }
     }
 

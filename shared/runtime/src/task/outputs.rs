@@ -48,6 +48,13 @@ pub enum OutputPort {
     },
 }
 
+/// The column whose times the frame header tells: a slice's start, or the first timestamp.
+pub(crate) fn time_column(schema: &Schema) -> Option<usize> {
+    schema
+        .index_of("$slice_start")
+        .or_else(|| schema.fields.iter().position(|field| field.data_type.is_timestamp()))
+}
+
 /// The content of a frame to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {

@@ -119,11 +119,21 @@ fn outbox_numbers_follow_puts_acks_and_deletes() {
     let minted = Commit {
         epoch: 5,
         identity: Some(identity.clone()),
-        outbox_put: vec![frame(1, 1, 10)],
+        outbox_put: vec![frame(1, 12, 10)],
         ..Commit::default()
     };
     store.commit(&minted).unwrap();
-    assert_eq!((store.outbox_totals().rows, store.identity()), (1, &identity));
+    assert_eq!((store.outbox_totals().rows, store.identity()), (5, &identity));
+    let skipped = Commit {
+        epoch: 6,
+        outbox_skip: vec![(1, 20), (2, 3)],
+        outbox_put: vec![frame(1, 20, 10), frame(2, 3, 7)],
+        ..Commit::default()
+    };
+    store.commit(&skipped).unwrap();
+    let totals = store.outbox_totals();
+    assert_eq!((totals.rows, totals.unacked_rows, totals.unacked_bytes), (2, 2, 17));
+    assert_eq!(store.snapshot().unwrap().outbox(1, 0, 1 << 20).unwrap(), [frame(1, 20, 10)]);
 }
 
 #[test]

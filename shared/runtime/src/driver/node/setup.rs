@@ -280,7 +280,8 @@ impl Setup {
         let Some(store) = store else {
             let identity =
                 Identity { incarnation: [0; 16], machine_id: String::new(), parent: None };
-            return Ok(Agent::new(settings, task, identity, &Head::default(), None, self.now()));
+            let agent = Agent::new(settings, task, identity, &Head::default(), None, self.now());
+            return agent.map_err(|error| RunError::StateOfAnotherPlan(error.to_string()));
         };
         let snapshot = store.snapshot()?;
         task.restore(&snapshot.load_state()?)
@@ -288,8 +289,14 @@ impl Setup {
         let record = snapshot.record(agent::RECORD)?;
         let identity = store.identity().clone();
         let now = self.now();
-        let mut agent = Agent::new(settings, task, identity, store.head(), record.as_deref(), now);
+        let mut agent = Agent::new(settings, task, identity, store.head(), record.as_deref(), now)
+            .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
         agent.restore_counters(store.counters());
+        agent.set_random(random()?);
+        if store.machine_changed() {
+            tracing::warn!("The state directory was made on another machine: a new incarnation.");
+            agent.moved_to(store.machine());
+        }
         Ok(agent)
     }
 
@@ -326,6 +333,13 @@ impl Setup {
     }
 }
 
+/// 128 random bits from the system.
+pub(in crate::driver) fn random() -> Result<[u8; 16], RunError> {
+    let bits = clock::random_id();
+    bits.map(u128::to_le_bytes)
+        .map_err(|error| RunError::Failed(format!("no random numbers: {error}")))
+}
+
 /// Opens the state directory and checks that it belongs to this plan.
 pub(in crate::driver) fn open_store(
     dir: Option<&std::path::Path>,
@@ -333,10 +347,8 @@ pub(in crate::driver) fn open_store(
     plan: &PlanRecord,
 ) -> Result<Option<Store>, RunError> {
     let Some(dir) = dir else { return Ok(None) };
-    let random = clock::random_id()
-        .map_err(|error| RunError::Failed(format!("no random numbers: {error}")))?;
-    let machine = format!("{:032x}", clock::machine_id().unwrap_or(0));
-    let mut options = headwater_store::Options::new(random.to_le_bytes(), &machine);
+    let machine = clock::machine_id().map(|id| format!("{id:032x}")).unwrap_or_default();
+    let mut options = headwater_store::Options::new(random()?, &machine);
     options.cache_bytes = usize::try_from(cache_bytes).unwrap_or(usize::MAX);
     let store = Store::open(dir, &options)?;
     store.check_plan(plan)?;

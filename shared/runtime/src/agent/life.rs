@@ -1,0 +1,122 @@
+//! Lives of a state directory: a new incarnation for a copy on another machine and for an old copy
+//! (PROTOCOL.md, rules 12 and 13).
+//!
+//! Guarantees: a new incarnation is durable before anything is sent under it. Numbers go on where
+//! the parent's ended, so that no number of a channel ever names two frames; frames of the parent
+//! that the core has not taken go out under the new life.
+
+use headwater_store::{Commit, Identity};
+use headwater_wire::ChannelUpto;
+
+use super::{Agent, LinkState, Now, outbox::Kind};
+
+/// What the next checkpoint stores of a new life.
+#[derive(Default)]
+pub(super) struct Birth {
+    is_due: bool,
+    /// Channels whose numbers go on further ahead.
+    skips: Vec<(u32, u64)>,
+    /// Channels with frames that the core has from another copy.
+    deletes: Vec<(u32, u64)>,
+}
+
+impl Agent {
+    /// Hands over 128 random bits: they name this process to the core, and the next life, should
+    /// one begin.
+    pub fn set_random(&mut self, random: [u8; 16]) {
+        if self.link.nonce == 0 {
+            let head: [u8; 8] = *random.first_chunk().expect("sixteen bytes");
+            self.link.nonce = u64::from_le_bytes(head) << INSTANCE_SHIFT;
+        }
+        self.spare = Some(random);
+    }
+
+    /// The life under which frames are sent.
+    pub fn incarnation(&self) -> [u8; 16] {
+        self.identity.incarnation
+    }
+
+    /// Whether new random bits are wanted.
+    pub fn wants_random(&self) -> bool {
+        self.spare.is_none()
+    }
+
+    /// The state directory comes from another machine: whoever is still there is another agent.
+    /// Nothing is sent before the next checkpoint is durable.
+    pub fn moved_to(&mut self, machine_id: &str) {
+        machine_id.clone_into(&mut self.identity.machine_id);
+        if self.begin_life(Vec::new()) {
+            self.count("agent/lives-on-another-machine", 1);
+        }
+    }
+
+    /// The core has applied frames that this state never made: it is an old copy.
+    pub(super) fn rewound(&mut self, marks: &[ChannelUpto], now: Now) {
+        let problem = "the core has more of this agent than its state directory, which is an old \
+                       copy: it goes on as a new incarnation; what the core has is not sent again";
+        self.link.problem = Some(problem.into());
+        if !self.begin_life(marks.iter().map(|mark| (mark.channel, mark.upto_seq)).collect()) {
+            // The driver hands random bits over before long; the core repeats its answer.
+            self.link.state = LinkState::Waiting(now.mono_ms);
+            return;
+        }
+        self.count("agent/lives-from-an-old-copy", 1);
+        for mark in marks {
+            let Some(channel) = self.channels.get_mut(&mark.channel) else { continue };
+            if channel.kind != Kind::Exchange {
+                continue;
+            }
+            if channel.skip_to(mark.upto_seq + 1) {
+                self.birth.skips.push((mark.channel, mark.upto_seq + 1));
+            } else if channel.drop_upto(mark.upto_seq, now.mono_ms) {
+                self.birth.deletes.push((mark.channel, mark.upto_seq));
+            }
+        }
+    }
+
+    /// False where no random bits are at hand.
+    fn begin_life(&mut self, marks: Vec<(u32, u64)>) -> bool {
+        let Some(incarnation) = self.spare.take() else { return false };
+        let parent = match self.identity.parent.take() {
+            // The core never heard of the life in between.
+            Some((parent, _)) if !self.record.is_known => parent,
+            _ => self.identity.incarnation,
+        };
+        self.identity = Identity {
+            incarnation,
+            machine_id: std::mem::take(&mut self.identity.machine_id),
+            parent: Some((parent, marks)),
+        };
+        self.record.is_known = false;
+        self.record.chains.clear();
+        self.birth.is_due = true;
+        if self.link.state != LinkState::Down {
+            self.link.state = LinkState::Minting;
+        }
+        true
+    }
+
+    /// Whether a new life waits for its checkpoint.
+    pub(super) fn is_being_born(&self) -> bool {
+        self.birth.is_due
+    }
+
+    pub(super) fn put_birth(&mut self, commit: &mut Commit) {
+        let birth = std::mem::take(&mut self.birth);
+        if birth.is_due {
+            commit.identity = Some(self.identity.clone());
+            commit.outbox_skip = birth.skips;
+            commit.outbox_delete.extend(birth.deletes);
+        }
+    }
+
+    /// The new life is durable: the core may hear of it.
+    pub(super) fn born(&mut self) {
+        if self.link.state == LinkState::Minting {
+            self.greet(self.last_checkpoint_ms);
+        }
+    }
+}
+
+/// The low bits of a nonce count the hellos of one process, the others name it.
+const INSTANCE_SHIFT: u32 = 16;

@@ -1,0 +1,179 @@
+//! What the core remembers of an agent beyond its present life: the lives before it, the processes
+//! that spoke for it, and up to where its rows were taken (PROTOCOL.md, rules 12 to 14).
+//!
+//! Guarantees: everything is bounded; a life that comes back goes on at its own marks, so that
+//! nothing of it is applied twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwater_engine::operator::RestoreError;
+use headwater_wire::{ChannelSpan, Hello, Incarnation};
+use serde::{Deserialize, Serialize};
+
+use super::channels::Uplink;
+use crate::task::{read_record, write_record};
+
+/// Earlier lives whose marks are kept.
+const FORMER_MAX: usize = 4;
+/// Changes between processes that are kept.
+const TURNS_MAX: usize = 16;
+/// Returns of a process after another one within [`TURNS_WINDOW_MS`] that mean two are alive: the
+/// fourth grant in turn.
+const RETURNS_MAX: usize = 2;
+const TURNS_WINDOW_MS: i64 = 600_000;
+const VERSION: u8 = 1;
+
+/// The record's `extra`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Past {
+    /// Processes that said hello in turn and when each was heard last (ms), oldest first.
+    turns: Vec<(u64, i64)>,
+    /// Two processes claim this identity.
+    is_conflict: bool,
+    former: Vec<Life>,
+    /// Rows up to this event time (ms) were taken from an earlier life, by channel.
+    floors: BTreeMap<u32, i64>,
+}
+
+/// Marks of a life that has ended, or seemed to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Life {
+    pub(super) incarnation: Incarnation,
+    /// Seq and hash of the last frame applied, by channel.
+    pub(super) marks: BTreeMap<u32, (u64, u64)>,
+}
+
+/// Where the life of a hello comes from.
+pub(super) enum Origin {
+    /// It is the present one.
+    Present,
+    /// An earlier one is back.
+    Former(Life),
+    /// It continues one that is known; its state may be an old copy.
+    Child(Life),
+    /// Nothing is known of it.
+    Unknown,
+}
+
+impl Past {
+    pub(super) fn decode(extra: &[u8]) -> Result<Past, RestoreError> {
+        read_record(Some(extra).filter(|bytes| !bytes.is_empty()), VERSION)
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        write_record(self, VERSION)
+    }
+
+    /// Why nothing of the agent is taken, if so.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.is_conflict.then(|| REFUSAL.into())
+    }
+
+    /// A process says hello; tells whether more than one is alive. A process that ended never
+    /// comes back, however often a gateway restarts: its number is new each time.
+    pub(super) fn takes_turn(&mut self, process: u64, wall_ms: i64) -> bool {
+        self.turns.retain(|(_, at)| (wall_ms - at).abs() < TURNS_WINDOW_MS);
+        match self.turns.last_mut() {
+            Some((last, at)) if *last == process => *at = wall_ms,
+            _ => self.turns.push((process, wall_ms)),
+        }
+        if self.turns.len() > TURNS_MAX {
+            self.turns.remove(0);
+        }
+        let mut seen = BTreeSet::new();
+        let returns = self.turns.iter().filter(|(process, _)| !seen.insert(*process)).count();
+        // Once in conflict, it is over when only one was heard for the whole window.
+        self.is_conflict = returns >= RETURNS_MAX || (self.is_conflict && self.turns.len() > 1);
+        self.is_conflict
+    }
+
+    pub(super) fn floor(&self, channel: u32) -> Option<i64> {
+        self.floors.get(&channel).copied()
+    }
+
+    /// Rows of the channel up to this event time are taken.
+    pub(super) fn raise_floor(&mut self, channel: u32, time: i64) {
+        let floor = self.floors.entry(channel).or_insert(i64::MIN);
+        *floor = time.max(*floor);
+    }
+
+    /// What the hello's life is to the present one, `current`.
+    pub(super) fn origin(&self, current: Life, hello: &Hello) -> Origin {
+        let former = |incarnation| self.former.iter().find(|l| l.incarnation == incarnation);
+        if current.incarnation == hello.incarnation {
+            return Origin::Present;
+        }
+        if let Some(life) = former(hello.incarnation) {
+            return Origin::Former(life.clone());
+        }
+        match &hello.parent {
+            Some(parent) if parent.incarnation == current.incarnation => Origin::Child(current),
+            Some(parent) => {
+                former(parent.incarnation).cloned().map_or(Origin::Unknown, Origin::Child)
+            }
+            None => Origin::Unknown,
+        }
+    }
+
+    /// `ended` gives way to the life that begins or comes back.
+    pub(super) fn retire(&mut self, ended: Life, begins: Incarnation) {
+        self.former.retain(|l| l.incarnation != begins && l.incarnation != ended.incarnation);
+        self.former.push(ended);
+        if self.former.len() > FORMER_MAX {
+            self.former.remove(0);
+        }
+    }
+}
+
+impl Life {
+    /// The life whose marks the channels hold.
+    pub(super) fn of(incarnation: Incarnation, channels: &BTreeMap<u32, Uplink>) -> Life {
+        let ours = channels.iter().filter(|(_, c)| c.mark.incarnation == incarnation);
+        let marks = ours.map(|(number, c)| (*number, (c.mark.seq, c.mark.last_frame_hash)));
+        Life { incarnation, marks: marks.collect() }
+    }
+
+    /// Whether the core has applied frames that a state with these frames never made.
+    pub(super) fn is_ahead_of(&self, spans: &[ChannelSpan]) -> bool {
+        spans
+            .iter()
+            .any(|span| self.marks.get(&span.channel).is_some_and(|(seq, _)| *seq >= span.next_seq))
+    }
+}
+
+const REFUSAL: &str = "two processes claim this identity: they took more than 3 turns in ten \
+                       minutes; nothing of either is taken until one is gone for that long";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_processes_in_turn_are_a_conflict_and_restarts_are_none() {
+        let mut past = Past::default();
+        for restart in 0..40 {
+            assert!(!past.takes_turn(restart, 1000 * i64::try_from(restart).unwrap()));
+        }
+        let mut past = Past::default();
+        let turns = [(1, 0), (2, 60), (2, 120), (1, 130), (2, 190)];
+        let conflicts: Vec<_> =
+            turns.iter().map(|(process, s)| past.takes_turn(*process, s * 1000)).collect();
+        assert_eq!(conflicts, [false, false, false, false, true]);
+        let restored = Past::decode(&past.encode()).unwrap();
+        assert!(restored.refusal().is_some());
+        // One of them goes; the other says hello every minute.
+        let until_free = (4..20).find(|minute| !past.takes_turn(2, minute * 60_000)).unwrap();
+        assert!((11..=13).contains(&until_free), "{until_free}");
+    }
+
+    #[test]
+    fn former_lives_are_bounded() {
+        let mut past = Past::default();
+        for n in 0..10 {
+            let ended = Life { incarnation: [n; 16], marks: BTreeMap::new() };
+            past.retire(ended, [n + 1; 16]);
+        }
+        assert_eq!(past.former.len(), FORMER_MAX);
+        assert!(Past::decode(&[9, 9]).is_err());
+    }
+}

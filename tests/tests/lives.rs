@@ -1,0 +1,241 @@
+//! Copies of state directories: restored, cloned, lost, and the core's own (fault table, rows 10,
+//! 11 and 14): nothing is counted twice, and what is lost is declared.
+
+use headwater_plan::{Plan, Target};
+use headwater_runtime::hub::Reply;
+use headwater_tests::sim::{self, Core, Edge};
+use headwater_wire::{AgentId, ControlBody};
+
+const SCRIPT: &str = "
+CREATE TABLE readings (k STRING, v BIGINT, rt TIMESTAMP(3), WATERMARK FOR rt AS rt)
+  WITH ('connector' = 'filesystem', 'path' = '/nowhere', 'format' = 'json');
+CREATE TABLE results (k STRING, s TIMESTAMP(3), n BIGINT, total BIGINT)
+  WITH ('connector' = 'print');
+INSERT INTO results SELECT k, window_start, COUNT(*), SUM(v)
+  FROM TABLE(TUMBLE(TABLE readings, DESCRIPTOR(rt), INTERVAL '10' SECOND))
+  GROUP BY k, window_start, window_end;
+";
+
+fn plan() -> Plan {
+    sim::plan(SCRIPT, Target::Cut).expect("a correct script")
+}
+
+/// Reads on to reading `end`, one a second, with a checkpoint every five.
+fn read_to(edge: &mut Edge<'_>, end: u64) {
+    let scan = edge.scan("readings").expect("the source");
+    while edge.taken(scan) < end {
+        let n = edge.taken(scan);
+        let time = format!("2026-01-01 00:{:02}:{:02}", n / 60, n % 60);
+        let record = format!(r#"{{"k": "a", "v": {n}, "rt": "{time}"}}"#);
+        edge.record(scan, record.as_bytes());
+        if edge.taken(scan) % 5 == 0 {
+            edge.checkpoint();
+        }
+    }
+}
+
+/// Carries messages both ways until nothing moves; gives the control messages of the core.
+fn talk(edge: &mut Edge<'_>, core: &mut Core<'_>) -> Vec<ControlBody> {
+    let id: AgentId = edge.id().clone();
+    let mut said = Vec::new();
+    for _ in 0..20 {
+        edge.messages().iter().for_each(|bytes| core.message(&id, bytes));
+        edge.frames().iter().for_each(|bytes| core.frame(&id, bytes));
+        core.checkpoint();
+        let replies = core.replies();
+        let is_over = replies.is_empty() && !edge.wants_checkpoint();
+        for reply in replies {
+            match reply {
+                Reply::Ack(ack) => edge.acknowledged(&ack),
+                Reply::Control(control) => {
+                    edge.controlled(&control);
+                    said.push(control.body);
+                }
+            }
+        }
+        if edge.wants_checkpoint() {
+            edge.checkpoint();
+        }
+        if is_over {
+            break;
+        }
+    }
+    said
+}
+
+fn meet(edge: &mut Edge<'_>, core: &mut Core<'_>) -> Vec<ControlBody> {
+    edge.connected();
+    talk(edge, core)
+}
+
+fn results(core: &Core<'_>) -> Vec<(u64, u64, u64)> {
+    let text = String::from_utf8(core.results()).expect("JSON");
+    let row = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let data = &value;
+        let start = data["s"].as_str().expect("a time");
+        let minutes: u64 = start[14..16].parse().expect("minutes");
+        let seconds: u64 = start[17..19].parse().expect("seconds");
+        let number = |name: &str| data[name].as_u64().expect("a number");
+        (minutes * 60 + seconds, number("n"), number("total"))
+    };
+    text.lines().map(row).collect()
+}
+
+/// What the windows that begin in `starts` hold when every reading counts once.
+fn exact(starts: std::ops::Range<u64>) -> Vec<(u64, u64, u64)> {
+    let starts = starts.step_by(10);
+    starts.map(|start| (start, 10, (start..start + 10).sum())).collect()
+}
+
+fn finish(edge: &mut Edge<'_>, core: &mut Core<'_>) {
+    edge.end();
+    edge.checkpoint();
+    talk(edge, core);
+    core.end();
+    core.checkpoint();
+}
+
+fn was_rewound(said: &[ControlBody]) -> bool {
+    said.iter().any(|body| matches!(body, ControlBody::Rewound { .. }))
+}
+
+#[test]
+fn an_old_copy_that_reads_again_counts_nothing_twice() {
+    let plan = plan();
+    // Another gateway that says nothing keeps every window of the core open.
+    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
+    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 30);
+    meet(&mut edge, &mut core);
+    let backup = edge.copy();
+    read_to(&mut edge, 100);
+    talk(&mut edge, &mut core);
+    drop(edge);
+    let mut edge = Edge::open(&plan, "gw", backup, 1000);
+    assert!(was_rewound(&meet(&mut edge, &mut core)));
+    read_to(&mut edge, 150);
+    finish(&mut edge, &mut core);
+    assert_eq!(edge.backlog(), 0);
+    assert_eq!(results(&core), exact(0..150));
+    assert_eq!(core.gaps_count(), 1);
+    // The second life goes on as any other.
+    let again = Edge::open(&plan, "gw", edge.copy(), 2000).crash(3);
+    let mut again = again;
+    assert!(!was_rewound(&meet(&mut again, &mut core)));
+}
+
+#[test]
+fn an_old_copy_that_went_on_alone_is_noticed_by_the_chain() {
+    let plan = plan();
+    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
+    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 30);
+    let backup = edge.copy();
+    read_to(&mut edge, 60);
+    meet(&mut edge, &mut core);
+    drop(edge);
+    // Without a link it makes more frames than the core has seen, in other cuts.
+    let mut edge = Edge::open(&plan, "gw", backup, 1000);
+    edge.checkpoint();
+    read_to(&mut edge, 120);
+    assert!(was_rewound(&meet(&mut edge, &mut core)));
+    finish(&mut edge, &mut core);
+    let found = results(&core);
+    assert_eq!(found, exact(0..120));
+    assert!(core.gaps_count() > 0);
+}
+
+#[test]
+fn a_copy_on_another_machine_sends_what_was_not_sent() {
+    let plan = plan();
+    let mut core = Core::open(&plan, &["gw".parse().unwrap()], Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 30);
+    meet(&mut edge, &mut core);
+    read_to(&mut edge, 70);
+    let moved = edge.copy();
+    drop(edge);
+    let mut edge = Edge::open_on(&plan, "gw", moved, 1000, "another");
+    edge.connected();
+    assert_eq!(edge.messages(), Vec::<Vec<u8>>::new(), "nothing is said before it is durable");
+    edge.checkpoint();
+    assert!(edge.backlog() > 0);
+    assert!(!was_rewound(&talk(&mut edge, &mut core)));
+    read_to(&mut edge, 90);
+    finish(&mut edge, &mut core);
+    assert_eq!(results(&core), exact(0..90));
+    assert_eq!((edge.backlog(), core.gaps_count()), (0, 0));
+}
+
+#[test]
+fn two_that_claim_one_identity_are_both_refused() {
+    let plan = plan();
+    let mut core = Core::open(&plan, &["gw".parse().unwrap()], Vec::new(), 0);
+    let mut one = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut one, 30);
+    meet(&mut one, &mut core);
+    let mut two = Edge::open(&plan, "gw", one.copy(), 2);
+    let mut is_refused = false;
+    for turn in 0..6 {
+        let edge = if turn % 2 == 0 { &mut two } else { &mut one };
+        let end = 30 + 10 * (turn + 1);
+        read_to(edge, end);
+        let said = meet(edge, &mut core);
+        is_refused = said.iter().any(|body| matches!(body, ControlBody::Conflict { .. }));
+        if is_refused {
+            break;
+        }
+    }
+    assert!(is_refused);
+    let before = core.frames_applied();
+    for edge in [&mut one, &mut two] {
+        read_to(edge, 120);
+        meet(edge, &mut core);
+        assert!(edge.backlog() > 0, "rows stay in the outbox");
+    }
+    assert_eq!(core.frames_applied(), before);
+}
+
+#[test]
+fn a_lost_state_directory_is_a_gap_and_counts_nothing_twice() {
+    let plan = plan();
+    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
+    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 60);
+    meet(&mut edge, &mut core);
+    drop(edge);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1000);
+    assert!(!was_rewound(&meet(&mut edge, &mut core)));
+    read_to(&mut edge, 90);
+    finish(&mut edge, &mut core);
+    assert_eq!(results(&core), exact(0..90));
+    assert_eq!((edge.backlog(), core.gaps_count()), (0, 1));
+}
+
+#[test]
+fn a_core_restored_from_a_backup_is_refilled() {
+    let plan = plan();
+    let names = ["gw".parse().unwrap()];
+    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 30);
+    meet(&mut edge, &mut core);
+    let backup = core.copy();
+    read_to(&mut edge, 90);
+    talk(&mut edge, &mut core);
+    edge.checkpoint();
+    assert_eq!(edge.backlog(), 0);
+    drop(core);
+    let mut core = Core::open(&plan, &names, backup, 1000);
+    // Nothing new is there to send: what is missing is asked for all the same.
+    meet(&mut edge, &mut core);
+    assert_eq!(edge.backlog(), 0);
+    read_to(&mut edge, 120);
+    finish(&mut edge, &mut core);
+    assert_eq!(results(&core), exact(0..120));
+    assert_eq!(core.gaps_count(), 0);
+}
