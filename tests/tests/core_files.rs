@@ -1,4 +1,4 @@
-//! Files that the aggregator reads, through both binaries. A table that is looked up is there before
+//! Files that the aggregator reads, through both binaries: a table looked up is there before
 //! the first frame, a changed file is read again, and what a reading met stays when the aggregator
 //! is killed; versions are waited for.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]

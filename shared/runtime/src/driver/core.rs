@@ -20,7 +20,7 @@ use super::{RunError, RunOptions, Summary, commit, report};
 use crate::agent::Now;
 use crate::clock::Clock;
 use crate::config::{AggregatorConfig, Secrets};
-use crate::hub::{self, Hub, Reply};
+use crate::hub::{Hub, Reply};
 use crate::metrics::{Counter, Registry};
 use crate::mqtt::{Message, MqttClient, MqttEvent};
 use crate::signal::{self, Stop};
@@ -116,7 +116,7 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
         node: config.id.as_str(),
         payload_bytes_max: usize::try_from(config.limits.payload_bytes_max.0).unwrap_or(usize::MAX),
     };
-    let mut hub = restore(settings, task, &store, now)?;
+    let mut hub = settings::restore(settings, task, &store, now)?;
     let outlets = open_sinks(&sinks, &mut hub, &store, &env)?;
     let snapshot = store.snapshot()?;
     let sources = Sources::open((plan, fragment), &mut hub.task, &snapshot, &env, now)?;
@@ -153,25 +153,6 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
         is_ended: false,
         _network: network,
     })
-}
-
-fn restore(
-    settings: hub::Settings,
-    mut task: Task,
-    store: &Store,
-    now: Now,
-) -> Result<Hub, RunError> {
-    let snapshot = store.snapshot()?;
-    task.restore(&snapshot.load_state()?)
-        .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
-    let record = snapshot.record(hub::RECORD)?;
-    let other = |error: headwater_engine::operator::RestoreError| {
-        RunError::StateOfAnotherPlan(error.to_string())
-    };
-    let mut hub = Hub::new(settings, task, store.head(), record.as_deref(), now).map_err(other)?;
-    let (ledger, agents) = (snapshot.ledger()?, snapshot.agents()?);
-    hub.restore(&ledger, &agents, store.counters(), now).map_err(other)?;
-    Ok(hub)
 }
 
 fn open_sinks(
