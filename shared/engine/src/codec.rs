@@ -73,7 +73,7 @@ fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
 /// Appends a value that is not NULL.
 pub fn put_slot(out: &mut Vec<u8>, slot: Slot, data_type: &DataType, context: &Context) {
     match data_type {
-        DataType::Float | DataType::Double => out.extend_from_slice(&slot.0[0].to_le_bytes()),
+        DataType::Float | DataType::Double => out.extend_from_slice(&slot.0.to_le_bytes()),
         DataType::Decimal { .. } => out.extend_from_slice(&slot.as_i128().to_le_bytes()),
         DataType::Timestamp(_) | DataType::TimestampLtz(_) => {
             put_i64(out, slot.as_i64());
@@ -160,8 +160,8 @@ pub fn take_row<'a>(
 
 /// Appends one element of an array: a marker for NULL, then the value. Texts are inline.
 pub fn put_element(out: &mut Vec<u8>, value: Datum, data_type: &DataType, context: &Context) {
-    out.push(u8::from(!value.null));
-    if value.null {
+    out.push(u8::from(!value.is_null()));
+    if value.is_null() {
         return;
     }
     if data_type.is_referring() {

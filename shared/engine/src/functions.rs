@@ -21,6 +21,7 @@ mod arithmetic;
 mod array;
 pub(crate) mod build;
 mod comparison;
+mod direct;
 mod encode;
 mod hash;
 mod json;
@@ -37,6 +38,7 @@ mod text;
 mod url;
 
 pub use array::COPIES;
+pub use direct::{Comparison, Direct, Test};
 pub use map::put_map;
 pub use sig::common_type;
 
@@ -93,6 +95,8 @@ pub struct Binding {
     pub is_strict: bool,
     /// The computation; a failure sets [`Context::fault`] and returns NULL.
     pub eval: Eval,
+    /// The same without a call through a box, where there is such a form.
+    pub direct: Option<Direct>,
 }
 
 /// A named function.

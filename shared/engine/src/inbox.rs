@@ -63,7 +63,7 @@ impl Inbox {
         for (column, data_type) in types.iter().enumerate() {
             let value = take_value(&mut rest, data_type, context);
             slots[column] = value.slot;
-            nulls |= u64::from(value.null) << column;
+            nulls |= u64::from(value.is_null()) << column;
         }
         self.taken = self.bytes.len() - rest.len();
         let change = Change::from_u8(change).expect("put as a change");

@@ -34,7 +34,7 @@ pub struct KeyTable {
 
 /// Hash of a key tuple.
 pub(crate) fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
-    slots.iter().fold(nulls, |hash, slot| mix_pair(hash, slot.0[0], slot.0[1]))
+    slots.iter().fold(nulls, |hash, slot| mix_pair(hash, slot.0, slot.1))
 }
 
 impl KeyTable {
@@ -67,9 +67,9 @@ impl KeyTable {
         self.probe_nulls = 0;
         for (index, &column) in columns.iter().enumerate() {
             let datum = row.datum(column);
-            self.probe_nulls |= u64::from(datum.null) << index;
-            let mut slot = if datum.null { Slot::ZERO } else { datum.slot };
-            if !datum.null
+            self.probe_nulls |= u64::from(datum.is_null()) << index;
+            let mut slot = if datum.is_null() { Slot::ZERO } else { datum.slot };
+            if !datum.is_null()
                 && self.types[index].is_referring()
                 && let BytesRef::Arena(offset, len) = slot.bytes_ref()
             {

@@ -229,6 +229,8 @@ impl Stage {
 /// An output's own projection.
 pub(crate) struct OutputStage {
     pub(crate) columns: Option<Vec<crate::expr::Program>>,
+    /// The projected row.
+    pub(crate) slots: Box<[crate::slot::Slot]>,
 }
 
 /// Calls the stages after the present one.
@@ -237,7 +239,7 @@ pub struct Emitter<'a> {
     pub(crate) base: usize,
     pub(crate) targets: &'a [Target],
     pub(crate) late_output: Option<usize>,
-    pub(crate) outputs: &'a [OutputStage],
+    pub(crate) outputs: &'a mut [OutputStage],
     pub(crate) collector: &'a mut dyn Collector,
     pub(crate) step: Option<usize>,
     /// The watermark of this step: all rows it was pushed so far came before anything later.
@@ -319,15 +321,14 @@ impl Emitter<'_> {
     }
 
     fn push_output(&mut self, index: usize, row: Row<'_>) {
-        let Some(columns) = &self.outputs[index].columns else {
+        let OutputStage { columns, slots } = &mut self.outputs[index];
+        let Some(columns) = columns else {
             return self.collector.row(index, row, self.context);
         };
-        let mut slots = [crate::slot::Slot::ZERO; crate::limits::FIELDS_MAX];
-        let nulls = crate::operators::project::eval_into(columns, row, self.context, &mut slots);
-        if self.take_fault(row) {
-            return;
+        let nulls = crate::operators::project::eval_into(columns, row, self.context, slots);
+        if !self.take_fault(row) {
+            let slots = &self.outputs[index].slots;
+            self.collector.row(index, Row { slots, nulls, change: row.change }, self.context);
         }
-        let projected = Row { slots: &slots[..columns.len()], nulls, change: row.change };
-        self.collector.row(index, projected, self.context);
     }
 }

@@ -7,7 +7,7 @@
 //! The driver's loop: fill [`Pipeline::row_buffer`], [`push`](Pipeline::push), and whenever a call
 //! answers [`Progress::More`] drain the collector and call [`advance`](Pipeline::advance).
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
 
 use crate::{
     context::Context,
@@ -121,7 +121,7 @@ impl Pipeline {
             base: 0,
             targets: &stage.targets,
             late_output: None,
-            outputs: &self.outputs,
+            outputs: &mut self.outputs,
             collector: out,
             step: None,
             watermark: stage.watermark,
@@ -145,7 +145,7 @@ impl Pipeline {
             base: 0,
             targets: &stage.targets,
             late_output: None,
-            outputs: &self.outputs,
+            outputs: &mut self.outputs,
             collector: out,
             step: None,
             watermark: stage.watermark,
@@ -301,7 +301,7 @@ impl Pipeline {
             base: index + 1,
             targets: &stage.targets,
             late_output: stage.late_output,
-            outputs: &self.outputs,
+            outputs: &mut self.outputs,
             collector: out,
             step: Some(index),
             watermark: stage.watermark,
@@ -426,7 +426,8 @@ fn output(output: &crate::fragment::Output) -> Result<OutputStage, CompileError>
     let compile = |columns: &Vec<crate::expr::Expr>| -> Result<Vec<Program>, CompileError> {
         columns.iter().map(Program::compile).collect()
     };
-    Ok(OutputStage { columns: output.columns.as_ref().map(compile).transpose()? })
+    let slots = vec![Slot::ZERO; output.columns.as_ref().map_or(0, Vec::len)].into();
+    Ok(OutputStage { columns: output.columns.as_ref().map(compile).transpose()?, slots })
 }
 
 #[cfg(test)]

@@ -65,6 +65,6 @@ impl<'a> Row<'a> {
 
     /// Value of column `index`.
     pub fn datum(&self, index: usize) -> Datum {
-        Datum { slot: self.slots[index], null: self.is_null(index) }
+        Datum::new(self.slots[index], self.is_null(index))
     }
 }

@@ -6,9 +6,11 @@
 
 use crate::symbols::SymbolId;
 
-/// An untagged value of 16 bytes.
+/// An untagged value of 16 bytes. Two words and not an array of two: so it is passed and returned
+/// in registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Slot(pub [u64; 2]);
+#[repr(C)]
+pub struct Slot(pub u64, pub u64);
 
 const _: () = assert!(core::mem::size_of::<Slot>() == 16);
 
@@ -25,16 +27,16 @@ pub enum BytesRef {
 #[expect(clippy::cast_sign_loss, reason = "bit patterns, not quantities")]
 impl Slot {
     /// All bits zero: the canonical content of a NULL.
-    pub const ZERO: Slot = Slot([0, 0]);
+    pub const ZERO: Slot = Slot(0, 0);
 
     /// A truth value.
     pub fn bool(value: bool) -> Self {
-        Slot([u64::from(value), 0])
+        Slot(u64::from(value), 0)
     }
 
     /// An integer, a date, a time, an interval or the milliseconds of a timestamp.
     pub fn i64(value: i64) -> Self {
-        Slot([value as u64, 0])
+        Slot(value as u64, 0)
     }
 
     /// A double; NaN and −0.0 are made canonical so that equal values have equal bytes.
@@ -46,58 +48,58 @@ impl Slot {
         } else {
             value
         };
-        Slot([canonical.to_bits(), 0])
+        Slot(canonical.to_bits(), 0)
     }
 
     /// The unscaled value of a decimal.
     pub fn i128(value: i128) -> Self {
-        Slot([value as u64, (value >> 64) as u64])
+        Slot(value as u64, (value >> 64) as u64)
     }
 
     /// A timestamp: milliseconds since the epoch and nanoseconds of the millisecond.
     pub fn timestamp(millis: i64, nanos: u32) -> Self {
-        Slot([millis as u64, u64::from(nanos)])
+        Slot(millis as u64, u64::from(nanos))
     }
 
     /// Bytes in the arena.
     pub fn arena(offset: u32, len: u32) -> Self {
-        Slot([u64::from(offset) | u64::from(len) << 32, 0])
+        Slot(u64::from(offset) | u64::from(len) << 32, 0)
     }
 
     /// Bytes in the symbol table.
     pub fn symbol(id: SymbolId) -> Self {
-        Slot([0, u64::from(id.0) + 1])
+        Slot(0, u64::from(id.0) + 1)
     }
 
     /// Reads a truth value.
     pub fn as_bool(self) -> bool {
-        self.0[0] != 0
+        self.0 != 0
     }
 
     /// Reads an integer, date, time, interval or the milliseconds of a timestamp.
     pub fn as_i64(self) -> i64 {
-        self.0[0] as i64
+        self.0 as i64
     }
 
     /// Reads a double.
     pub fn as_f64(self) -> f64 {
-        f64::from_bits(self.0[0])
+        f64::from_bits(self.0)
     }
 
     /// Reads an unscaled decimal.
     pub fn as_i128(self) -> i128 {
-        i128::from(self.0[0]) | (self.0[1] as i128) << 64
+        i128::from(self.0) | (self.1 as i128) << 64
     }
 
     /// Nanoseconds of the millisecond of a timestamp.
     pub fn nanos(self) -> u32 {
-        self.0[1] as u32
+        self.1 as u32
     }
 
     /// Where the bytes of a text or bytes slot are.
     pub fn bytes_ref(self) -> BytesRef {
-        match self.0[1] {
-            0 => BytesRef::Arena(self.0[0] as u32, (self.0[0] >> 32) as u32),
+        match self.1 {
+            0 => BytesRef::Arena(self.0 as u32, (self.0 >> 32) as u32),
             id => BytesRef::Symbol(SymbolId((id - 1) as u32)),
         }
     }
@@ -108,17 +110,30 @@ impl Slot {
 pub struct Datum {
     /// The value; [`Slot::ZERO`] when NULL.
     pub slot: Slot,
-    /// Whether it is NULL.
-    pub null: bool,
+    presence: Presence,
+}
+
+/// Whether there is a value. A whole word: a `bool` beside padding is written as a byte and copied
+/// as a word, and for that the CPU waits until the byte has reached the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+enum Presence {
+    Value,
+    Null,
 }
 
 impl Datum {
     /// SQL's NULL.
-    pub const NULL: Datum = Datum { slot: Slot::ZERO, null: true };
+    pub const NULL: Datum = Datum { slot: Slot::ZERO, presence: Presence::Null };
+
+    /// A slot, and whether it is NULL.
+    pub fn new(slot: Slot, is_null: bool) -> Self {
+        Datum { slot, presence: if is_null { Presence::Null } else { Presence::Value } }
+    }
 
     /// A value that is not NULL.
     pub fn of(slot: Slot) -> Self {
-        Datum { slot, null: false }
+        Datum { slot, presence: Presence::Value }
     }
 
     /// A truth value.
@@ -136,9 +151,14 @@ impl Datum {
         Datum::of(Slot::f64(value))
     }
 
+    /// Whether it is NULL.
+    pub fn is_null(self) -> bool {
+        self.presence == Presence::Null
+    }
+
     /// Whether this is TRUE: neither FALSE nor NULL.
     pub fn is_true(self) -> bool {
-        !self.null && self.slot.as_bool()
+        !self.is_null() && self.slot.as_bool()
     }
 }
 

@@ -85,7 +85,7 @@ fn datum(value: &V, context: &mut Context) -> Datum {
 }
 
 fn value(datum: Datum, data_type: &DataType, context: &Context) -> V {
-    if datum.null {
+    if datum.is_null() {
         return V::Null;
     }
     match data_type {
@@ -239,7 +239,7 @@ impl Run {
         for (index, v) in values.iter().enumerate() {
             let datum = datum(v, context);
             slots[index] = datum.slot;
-            *nulls = *nulls & !(1 << index) | u64::from(datum.null) << index;
+            *nulls = *nulls & !(1 << index) | u64::from(datum.is_null()) << index;
         }
         let progress = self.pipeline.push(scan, split, &mut self.log);
         self.drain(progress);
@@ -252,7 +252,7 @@ impl Run {
         context.arena.clear();
         let data: Vec<_> = values.iter().map(|v| datum(v, context)).collect();
         let slots: Vec<_> = data.iter().map(|d| d.slot).collect();
-        let nulls = data.iter().enumerate().fold(0, |n, (i, d)| n | u64::from(d.null) << i);
+        let nulls = data.iter().enumerate().fold(0, |n, (i, d)| n | u64::from(d.is_null()) << i);
         let row = Row { slots: &slots, nulls, change };
         let progress = self.pipeline.push_row(scan, row, &mut self.log);
         self.drain(progress);
@@ -270,7 +270,7 @@ impl Run {
         context.arena.clear();
         let data: Vec<_> = values.iter().map(|v| datum(v, context)).collect();
         let slots: Vec<_> = data.iter().map(|d| d.slot).collect();
-        let nulls = data.iter().enumerate().fold(0, |n, (i, d)| n | u64::from(d.null) << i);
+        let nulls = data.iter().enumerate().fold(0, |n, (i, d)| n | u64::from(d.is_null()) << i);
         let row = Row { slots: &slots, nulls, change };
         while let Some((step, time)) = self.pipeline.cold_wanted(0, row) {
             let value = self.disk.cold.get(&(step, time)).map(Vec::as_slice);

@@ -87,9 +87,9 @@ struct Found {
 impl Collector for Found {
     fn row(&mut self, _: usize, row: Row<'_>, context: &mut Context) {
         let value = |i: usize| match row.datum(i) {
-            Datum { null: true, .. } => Value::Null,
+            value if value.is_null() => Value::Null,
             // A text's slot refers to bytes; the only text column is the key.
-            Datum { slot, .. } if slot.0[1] != 0 => Value::from(context.text(slot)),
+            Datum { slot, .. } if slot.1 != 0 => Value::from(context.text(slot)),
             Datum { slot, .. } => Value::from(slot.as_i64()),
         };
         self.rows.push((0..row.slots.len()).map(value).collect());

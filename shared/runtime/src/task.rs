@@ -378,7 +378,7 @@ fn put_metadata(
     if let Some(text) = text {
         let value = context.put_bytes(text);
         slots[column] = value.slot;
-        *nulls &= !(u64::from(!value.null) << column);
+        *nulls &= !(u64::from(!value.is_null()) << column);
     }
 }
 

@@ -178,7 +178,7 @@ fn place(value: Datum, data_type: &DataType, cx: &Context) -> (u16, u8) {
     const SEED: u64 = 0x5851_F42D_4C95_7F2D;
     let hash = match data_type.is_referring() {
         true => hash_bytes(cx.bytes(value.slot)),
-        false => mix_pair(SEED, value.slot.0[0], value.slot.0[1]),
+        false => mix_pair(SEED, value.slot.0, value.slot.1),
     };
     let hash = fold(hash ^ SEED, 0xDA94_2042_E4DD_58B5);
     let index = u16::try_from(hash >> VALUE_BITS).expect("as many bits as an index has");
@@ -235,7 +235,7 @@ impl Accumulator for Sketches {
     }
 
     fn add(&mut self, pane: usize, value: Datum, cx: &mut Context) {
-        if value.null {
+        if value.is_null() {
             return;
         }
         // One value may make a list the whole array.
@@ -248,7 +248,7 @@ impl Accumulator for Sketches {
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, cx: &mut Context) {
-        if partial.null {
+        if partial.is_null() {
             return;
         }
         if self.bytes + REGISTERS > SKETCH_BYTES_MAX {

@@ -48,7 +48,7 @@ impl Part {
     /// How often a row's value counts.
     fn times(&self, row: Row<'_>) -> Option<i64> {
         let weight = row.datum(self.weight?);
-        Some(if weight.null { 0 } else { weight.slot.as_i64().max(0) })
+        Some(if weight.is_null() { 0 } else { weight.slot.as_i64().max(0) })
     }
 }
 

@@ -41,11 +41,11 @@ impl Accumulator for Count {
     }
 
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        self.counts[pane] += i64::from(value.null == self.of_nulls);
+        self.counts[pane] += i64::from(value.is_null() == self.of_nulls);
     }
 
     fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        self.counts[pane] -= i64::from(value.null == self.of_nulls);
+        self.counts[pane] -= i64::from(value.is_null() == self.of_nulls);
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, _: &mut Context) {

@@ -35,7 +35,7 @@ impl List {
     }
 
     fn push(&mut self, pane: usize, value: Datum, is_bounded: bool, cx: &mut Context) {
-        if value.null && !self.has_nulls {
+        if value.is_null() && !self.has_nulls {
             return;
         }
         let held = &mut self.panes[pane];
@@ -44,9 +44,9 @@ impl List {
             return;
         }
         let mut own = Datum::NULL;
-        if !value.null {
+        if !value.is_null() {
             ordered::replace(&mut own, value, &self.arg, cx);
-            if own.null {
+            if own.is_null() {
                 return;
             }
         }
@@ -75,7 +75,7 @@ impl Accumulator for List {
 
     fn merge(&mut self, pane: usize, partial: Datum, cx: &mut Context) {
         let mut position = 0;
-        while !partial.null
+        while !partial.is_null()
             && let Some((value, next)) =
                 codec::element_at(partial.slot, position, &self.arg.clone(), cx)
         {

@@ -49,11 +49,11 @@ impl Accumulator for Extreme {
     }
 
     fn add(&mut self, pane: usize, value: Datum, context: &mut Context) {
-        if value.null {
+        if value.is_null() {
             return;
         }
         let held = self.values[pane];
-        if held.null || compare(value.slot, held.slot, &self.arg, context) == self.wanted {
+        if held.is_null() || compare(value.slot, held.slot, &self.arg, context) == self.wanted {
             ordered::replace(&mut self.values[pane], value, &self.arg, context);
         }
     }

@@ -50,19 +50,19 @@ impl Accumulator for Moments {
     }
 
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.states[pane].get_or_insert_with(ExactMoments::default).add(value.slot.as_f64());
         }
     }
 
     fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.states[pane].get_or_insert_with(ExactMoments::default).sub(value.slot.as_f64());
         }
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context) {
-        if partial.null {
+        if partial.is_null() {
             return;
         }
         if let Some((state, _)) = ExactMoments::decode(context.bytes(partial.slot)) {

@@ -41,7 +41,7 @@ pub(super) fn replace(held: &mut Datum, value: Datum, data_type: &DataType, cx: 
         return;
     }
     let mut value = value;
-    if !value.null {
+    if !value.is_null() {
         let id = match value.slot.bytes_ref() {
             BytesRef::Symbol(id) => Some(id),
             BytesRef::Arena(offset, len) => cx.symbols.intern(cx.arena.get(offset, len)),
@@ -54,7 +54,7 @@ pub(super) fn replace(held: &mut Datum, value: Datum, data_type: &DataType, cx: 
         value.slot = Slot::symbol(id);
     }
     let old = core::mem::replace(held, value);
-    if let (false, BytesRef::Symbol(id)) = (old.null, old.slot.bytes_ref()) {
+    if let (false, BytesRef::Symbol(id)) = (old.is_null(), old.slot.bytes_ref()) {
         cx.symbols.release(id);
     }
 }
@@ -78,7 +78,7 @@ impl Ordered {
 
     /// Takes over what another pane or place found, if it stands before (after) what is held.
     fn take(&mut self, pane: usize, time: i64, value: Datum, context: &mut Context) {
-        if value.null {
+        if value.is_null() {
             return;
         }
         let held = self.values[pane];
@@ -86,7 +86,7 @@ impl Ordered {
             .cmp(&self.times[pane])
             .then_with(|| compare(value.slot, held.slot, &self.arg, context));
         let wanted = if self.is_first { Ordering::Less } else { Ordering::Greater };
-        if held.null || order == wanted {
+        if held.is_null() || order == wanted {
             replace(&mut self.values[pane], value, &self.arg, context);
             self.times[pane] = time;
         }
@@ -104,14 +104,14 @@ impl Accumulator for Ordered {
     }
 
     fn add(&mut self, pane: usize, value: Datum, context: &mut Context) {
-        if !value.null && (!self.is_first || self.values[pane].null) {
+        if !value.is_null() && (!self.is_first || self.values[pane].is_null()) {
             replace(&mut self.values[pane], value, &self.arg, context);
             self.times[pane] = context.event_time;
         }
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context) {
-        if partial.null {
+        if partial.is_null() {
             return;
         }
         let mut bytes = context.bytes(partial.slot);
@@ -129,7 +129,7 @@ impl Accumulator for Ordered {
 
     fn partial(&self, pane: usize, context: &mut Context) -> Datum {
         let value = self.values[pane];
-        if value.null {
+        if value.is_null() {
             return Datum::NULL;
         }
         let mut bytes = Vec::new();

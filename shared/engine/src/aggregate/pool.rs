@@ -46,7 +46,7 @@ impl Pool {
 /// The most that a value takes in an encoded state.
 pub(super) fn bytes_of(value: Datum, data_type: &DataType, cx: &Context) -> usize {
     const FIXED: usize = 24;
-    match value.null || !data_type.is_referring() {
+    match value.is_null() || !data_type.is_referring() {
         true => FIXED,
         false => FIXED + cx.bytes(value.slot).len(),
     }

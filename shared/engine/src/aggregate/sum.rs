@@ -89,13 +89,13 @@ impl Accumulator for IntegerSum {
     }
 
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.plus(pane, value.slot.as_i64());
         }
     }
 
     fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.plus(pane, value.slot.as_i64().wrapping_neg());
         }
     }
@@ -155,19 +155,19 @@ impl Accumulator for DecimalSum {
     }
 
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.plus(pane, Some(value.slot.as_i128()));
         }
     }
 
     fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.plus(pane, Some(-value.slot.as_i128()));
         }
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context) {
-        if !partial.null {
+        if !partial.is_null() {
             let bytes = context.bytes(partial.slot);
             let value = bytes.try_into().ok().map(i128::from_le_bytes);
             self.plus(pane, value);
@@ -232,19 +232,19 @@ impl Accumulator for DoubleSum {
     }
 
     fn add(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.sums[pane].get_or_insert_with(ExactSum::default).add(value.slot.as_f64());
         }
     }
 
     fn remove(&mut self, pane: usize, value: Datum, _: &mut Context) {
-        if !value.null {
+        if !value.is_null() {
             self.sums[pane].get_or_insert_with(ExactSum::default).sub(value.slot.as_f64());
         }
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context) {
-        if partial.null {
+        if partial.is_null() {
             return;
         }
         if let Some((sum, _)) = ExactSum::decode(context.bytes(partial.slot)) {
@@ -284,7 +284,7 @@ impl Accumulator for DoubleSum {
 
 /// A total over a count, in the type of the result.
 pub(super) fn mean(total: Datum, count: i64, arg: Option<&DataType>, result: &DataType) -> Datum {
-    if total.null || count == 0 {
+    if total.is_null() || count == 0 {
         return Datum::NULL;
     }
     match (arg, result) {

@@ -40,7 +40,7 @@ impl Values {
     }
 
     fn change(&mut self, pane: usize, value: Datum, by: i64, is_bounded: bool, cx: &mut Context) {
-        if value.null || by == 0 {
+        if value.is_null() || by == 0 {
             return;
         }
         let arg = &self.arg;
@@ -63,7 +63,7 @@ impl Values {
                 }
                 let mut held = Datum::NULL;
                 ordered::replace(&mut held, value, arg, cx);
-                if !held.null {
+                if !held.is_null() {
                     values.insert(at, (held, by));
                     *held_bytes += bytes;
                     self.pool.take(1);
@@ -111,7 +111,7 @@ impl Accumulator for Values {
     }
 
     fn merge(&mut self, pane: usize, partial: Datum, cx: &mut Context) {
-        if !partial.null {
+        if !partial.is_null() {
             let _ = self.merge_bytes(pane, partial.slot, cx);
         }
     }

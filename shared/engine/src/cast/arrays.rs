@@ -22,7 +22,7 @@ pub(super) fn between(
     let convert = find(from, to).ok()?;
     let mut converted = Vec::new();
     for element in elements(value.slot, from, cx) {
-        converted.push(if element.null { element } else { convert(element, from, to, cx)? });
+        converted.push(if element.is_null() { element } else { convert(element, from, to, cx)? });
     }
     Some(put_array(&converted, to, cx))
 }
@@ -38,7 +38,7 @@ pub(super) fn to_text(
     let convert = find(element_type, &DataType::STRING).ok()?;
     let mut texts = Vec::new();
     for element in elements(value.slot, element_type, cx) {
-        let text = match element.null {
+        let text = match element.is_null() {
             true => element,
             false => convert(element, element_type, &DataType::STRING, cx)?,
         };
@@ -50,12 +50,12 @@ pub(super) fn to_text(
         if i > 0 {
             out.push(", ");
         }
-        match text.null {
+        match text.is_null() {
             true => out.push("NULL"),
             false => out.push_all(text.slot),
         }
     }
     out.push("]");
     let text = out.finish();
-    Some(if text.null { text } else { to_text::fit(text, to, cx) })
+    Some(if text.is_null() { text } else { to_text::fit(text, to, cx) })
 }

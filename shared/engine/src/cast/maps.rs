@@ -34,7 +34,7 @@ fn all(value: Datum, from: &Types, to: &Types, cx: &mut Context) -> Option<Vec<(
     let mut converted = Vec::new();
     for (key, value) in entries(value.slot, from, cx) {
         let key = keys(key, &from.0, &to.0, cx)?;
-        let is_null = value.null;
+        let is_null = value.is_null();
         let value = if is_null { value } else { values(value, &from.1, &to.1, cx)? };
         converted.push((key, value));
     }
@@ -58,12 +58,12 @@ pub(super) fn to_text(
         }
         out.push_all(key.slot);
         out.push("=");
-        match value.null {
+        match value.is_null() {
             true => out.push("NULL"),
             false => out.push_all(value.slot),
         }
     }
     out.push("}");
     let text = out.finish();
-    Some(if text.null { text } else { to_text::fit(text, to, cx) })
+    Some(if text.is_null() { text } else { to_text::fit(text, to, cx) })
 }

@@ -14,7 +14,7 @@ fn cast(value: impl FnOnce(&mut Context) -> Datum, from: &DataType, to: &DataTyp
     let cx = &mut Context::new(&Limits::default());
     let value = value(cx);
     let Some(done) = find(from, to).unwrap()(value, from, to, cx) else { return "FAILED".into() };
-    if done.null {
+    if done.is_null() {
         return "NULL".into();
     }
     let text = find(to, &DataType::STRING).unwrap()(done, to, &DataType::STRING, cx).unwrap();

@@ -32,7 +32,7 @@ pub(super) fn find(from: &DataType) -> Option<Convert> {
         let mut out = Builder::new(cx);
         write(&mut out, value, from).ok()?;
         let text = out.finish();
-        Some(if text.null { text } else { fit(text, to, cx) })
+        Some(if text.is_null() { text } else { fit(text, to, cx) })
     })
 }
 

@@ -7,7 +7,7 @@ use super::{Expr, ExprKind, Literal};
 use crate::{
     cast::{self, Convert},
     context::{Context, Fault},
-    functions::{self, Arg, Eval},
+    functions::{self, Arg, Comparison, Direct, Eval, Test},
     limits::{ARGS_MAX, EXPRESSION_DEPTH_MAX},
     row::Row,
     slot::{Datum, Slot},
@@ -39,6 +39,9 @@ enum Node {
     Constant(Datum),
     Text(Box<[u8]>),
     Call { args: Vec<Node>, is_strict: bool, eval: Eval },
+    Direct { args: Box<[Node; 2]>, direct: Direct },
+    /// A text beside a constant one, which need not be put into the arena.
+    TextTest { arg: Box<Node>, constant: Box<[u8]>, test: Test },
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
@@ -58,7 +61,14 @@ impl Program {
 
     /// The value for `row`; texts it makes lie in the arena.
     pub fn eval(&self, row: Row<'_>, context: &mut Context) -> Datum {
-        self.node.value(row, context)
+        let mut is_null = false;
+        let slot = self.node.slot(row, context, &mut is_null);
+        Datum::new(slot, is_null)
+    }
+
+    /// Whether the value is TRUE: neither FALSE nor NULL.
+    pub fn holds(&self, row: Row<'_>, context: &mut Context) -> bool {
+        self.node.truth(row, context) == Some(true)
     }
 
     /// The column that this expression merely passes on.
@@ -130,50 +140,105 @@ fn call(name: &str, args: &[Expr], depth: usize) -> Result<Node, CompileError> {
     }
     let types: Vec<_> = args.iter().map(Arg::of).collect();
     let bound = functions::bind(name, &types).map_err(CompileError)?;
-    Ok(Node::Call { args: compile_all(args, depth)?, is_strict: bound.is_strict, eval: bound.eval })
+    let mut args = compile_all(args, depth)?;
+    let Some(direct) = bound.direct else {
+        return Ok(Node::Call { args, is_strict: bound.is_strict, eval: bound.eval });
+    };
+    if let Direct::Test(test @ Test { comparison: Comparison::Bytes, .. }) = direct
+        && let Some(Node::Text(constant)) = args.pop_if(|last| matches!(last, Node::Text(_)))
+    {
+        let arg = args.pop().map(Box::new).ok_or_else(|| arity(name))?;
+        return Ok(Node::TextTest { arg, constant, test });
+    }
+    let args: Box<[Node; 2]> = args.into_boxed_slice().try_into().map_err(|_| arity(name))?;
+    Ok(Node::Direct { args, direct })
+}
+
+fn arity(name: &str) -> CompileError {
+    CompileError(alloc::format!("{name} takes two arguments"))
 }
 
 impl Node {
-    /// As `eval`, without a call for the commonest arguments.
+    /// The value, or that it is NULL. Unlike a [`Datum`] it comes back in registers.
     #[inline]
-    fn value(&self, row: Row<'_>, cx: &mut Context) -> Datum {
+    fn slot(&self, row: Row<'_>, cx: &mut Context, is_null: &mut bool) -> Slot {
         match self {
-            Node::Column(index) => row.datum(*index),
-            Node::Constant(datum) => *datum,
-            other => other.eval(row, cx),
+            Node::Column(index) => {
+                *is_null = row.is_null(*index);
+                row.slots[*index]
+            }
+            Node::Constant(datum) => {
+                *is_null = datum.is_null();
+                datum.slot
+            }
+            other => other.computed(row, cx, is_null),
         }
     }
 
+    fn computed(&self, row: Row<'_>, cx: &mut Context, is_null: &mut bool) -> Slot {
+        if let Node::Direct { args, direct } = self {
+            let a = args[0].slot(row, cx, is_null);
+            if *is_null {
+                return Slot::ZERO;
+            }
+            let b = args[1].slot(row, cx, is_null);
+            return if *is_null { Slot::ZERO } else { direct.apply(a, b, cx) };
+        }
+        let value = self.datum(row, cx);
+        *is_null = value.is_null();
+        value.slot
+    }
+
+    #[inline]
     fn eval(&self, row: Row<'_>, cx: &mut Context) -> Datum {
+        let mut is_null = false;
+        let slot = self.slot(row, cx, &mut is_null);
+        Datum::new(slot, is_null)
+    }
+
+    /// A truth value; `None` is NULL.
+    fn truth(&self, row: Row<'_>, cx: &mut Context) -> Option<bool> {
         match self {
-            Node::Column(index) => row.datum(*index),
-            Node::Constant(datum) => *datum,
+            Node::And(args) => logic(args, false, row, cx),
+            Node::Or(args) => logic(args, true, row, cx),
+            Node::Not(arg) => arg.truth(row, cx).map(|value| !value),
+            Node::IsNull(arg) => {
+                let mut is_null = false;
+                arg.slot(row, cx, &mut is_null);
+                Some(is_null)
+            }
+            Node::IsBool(arg, wanted) => Some(arg.truth(row, cx) == Some(*wanted)),
+            Node::TextTest { arg, constant, test } => {
+                let mut is_null = false;
+                let slot = arg.slot(row, cx, &mut is_null);
+                (!is_null).then(|| test.admits(Some(cx.bytes(slot).cmp(constant))))
+            }
+            Node::In { arg, list, equals } => is_in(arg, list, equals, row, cx),
+            other => {
+                let mut is_null = false;
+                let slot = other.slot(row, cx, &mut is_null);
+                (!is_null).then(|| slot.as_bool())
+            }
+        }
+    }
+
+    /// The value of what is neither a truth value nor found by `slot`.
+    fn datum(&self, row: Row<'_>, cx: &mut Context) -> Datum {
+        match self {
             Node::Text(text) => cx.put_bytes(text),
             Node::Call { args, is_strict, eval } => eval_call(args, *is_strict, eval, row, cx),
-            Node::And(args) => eval_logic(args, false, row, cx),
-            Node::Or(args) => eval_logic(args, true, row, cx),
-            Node::Not(arg) => match arg.eval(row, cx) {
-                Datum { null: true, .. } => Datum::NULL,
-                value => Datum::bool(!value.slot.as_bool()),
-            },
-            Node::IsNull(arg) => Datum::bool(arg.eval(row, cx).null),
-            Node::IsBool(arg, wanted) => {
-                let value = arg.eval(row, cx);
-                Datum::bool(!value.null && value.slot.as_bool() == *wanted)
-            }
             Node::Coalesce(args) => args
                 .iter()
                 .map(|arg| arg.eval(row, cx))
-                .find(|value| !value.null)
+                .find(|value| !value.is_null())
                 .unwrap_or(Datum::NULL),
             Node::Case(branches, otherwise) => {
-                let hit = branches.iter().find(|(cond, _)| cond.eval(row, cx).is_true());
+                let hit = branches.iter().find(|(cond, _)| cond.truth(row, cx) == Some(true));
                 hit.map_or(&**otherwise, |(_, value)| value).eval(row, cx)
             }
-            Node::In { arg, list, equals } => eval_in(arg, list, equals, row, cx),
             Node::Cast { arg, convert, from, to, is_lenient } => {
                 let value = arg.eval(row, cx);
-                if value.null {
+                if value.is_null() {
                     return Datum::NULL;
                 }
                 match convert(value, from, to, cx) {
@@ -182,24 +247,25 @@ impl Node {
                     None => cx.fail(Fault::CastFailed),
                 }
             }
+            _ => self.truth(row, cx).map_or(Datum::NULL, Datum::bool),
         }
     }
 }
 
 fn eval_call(args: &[Node], is_strict: bool, eval: &Eval, row: Row<'_>, cx: &mut Context) -> Datum {
     if let [a, b] = args {
-        let a = a.value(row, cx);
-        if is_strict && a.null {
+        let a = a.eval(row, cx);
+        if is_strict && a.is_null() {
             return Datum::NULL;
         }
-        let b = b.value(row, cx);
-        let is_null = is_strict && b.null;
+        let b = b.eval(row, cx);
+        let is_null = is_strict && b.is_null();
         return if is_null { Datum::NULL } else { eval(&[a, b], cx) };
     }
     let mut values = heapless::Vec::<Datum, ARGS_MAX>::new();
     for arg in args {
         let value = arg.eval(row, cx);
-        if is_strict && value.null {
+        if is_strict && value.is_null() {
             return Datum::NULL;
         }
         values.push(value).expect("the number of arguments is checked when compiling");
@@ -208,32 +274,37 @@ fn eval_call(args: &[Node], is_strict: bool, eval: &Eval, row: Row<'_>, cx: &mut
 }
 
 /// AND (`decisive` false) and OR (`decisive` true): the decisive value wins over NULL.
-fn eval_logic(args: &[Node], decisive: bool, row: Row<'_>, cx: &mut Context) -> Datum {
+fn logic(args: &[Node], decisive: bool, row: Row<'_>, cx: &mut Context) -> Option<bool> {
     let mut has_null = false;
     for arg in args {
-        let value = arg.eval(row, cx);
-        if value.null {
-            has_null = true;
-        } else if value.slot.as_bool() == decisive {
-            return Datum::bool(decisive);
+        match arg.truth(row, cx) {
+            Some(value) if value == decisive => return Some(decisive),
+            Some(_) => {}
+            None => has_null = true,
         }
     }
-    if has_null { Datum::NULL } else { Datum::bool(!decisive) }
+    (!has_null).then_some(!decisive)
 }
 
-fn eval_in(arg: &Node, list: &[Node], equals: &Eval, row: Row<'_>, cx: &mut Context) -> Datum {
+fn is_in(
+    arg: &Node,
+    list: &[Node],
+    equals: &Eval,
+    row: Row<'_>,
+    cx: &mut Context,
+) -> Option<bool> {
     let value = arg.eval(row, cx);
-    if value.null {
-        return Datum::NULL;
+    if value.is_null() {
+        return None;
     }
     let mut has_null = false;
     for item in list {
         let item = item.eval(row, cx);
-        if item.null {
+        if item.is_null() {
             has_null = true;
         } else if equals(&[value, item], cx).is_true() {
-            return Datum::bool(true);
+            return Some(true);
         }
     }
-    if has_null { Datum::NULL } else { Datum::bool(false) }
+    (!has_null).then_some(false)
 }

@@ -5,10 +5,10 @@
 use alloc::{format, string::String, vec};
 
 use super::sig::{
-    Bound, as_decimal, common_type, count, decimal_or_null, decimal_type, number, rounded, strict,
-    unscaled, wrapped,
+    Bound, as_decimal, common_type, count, decimal_or_null, decimal_type, direct, number, rounded,
+    strict, unscaled, wrapped,
 };
-use super::{Arg, Function};
+use super::{Arg, Function, direct::Direct};
 use crate::{
     calendar::{MS_PER_DAY, Moment, add_months},
     context::Fault,
@@ -34,7 +34,7 @@ type Decimals = fn(i128, u8, i128, u8, DecimalType) -> Option<i128>;
 struct Operator {
     /// None for a division by zero.
     integers: fn(i64, i64) -> Option<i64>,
-    doubles: fn(f64, f64) -> f64,
+    doubles: fn(Slot, Slot) -> Slot,
     decimals: Decimals,
     decimal_type: fn(DecimalType, DecimalType) -> DecimalType,
     divides: bool,
@@ -42,28 +42,28 @@ struct Operator {
 
 const ADD: Operator = Operator {
     integers: |a, b| Some(a.wrapping_add(b)),
-    doubles: |a, b| a + b,
+    doubles: |a, b| Slot::f64(a.as_f64() + b.as_f64()),
     decimals: decimal::add,
     decimal_type: DecimalType::of_sum,
     divides: false,
 };
 const SUB: Operator = Operator {
     integers: |a, b| Some(a.wrapping_sub(b)),
-    doubles: |a, b| a - b,
+    doubles: |a, b| Slot::f64(a.as_f64() - b.as_f64()),
     decimals: decimal::sub,
     decimal_type: DecimalType::of_sum,
     divides: false,
 };
 const MUL: Operator = Operator {
     integers: |a, b| Some(a.wrapping_mul(b)),
-    doubles: |a, b| a * b,
+    doubles: |a, b| Slot::f64(a.as_f64() * b.as_f64()),
     decimals: decimal::mul,
     decimal_type: DecimalType::of_product,
     divides: false,
 };
 const DIV: Operator = Operator {
     integers: |a, b| (b != 0).then(|| a.wrapping_div(b)),
-    doubles: |a, b| a / b,
+    doubles: |a, b| Slot::f64(a.as_f64() / b.as_f64()),
     decimals: decimal::div,
     decimal_type: DecimalType::of_quotient,
     divides: true,
@@ -84,10 +84,13 @@ fn numeric(name: &str, args: &[Arg<'_>], operator: &'static Operator) -> Bound {
     let common = if common == DataType::Null { DataType::Int } else { common };
     let types = vec![common.clone(), common.clone()];
     let result = common.clone();
+    if common == DataType::Double {
+        return direct(types, result, Direct::Map(operator.doubles));
+    }
     if common.is_approximate() {
         return strict(types, result, move |v, _| {
-            let value = (operator.doubles)(v[0].slot.as_f64(), v[1].slot.as_f64());
-            Datum::f64(rounded(value, &common))
+            let value = (operator.doubles)(v[0].slot, v[1].slot);
+            Datum::f64(rounded(value.as_f64(), &common))
         });
     }
     strict(types, result, move |v, cx| {
@@ -122,7 +125,7 @@ fn decimals(name: &str, args: &[Arg<'_>], operator: &'static Operator) -> Bound 
 fn modulo(name: &str, args: &[Arg<'_>]) -> Bound {
     const REM: Operator = Operator {
         integers: |a, b| (b != 0).then(|| a.wrapping_rem(b)),
-        doubles: |a, b| a % b,
+        doubles: |a, b| Slot::f64(a.as_f64() % b.as_f64()),
         decimals: decimal::rem,
         decimal_type: DecimalType::of_remainder,
         divides: true,
@@ -181,6 +184,10 @@ fn plus_minus(name: &'static str, args: &[Arg<'_>], operator: &'static Operator)
                 value.map_or(Datum::NULL, Datum::i64)
             })
         }
+        (point, DataType::IntervalDay) if point.is_timestamp() => {
+            let by = if subtract { earlier } else { later };
+            direct(vec![point.clone(), b.clone()], point.clone(), Direct::Map(by))
+        }
         (point, interval) if is_interval(interval) => {
             let step = step(name, point, &args[1])?;
             strict(vec![point.clone(), interval.clone()], point.clone(), move |v, _| {
@@ -196,6 +203,14 @@ fn plus_minus(name: &'static str, args: &[Arg<'_>], operator: &'static Operator)
         }
         _ => numeric(name, args, operator),
     }
+}
+
+fn later(at: Slot, ms: Slot) -> Slot {
+    moved(Datum::of(at), |m| m.plus_ms(ms.as_i64())).slot
+}
+
+fn earlier(at: Slot, ms: Slot) -> Slot {
+    moved(Datum::of(at), |m| m.plus_ms(ms.as_i64().saturating_neg())).slot
 }
 
 type Step = fn(Datum, i64) -> Datum;

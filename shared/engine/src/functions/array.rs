@@ -86,7 +86,7 @@ pub(crate) fn put_array(elements: &[Datum], data_type: &DataType, cx: &mut Conte
 }
 
 fn is_same(a: Datum, b: Datum, data_type: &DataType, cx: &Context) -> bool {
-    match (a.null, b.null) {
+    match (a.is_null(), b.is_null()) {
         (false, false) => compare(a.slot, b.slot, data_type, cx).is_eq(),
         (a, b) => a && b,
     }
@@ -183,7 +183,7 @@ fn array_and_value(name: &str, args: &[Arg<'_>]) -> Result<(Vec<DataType>, DataT
 fn contains(args: &[Arg<'_>]) -> Bound {
     let (types, element) = array_and_value("ARRAY_CONTAINS", args)?;
     lenient(types, DataType::Boolean, move |v, cx| {
-        if v[0].null {
+        if v[0].is_null() {
             return Datum::NULL;
         }
         let all = elements(v[0].slot, &element, cx);
@@ -213,7 +213,7 @@ fn extreme(name: &str, args: &[Arg<'_>], wanted: Ordering) -> Bound {
             let is_better = compare(value.slot, best.slot, &element, cx) == wanted;
             if is_better { *value } else { best }
         };
-        let mut values = all.iter().filter(|value| !value.null);
+        let mut values = all.iter().filter(|value| !value.is_null());
         values.next().map_or(Datum::NULL, |first| values.fold(*first, better))
     })
 }
@@ -232,7 +232,7 @@ fn join(args: &[Arg<'_>]) -> Bound {
         let all = elements(v[0].slot, &element, cx);
         let for_null = v.get(2).copied();
         let mut out = Builder::new(cx);
-        let shown = all.into_iter().filter_map(|e| if e.null { for_null } else { Some(e) });
+        let shown = all.into_iter().filter_map(|e| if e.is_null() { for_null } else { Some(e) });
         for (i, value) in shown.enumerate() {
             if i > 0 {
                 out.push_all(v[1].slot);
@@ -286,7 +286,7 @@ fn sort(args: &[Arg<'_>]) -> Bound {
         let is_ascending = v.get(1).is_none_or(|v| v.slot.as_bool());
         let nulls_first = v.get(2).map_or(is_ascending, |v| v.slot.as_bool());
         let mut all = elements(v[0].slot, &element, cx);
-        all.sort_by(|a, b| match (a.null, b.null) {
+        all.sort_by(|a, b| match (a.is_null(), b.is_null()) {
             (false, false) => {
                 let order = compare(a.slot, b.slot, &element, cx);
                 if is_ascending { order } else { order.reverse() }
@@ -333,7 +333,7 @@ type WithOne = fn(&mut Vec<Datum>, Datum, &DataType, &Context);
 fn with_one(name: &str, args: &[Arg<'_>], change: WithOne) -> Bound {
     let (types, element) = array_and_value(name, args)?;
     lenient(types, args[0].data_type.clone(), move |v, cx| {
-        if v[0].null {
+        if v[0].is_null() {
             return Datum::NULL;
         }
         let mut all = elements(v[0].slot, &element, cx);

@@ -6,14 +6,10 @@
 use alloc::{format, vec, vec::Vec};
 use core::cmp::Ordering;
 
-use super::sig::{Bound, common_type, count, lenient, strict};
+use super::direct::{Comparison, Direct, Test};
+use super::sig::{Bound, common_type, count, direct, lenient, strict};
 use super::{Arg, Function};
-use crate::{
-    compare::compare,
-    context::Context,
-    slot::{Datum, Slot},
-    types::DataType,
-};
+use crate::{compare::compare, slot::Datum, types::DataType};
 
 pub(super) const LIST: &[Function] = &[
     Function { name: "=", bind: |args| operator("=", args, |o| o == Some(Ordering::Equal)) },
@@ -31,8 +27,6 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "LEAST", bind: |args| extreme("LEAST", args, Ordering::Less) },
 ];
 
-type Order = fn(Slot, Slot, &Context) -> Option<Ordering>;
-
 /// The type in which two values are compared; a text beside a date is read as one.
 fn compared(name: &str, args: &[Arg<'_>]) -> Result<DataType, alloc::string::String> {
     count(name, args, 2, 2)?;
@@ -46,35 +40,21 @@ fn compared(name: &str, args: &[Arg<'_>]) -> Result<DataType, alloc::string::Str
     common.ok_or_else(|| format!("{a} and {b} cannot be compared with {name}"))
 }
 
-fn order(data_type: &DataType) -> Order {
-    match data_type {
-        DataType::Float | DataType::Double => |a, b, _| a.as_f64().partial_cmp(&b.as_f64()),
-        DataType::Decimal { .. } => |a, b, _| Some(a.as_i128().cmp(&b.as_i128())),
-        t if t.is_timestamp() => {
-            |a, b, _| Some((a.as_i64(), a.nanos()).cmp(&(b.as_i64(), b.nanos())))
-        }
-        t if t.is_referring() => |a, b, cx| Some(cx.bytes(a).cmp(cx.bytes(b))),
-        _ => |a, b, _| Some(a.as_i64().cmp(&b.as_i64())),
-    }
-}
-
 fn operator(name: &str, args: &[Arg<'_>], holds: fn(Option<Ordering>) -> bool) -> Bound {
     let common = compared(name, args)?;
     if common.is_nested() && !matches!(name, "=" | "<>") {
         return Err(format!("{common} has no order for {name}"));
     }
-    let order = order(&common);
-    strict(vec![common.clone(), common], DataType::Boolean, move |v, cx| {
-        Datum::bool(holds(order(v[0].slot, v[1].slot, cx)))
-    })
+    let test = Test::new(Comparison::of(&common), holds);
+    direct(vec![common.clone(), common], DataType::Boolean, Direct::Test(test))
 }
 
 fn distinct(name: &str, args: &[Arg<'_>], wanted: bool) -> Bound {
     let common = compared(name, args)?;
-    let order = order(&common);
+    let comparison = Comparison::of(&common);
     lenient(vec![common.clone(), common], DataType::Boolean, move |v, cx| {
-        let is_distinct = match (v[0].null, v[1].null) {
-            (false, false) => order(v[0].slot, v[1].slot, cx) != Some(Ordering::Equal),
+        let is_distinct = match (v[0].is_null(), v[1].is_null()) {
+            (false, false) => comparison.compare(v[0].slot, v[1].slot, cx) != Some(Ordering::Equal),
             (a, b) => a != b,
         };
         Datum::bool(is_distinct == wanted)

@@ -145,7 +145,7 @@ fn unquote(args: &[Arg<'_>]) -> Bound {
 fn is_json(name: &str, args: &[Arg<'_>], first: fn(u8) -> bool) -> Bound {
     count(name, args, 1, 1)?;
     sig::lenient(vec![text(name, &args[0])?], DataType::Boolean, move |v, cx| {
-        let text = if v[0].null { "" } else { cx.text(v[0].slot) };
+        let text = if v[0].is_null() { "" } else { cx.text(v[0].slot) };
         let found = Scanner::new(text).find(&[]).flatten();
         Datum::bool(found.is_some_and(|range| first(text.as_bytes()[range.start])))
     })
@@ -170,7 +170,7 @@ fn value(args: &[Arg<'_>]) -> Bound {
         t => return Err(format!("{NAME} does not return {t}; cast its text")),
     };
     sig::lenient(types, returning, move |v, cx| {
-        if v[0].null || v[1].null {
+        if v[0].is_null() || v[1].is_null() {
             return Datum::NULL;
         }
         let text = cx.text(v[0].slot);

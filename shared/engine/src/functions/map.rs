@@ -53,7 +53,7 @@ pub fn put_map(
     types: &(DataType, DataType),
     cx: &mut Context,
 ) -> Datum {
-    if entries.iter().any(|(key, _)| key.null) {
+    if entries.iter().any(|(key, _)| key.is_null()) {
         return cx.fail(Fault::InvalidArgument);
     }
     entries.sort_by(|(a, _), (b, _)| compare(a.slot, b.slot, &types.0, cx));

@@ -149,7 +149,7 @@ fn shown(
     let mut out = String::new();
     // A String never refuses.
     let _ = match (conversion, data_type) {
-        _ if value.null => out.write_str("null"),
+        _ if value.is_null() => out.write_str("null"),
         ('d', _) => return signed(slot.as_i64() < 0, &digits_of(slot.as_i64()), "", flags),
         ('x' | 'X', _) => {
             let bits = match data_type {
@@ -158,7 +158,7 @@ fn shown(
                 DataType::Int => 32,
                 _ => 64,
             };
-            let value = slot.0[0] & (u64::MAX >> (64 - bits));
+            let value = slot.0 & (u64::MAX >> (64 - bits));
             return if conversion == 'x' { format!("{value:x}") } else { format!("{value:X}") };
         }
         ('f', _) => return fixed(slot.as_f64(), precision.unwrap_or(6), flags),
@@ -231,7 +231,7 @@ fn signed(is_negative: bool, whole: &str, fraction: &str, flags: &Flags) -> Stri
 
 fn padded(shown: &str, value: Datum, flags: &Flags, width: usize, out: &mut String) {
     let missing = width.saturating_sub(shown.chars().count());
-    let is_number = !value.null && shown.ends_with(|c: char| c.is_ascii_hexdigit());
+    let is_number = !value.is_null() && shown.ends_with(|c: char| c.is_ascii_hexdigit());
     if flags.zeros && is_number {
         let digits = shown.trim_start_matches(['-', '+', ' ']);
         out.push_str(&shown[..shown.len() - digits.len()]);

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
-use super::{Arg, Binding};
+use super::{Arg, Binding, direct::Direct};
 use crate::{
     context::Context,
     decimal::{self, DecimalType},
@@ -19,7 +19,15 @@ pub(super) fn strict(
     result: DataType,
     eval: impl Fn(&[Datum], &mut Context) -> Datum + Send + Sync + 'static,
 ) -> Bound {
-    Ok(Binding { args, result, is_strict: true, eval: Box::new(eval) })
+    Ok(Binding { args, result, is_strict: true, eval: Box::new(eval), direct: None })
+}
+
+/// A function of two values that is NULL where one is, and needs no call through a box.
+pub(super) fn direct(args: Vec<DataType>, result: DataType, direct: Direct) -> Bound {
+    let bound = strict(args, result, move |v, cx| {
+        Datum::of(direct.apply(v[0].slot, v[1].slot, cx))
+    })?;
+    Ok(Binding { direct: Some(direct), ..bound })
 }
 
 /// A function that sees NULLs.
@@ -28,7 +36,7 @@ pub(super) fn lenient(
     result: DataType,
     eval: impl Fn(&[Datum], &mut Context) -> Datum + Send + Sync + 'static,
 ) -> Bound {
-    Ok(Binding { args, result, is_strict: false, eval: Box::new(eval) })
+    Ok(Binding { args, result, is_strict: false, eval: Box::new(eval), direct: None })
 }
 
 /// Checks the number of arguments.

@@ -89,7 +89,7 @@ fn show(value: Datum, data_type: &DataType, cx: &Context) -> String {
     let slot = value.slot;
     let mut out = String::new();
     match data_type {
-        _ if value.null => return "NULL".into(),
+        _ if value.is_null() => return "NULL".into(),
         DataType::Boolean => return alloc::format!("{}", slot.as_bool()),
         DataType::Double => return JavaText::of_f64(slot.as_f64()).as_str().into(),
         DataType::Float => return JavaText::of_f64(slot.as_f64()).as_str().into(),
@@ -121,12 +121,12 @@ fn try_call(name: &str, values: &[Value]) -> Result<(String, DataType, Option<Fa
     for (value, to) in values.iter().zip(&bound.args) {
         let own = datum(value, cx);
         let cast = crate::cast::find(&value.data_type, to)?;
-        data.push(match own.null {
+        data.push(match own.is_null() {
             true => own,
             false => cast(own, &value.data_type, to, cx).expect("cast"),
         });
     }
-    let is_null = bound.is_strict && data.iter().any(|v| v.null);
+    let is_null = bound.is_strict && data.iter().any(|v| v.is_null());
     let result = if is_null { Datum::NULL } else { (bound.eval)(&data, cx) };
     Ok((show(result, &bound.result, cx), bound.result, cx.fault))
 }

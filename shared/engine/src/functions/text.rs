@@ -181,11 +181,11 @@ fn concat_ws(args: &[Arg<'_>]) -> Bound {
     let types = args.iter().map(|a| text(NAME, a)).collect::<Result<_, _>>()?;
     lenient(types, DataType::STRING, |v, cx| {
         let (separator, parts) = (v[0], &v[1..]);
-        if separator.null {
+        if separator.is_null() {
             return Datum::NULL;
         }
         let mut out = Builder::new(cx);
-        for (i, value) in parts.iter().filter(|v| !v.null).enumerate() {
+        for (i, value) in parts.iter().filter(|v| !v.is_null()).enumerate() {
             if i > 0 {
                 out.push_all(separator.slot);
             }

@@ -26,7 +26,7 @@ impl Filter {
 impl Operator for Filter {
     fn push(&mut self, _: Port, row: Row<'_>, out: &mut Emitter<'_>) {
         let mark = out.context.arena.mark();
-        let keep = self.predicate.eval(row, out.context).is_true();
+        let keep = self.predicate.holds(row, out.context);
         out.context.arena.release(mark);
         let is_kept = !out.take_fault(row) && keep;
         let is_dropped_before = !is_kept && row.change == Change::UpdateBefore;

@@ -70,9 +70,9 @@ impl GroupAggregate {
         for (index, data_type) in self.results.iter().enumerate() {
             let states = &self.groups.states;
             let value = self.calls.finish(states, index, group as usize, context);
-            let is_copied = is_before && !value.null && data_type.is_referring();
+            let is_copied = is_before && !value.is_null() && data_type.is_referring();
             slots[keys + index] = if is_copied { context.inline(value.slot) } else { value.slot };
-            nulls |= u64::from(value.null) << (keys + index);
+            nulls |= u64::from(value.is_null()) << (keys + index);
         }
         nulls
     }

@@ -62,7 +62,7 @@ impl Joined {
         let Some(condition) = &self.condition else { return true };
         let row = self.row(Change::Insert);
         let mark = out.context.arena.mark();
-        let holds = condition.eval(row, out.context).is_true();
+        let holds = condition.holds(row, out.context);
         out.context.arena.release(mark);
         !out.take_fault(row) && holds
     }

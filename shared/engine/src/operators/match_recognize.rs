@@ -288,7 +288,7 @@ impl MatchRecognize {
             let measures = measures.iter_mut().map(|measure| measure.eval(view, out.context));
             keys.chain(measures).zip(slots.iter_mut()).enumerate().fold(0, |nulls, (i, (d, s))| {
                 *s = d.slot;
-                nulls | u64::from(d.null) << i
+                nulls | u64::from(d.is_null()) << i
             })
         });
         if !out.take_fault(last) {

@@ -298,7 +298,7 @@ impl Over {
                 }
             };
             self.slots[width + index] = value.slot;
-            nulls |= u64::from(value.null) << (width + index);
+            nulls |= u64::from(value.is_null()) << (width + index);
         }
         if !out.take_fault(present) {
             out.emit(Row::insert(&self.slots, nulls));

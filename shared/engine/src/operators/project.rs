@@ -37,7 +37,7 @@ pub fn eval_into(
     for (index, column) in columns.iter().enumerate() {
         let value = column.eval(row, context);
         slots[index] = value.slot;
-        nulls |= u64::from(value.null) << index;
+        nulls |= u64::from(value.is_null()) << index;
     }
     nulls
 }

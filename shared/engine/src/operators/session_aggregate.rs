@@ -320,7 +320,7 @@ impl SessionAggregate {
         for index in 0..self.calls.len() {
             let value = self.calls.finish(&self.states, index, id as usize, out.context);
             self.slots[keys + index] = value.slot;
-            nulls |= u64::from(value.null) << (keys + index);
+            nulls |= u64::from(value.is_null()) << (keys + index);
         }
         let at = keys + self.calls.len();
         for (slot, time) in self.slots[at..].iter_mut().zip([start, end, end - 1]) {

@@ -48,7 +48,7 @@ impl Operator for Unnest {
             };
             position = next;
             self.slots[count] = value.slot;
-            let nulls = row.nulls | u64::from(value.null) << count;
+            let nulls = row.nulls | u64::from(value.is_null()) << count;
             out.emit(Row { slots: &self.slots, nulls, change: row.change });
             out.context.arena.release(mark);
         }

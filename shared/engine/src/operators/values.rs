@@ -45,7 +45,7 @@ impl Values {
         for (index, program) in self.rows[self.next].iter().enumerate() {
             let value = program.eval(Row::insert(&[], 0), out.context);
             self.slots[index] = value.slot;
-            nulls |= u64::from(value.null) << index;
+            nulls |= u64::from(value.is_null()) << index;
         }
         let row = Row::insert(&self.slots, nulls);
         if !out.take_fault(row) {

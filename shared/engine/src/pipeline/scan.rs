@@ -71,7 +71,7 @@ impl ScanStage {
             let at = self.decoded_count + index;
             let value = program.eval(Row::insert(&slots[..at], nulls), out.context);
             slots[at] = value.slot;
-            nulls = nulls & !(1 << at) | u64::from(value.null) << at;
+            nulls = nulls & !(1 << at) | u64::from(value.is_null()) << at;
         }
         let row = Row::insert(slots, nulls);
         if let Some(fault) = self.fault(row, out) {
@@ -81,7 +81,7 @@ impl ScanStage {
         }
         let watermark = self.rowtime.as_ref().and_then(|(_, program)| {
             let value = program.eval(row, out.context);
-            (!value.null).then(|| value.slot.as_i64())
+            (!value.is_null()).then(|| value.slot.as_i64())
         });
         if out.take_fault(row) {
             return None;

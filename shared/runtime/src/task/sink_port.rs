@@ -154,8 +154,8 @@ impl SinkPort {
         let mut bytes = Vec::new();
         for (column, data_type) in &self.key {
             let value = row.datum(*column);
-            bytes.push(u8::from(value.null));
-            if value.null {
+            bytes.push(u8::from(value.is_null()));
+            if value.is_null() {
                 continue;
             }
             if data_type.is_referring() {
@@ -163,7 +163,7 @@ impl SinkPort {
                 bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
                 bytes.extend_from_slice(text);
             } else {
-                value.slot.0.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+                [value.slot.0, value.slot.1].iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
             }
         }
         bytes

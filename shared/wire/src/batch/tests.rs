@@ -81,11 +81,11 @@ fn decode(types: &[DataType], payload: &[u8]) -> Result<Vec<Item>, WireError> {
             Some(BatchItem::Row { nulls, change }) => {
                 let row = Row { slots: &slots, nulls, change };
                 let value = |(index, data_type): (usize, &DataType)| match row.datum(index) {
-                    Datum { null: true, .. } => None,
+                    value if value.is_null() => None,
                     Datum { slot, .. } if data_type.is_referring() => {
                         Some(Value::Bytes(context.bytes(slot).to_vec()))
                     }
-                    Datum { slot, .. } => Some(Value::Words(slot.0)),
+                    Datum { slot, .. } => Some(Value::Words([slot.0, slot.1])),
                 };
                 let values = types.iter().enumerate().map(value).collect();
                 Item::Row((values, change as u8))
@@ -96,7 +96,7 @@ fn decode(types: &[DataType], payload: &[u8]) -> Result<Vec<Item>, WireError> {
 }
 
 fn value(data_type: &DataType) -> BoxedStrategy<Value> {
-    let words = |slot: Slot| Value::Words(slot.0);
+    let words = |slot: Slot| Value::Words([slot.0, slot.1]);
     match data_type {
         DataType::Boolean => any::<bool>().prop_map(move |v| words(Slot::bool(v))).boxed(),
         DataType::Int => any::<i32>().prop_map(move |v| words(Slot::i64(v.into()))).boxed(),
@@ -219,7 +219,7 @@ fn invalid_values_are_refused() {
     let one = |data_type: &DataType, slot: Slot| {
         encode(
             core::slice::from_ref(data_type),
-            &[Item::Row((vec![Some(Value::Words(slot.0))], 0))],
+            &[Item::Row((vec![Some(Value::Words([slot.0, slot.1]))], 0))],
         )
         .0
     };

@@ -30,7 +30,7 @@ fn finished(calls: &Calls, values: &[Datum]) -> Vec<Datum> {
     let mut states = calls.accumulators();
     states.iter_mut().for_each(|state| state.reserve(1));
     for value in values {
-        let row = Row::insert(core::slice::from_ref(&value.slot), u64::from(value.null));
+        let row = Row::insert(core::slice::from_ref(&value.slot), u64::from(value.is_null()));
         calls.add(&mut states, 0, row, &mut context);
     }
     (0..calls.len()).map(|i| calls.finish(&states, i, 0, &mut context)).collect()
@@ -43,7 +43,7 @@ fn check(data_type: &DataType, values: &[(Datum, bool)]) {
     let mut context = Context::new(&Limits::default());
     let mut states = calls.accumulators();
     states.iter_mut().for_each(|state| state.reserve(2));
-    let row = |value: &Datum| u64::from(value.null);
+    let row = |value: &Datum| u64::from(value.is_null());
     for (value, _) in values {
         let row = Row::insert(core::slice::from_ref(&value.slot), row(value));
         calls.add(&mut states, 0, row, &mut context);

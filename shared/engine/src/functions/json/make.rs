@@ -46,7 +46,7 @@ impl Part {
 
     fn write(&self, value: Datum, cx: &mut Context, out: &mut String) {
         // A String never refuses.
-        let _ = match self.is_json && !value.null {
+        let _ = match self.is_json && !value.is_null() {
             true => out.write_str(cx.text(value.slot)),
             false => write::write(value, &self.data_type, cx, out),
         };
@@ -85,7 +85,7 @@ fn object(args: &[Arg<'_>]) -> Bound {
     lenient(types_of(args), DataType::STRING, move |v, cx| {
         let mut out = String::from("{");
         for (i, (name, quoted, position, part)) in members.iter().enumerate() {
-            let is_left_out = |position: &usize| is_absent && v[*position].null;
+            let is_left_out = |position: &usize| is_absent && v[*position].is_null();
             let mut later = members[i + 1..].iter().take_while(|(n, ..)| n == name);
             if is_left_out(position) || later.any(|(_, _, position, _)| !is_left_out(position)) {
                 continue;
@@ -109,7 +109,7 @@ fn array(args: &[Arg<'_>]) -> Bound {
     lenient(types_of(args), DataType::STRING, move |v, cx| {
         let mut out = String::from("[");
         for (part, value) in parts.iter().zip(&v[1..]) {
-            if is_absent && value.null {
+            if is_absent && value.is_null() {
                 continue;
             }
             if out.len() > 1 {

@@ -81,7 +81,7 @@ pub(super) fn query(args: &[Arg<'_>]) -> Bound {
     types.extend(args.get(5).map(|_| returning.clone()));
     // The NULL that RETURNING gives its type by makes nothing NULL.
     lenient(types, returning, move |v, cx| {
-        if v[0].null || v[1].null { Datum::NULL } else { spec.value(v[0].slot, cx) }
+        if v[0].is_null() || v[1].is_null() { Datum::NULL } else { spec.value(v[0].slot, cx) }
     })
 }
 

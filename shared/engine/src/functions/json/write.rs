@@ -39,7 +39,7 @@ pub(super) fn write(
     cx: &mut Context,
     out: &mut String,
 ) -> fmt::Result {
-    if value.null {
+    if value.is_null() {
         return out.write_str("null");
     }
     let slot = value.slot;

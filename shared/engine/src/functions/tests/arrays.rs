@@ -51,7 +51,7 @@ fn shown(expr: &Expr) -> String {
     let DataType::Array(element) = &expr.data_type else {
         return show(result, &expr.data_type, cx);
     };
-    if result.null {
+    if result.is_null() {
         return "NULL".into();
     }
     let all = elements(result.slot, element, cx);

@@ -34,7 +34,7 @@ fn shown(expr: Expr) -> String {
     let cx = &mut Context::new(&Limits::default());
     let program = Program::compile(&text).unwrap();
     let value = program.eval(Row { slots: &[], nulls: 0, change: crate::row::Change::Insert }, cx);
-    match (value.null, cx.fault) {
+    match (value.is_null(), cx.fault) {
         (_, Some(fault)) => fault.as_str().into(),
         (true, None) => "NULL".into(),
         (false, None) => cx.text(value.slot).into(),

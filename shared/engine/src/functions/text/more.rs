@@ -83,7 +83,7 @@ fn elt(args: &[Arg<'_>]) -> Bound {
         common = common_type(&common, arg.data_type).unwrap_or(DataType::STRING);
     }
     lenient(types, common, |v, _| {
-        let index = usize::try_from(v[0].slot.as_i64()).ok().filter(|i| *i > 0 && !v[0].null);
+        let index = usize::try_from(v[0].slot.as_i64()).ok().filter(|i| *i > 0 && !v[0].is_null());
         index.and_then(|index| v.get(index)).copied().unwrap_or(Datum::NULL)
     })
 }
@@ -114,7 +114,7 @@ fn holds(
     test: impl Fn(&str) -> bool + Send + Sync + 'static,
 ) -> Bound {
     lenient(texts(name, args, 1)?, DataType::Boolean, move |v, cx| {
-        Datum::bool(!v[0].null && test(cx.text(v[0].slot)))
+        Datum::bool(!v[0].is_null() && test(cx.text(v[0].slot)))
     })
 }
 

@@ -70,9 +70,9 @@ impl Entries {
         self.probe_nulls = 0;
         for (index, &column) in self.columns[0].iter().enumerate() {
             let datum = row.datum(column);
-            self.probe_nulls |= u64::from(datum.null) << index;
-            let mut slot = if datum.null { Slot::ZERO } else { datum.slot };
-            if !datum.null
+            self.probe_nulls |= u64::from(datum.is_null()) << index;
+            let mut slot = if datum.is_null() { Slot::ZERO } else { datum.slot };
+            if !datum.is_null()
                 && self.kept.types()[index].is_referring()
                 && let BytesRef::Arena(offset, len) = slot.bytes_ref()
             {

@@ -47,7 +47,7 @@ impl Header {
     #[expect(clippy::cast_possible_truncation, reason = "halves of a word")]
     #[expect(clippy::cast_possible_wrap, reason = "bit patterns, not quantities")]
     fn read(slots: &[Slot]) -> Self {
-        let [Slot([seq, nulls]), Slot([time, tail])] = slots[..HEADER] else {
+        let [Slot(seq, nulls), Slot(time, tail)] = slots[..HEADER] else {
             unreachable!("a header has two slots");
         };
         let (hash, flags) = (tail as u32, (tail >> 32) as u32);
@@ -57,8 +57,8 @@ impl Header {
     #[expect(clippy::cast_sign_loss, reason = "bit patterns, not quantities")]
     fn write(self, slots: &mut [Slot]) {
         let tail = u64::from(self.hash) | u64::from(self.flags) << 32;
-        slots[0] = Slot([self.seq, self.nulls]);
-        slots[1] = Slot([self.time as u64, tail]);
+        slots[0] = Slot(self.seq, self.nulls);
+        slots[1] = Slot(self.time as u64, tail);
     }
 
     pub(super) fn has(self, flag: u32) -> bool {
@@ -124,8 +124,8 @@ impl Places {
     pub(super) fn touch(&self, place: u32) -> u64 {
         let at = self.at(place);
         let slots = &self.slots[at..at + self.stride()];
-        let last = slots[slots.len() - 1].0[0];
-        slots.iter().step_by(SLOTS_PER_LINE).fold(last, |sum, slot| sum ^ slot.0[0])
+        let last = slots[slots.len() - 1].0;
+        slots.iter().step_by(SLOTS_PER_LINE).fold(last, |sum, slot| sum ^ slot.0)
     }
 
     pub(super) fn row(&self, place: u32) -> Row<'_> {

@@ -175,7 +175,7 @@ impl Groups {
         for (at, state) in (keys..).zip(&self.states) {
             let value = state.partial(id as usize, cx);
             slots[at] = value.slot;
-            nulls |= u64::from(value.null) << at;
+            nulls |= u64::from(value.is_null()) << at;
         }
         codec::put_row(out, &slots[..self.types.len()], nulls, &self.types, cx);
         cx.arena.release(mark);

@@ -107,7 +107,7 @@ impl Formula {
         for (index, item) in self.items.iter_mut().enumerate() {
             let value = item.value(view, cx);
             self.slots[index] = value.slot;
-            nulls |= u64::from(value.null) << index;
+            nulls |= u64::from(value.is_null()) << index;
         }
         self.program.eval(Row::insert(&self.slots, nulls), cx)
     }
@@ -169,12 +169,12 @@ impl Call {
     fn value<'a>(&mut self, rows: impl Iterator<Item = Row<'a>>, cx: &mut Context) -> Datum {
         for row in rows {
             let value = self.arg.as_ref().map_or(Datum::NULL, |arg| arg.eval(row, cx));
-            let row = Row::insert(core::slice::from_ref(&value.slot), u64::from(value.null));
+            let row = Row::insert(core::slice::from_ref(&value.slot), u64::from(value.is_null()));
             self.calls.add(&mut self.states, 0, row, cx);
         }
         let mut value = self.calls.finish(&self.states, 0, 0, cx);
         // The accumulator gives its texts back below.
-        if self.is_referring && !value.null {
+        if self.is_referring && !value.is_null() {
             let bytes = cx.bytes(value.slot).to_vec();
             value = cx.put_bytes(&bytes);
         }

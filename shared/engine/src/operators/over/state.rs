@@ -84,8 +84,8 @@ impl Over {
             for (state, data_type) in frame.unbounded().iter().zip(&types) {
                 let mark = context.arena.mark();
                 let partial = state.partial(key as usize, context);
-                value.push(u8::from(!partial.null));
-                if !partial.null {
+                value.push(u8::from(!partial.is_null()));
+                if !partial.is_null() {
                     codec::put_slot(value, partial.slot, data_type, context);
                 }
                 context.arena.release(mark);

@@ -82,7 +82,7 @@ impl SessionAggregate {
         for (index, state) in self.states.iter().enumerate() {
             let value = state.partial(id as usize, cx);
             slots[keys + index] = value.slot;
-            nulls |= u64::from(value.null) << (keys + index);
+            nulls |= u64::from(value.is_null()) << (keys + index);
         }
         let all = self.spec.key_types.iter().chain(types);
         codec::put_row(out, &slots[..keys + types.len()], nulls, all, cx);

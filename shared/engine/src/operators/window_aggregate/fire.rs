@@ -152,7 +152,7 @@ impl WindowAggregate {
             let states = &self.panes.accumulators;
             let value = self.calls.finish(states, index, pane as usize, out.context);
             self.slots[keys + index] = value.slot;
-            nulls |= u64::from(value.null) << (keys + index);
+            nulls |= u64::from(value.is_null()) << (keys + index);
         }
         let at = keys + self.calls.len();
         let start = self.windows.start_of(end);
@@ -220,7 +220,7 @@ impl WindowAggregate {
         for (index, accumulator) in self.panes.accumulators.iter().enumerate() {
             let value = accumulator.partial(pane as usize, out.context);
             self.slots[keys + 2 + index] = value.slot;
-            nulls |= u64::from(value.null) << (keys + 2 + index);
+            nulls |= u64::from(value.is_null()) << (keys + 2 + index);
         }
         let width = keys + 2 + self.panes.accumulators.len();
         out.emit(Row::insert(&self.slots[..width], nulls));

@@ -75,7 +75,7 @@ impl WindowAggregate {
         for (index, accumulator) in self.panes.accumulators.iter().enumerate() {
             let value = accumulator.partial(pane as usize, context);
             slots[keys + index] = value.slot;
-            nulls |= u64::from(value.null) << (keys + index);
+            nulls |= u64::from(value.is_null()) << (keys + index);
         }
         let all = || self.spec.key_types.iter().chain(types);
         if !as_symbols {
@@ -111,7 +111,7 @@ impl WindowAggregate {
         self.panes.next_seq = next_seq;
         for (index, accumulator) in self.panes.accumulators.iter_mut().enumerate() {
             let value = row.datum(keys + index);
-            let value = if value.null { Datum::NULL } else { value };
+            let value = if value.is_null() { Datum::NULL } else { value };
             accumulator.merge(pane as usize, value, context);
         }
         let info = self.panes.get_mut(pane);

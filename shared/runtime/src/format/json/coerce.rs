@@ -217,7 +217,7 @@ fn map(
     }
     let entries = entries.into_iter().map(|(key, value)| (Datum::of(key), value)).collect();
     let made = put_map(entries, &((*key).clone(), (*value).clone()), context);
-    if made.null { Err(Reason::TextTooLarge) } else { Ok(Some(made.slot)) }
+    if made.is_null() { Err(Reason::TextTooLarge) } else { Ok(Some(made.slot)) }
 }
 
 fn elements(
