@@ -38,10 +38,21 @@ enum Node {
     Column(usize),
     Constant(Datum),
     Text(Box<[u8]>),
-    Call { args: Vec<Node>, is_strict: bool, eval: Eval },
-    Direct { args: Box<[Node; 2]>, direct: Direct },
+    Call {
+        args: Vec<Node>,
+        is_strict: bool,
+        eval: Eval,
+    },
+    Direct {
+        args: Box<[Node; 2]>,
+        direct: Direct,
+    },
     /// A text beside a constant one, which need not be put into the arena.
-    TextTest { arg: Box<Node>, constant: Box<[u8]>, test: Test },
+    TextTest {
+        arg: Box<Node>,
+        constant: Box<[u8]>,
+        test: Test,
+    },
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
@@ -49,8 +60,18 @@ enum Node {
     IsBool(Box<Node>, bool),
     Coalesce(Vec<Node>),
     Case(Vec<(Node, Node)>, Box<Node>),
-    In { arg: Box<Node>, list: Vec<Node>, equals: Eval },
-    Cast { arg: Box<Node>, convert: Convert, from: DataType, to: DataType, is_lenient: bool },
+    In {
+        arg: Box<Node>,
+        list: Vec<Node>,
+        equals: Eval,
+    },
+    Cast {
+        arg: Box<Node>,
+        convert: Convert,
+        from: DataType,
+        to: DataType,
+        is_lenient: bool,
+    },
 }
 
 impl Program {
@@ -286,13 +307,7 @@ fn logic(args: &[Node], decisive: bool, row: Row<'_>, cx: &mut Context) -> Optio
     (!has_null).then_some(!decisive)
 }
 
-fn is_in(
-    arg: &Node,
-    list: &[Node],
-    equals: &Eval,
-    row: Row<'_>,
-    cx: &mut Context,
-) -> Option<bool> {
+fn is_in(arg: &Node, list: &[Node], equals: &Eval, row: Row<'_>, cx: &mut Context) -> Option<bool> {
     let value = arg.eval(row, cx);
     if value.is_null() {
         return None;

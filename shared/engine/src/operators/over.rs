@@ -98,6 +98,8 @@ pub struct Over {
     next_serial: u64,
     /// Rows by the time at which they may make rows of their key ready.
     due: DueQueue,
+    /// What came of reading rows that are due soon; only that they are read matters.
+    fetched: u64,
     /// Keys by a time at which they may have to be forgotten.
     forgets: DueQueue,
     dirty: Vec<KeyId>,
@@ -176,6 +178,7 @@ impl Over {
             next_serial: 0,
             due: DueQueue::new(),
             forgets: DueQueue::new(),
+            fetched: 0,
             dirty: Vec::new(),
             deleted: Vec::new(),
             restoring: BTreeMap::new(),
@@ -258,6 +261,12 @@ impl Over {
             }
             self.trim(key, out.context);
         }
+    }
+
+    /// The next row whose time has come.
+    fn next_due(&mut self, watermark: Timestamp) -> Option<RowId> {
+        let (rows, fetched) = (&self.rows, &mut self.fetched);
+        self.due.first(watermark, |row| *fetched ^= rows.fetch(row))
     }
 
     /// Emits the rows that wait for others of their key, at the end of time.
@@ -382,7 +391,7 @@ impl Operator for Over {
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
         self.rebuild_if_stale(out.context);
-        while let Some(row) = self.due.first(watermark, |_| {}) {
+        while let Some(row) = self.next_due(watermark) {
             let time = self.due.time(row);
             if !self.emit_ready(self.rows.key(row), time, out) {
                 return Progress::More;

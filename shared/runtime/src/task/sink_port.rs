@@ -163,7 +163,9 @@ impl SinkPort {
                 bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
                 bytes.extend_from_slice(text);
             } else {
-                [value.slot.0, value.slot.1].iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+                [value.slot.0, value.slot.1]
+                    .iter()
+                    .for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
             }
         }
         bytes
