@@ -1,31 +1,23 @@
 //! Places for rows of one width, used again when a row goes. Texts are symbols here; those of key
-//! columns are the key's own, so they are not looked up again.
+//! columns are the key's own, which outlives its rows, so they are neither looked up nor counted.
 
 use alloc::vec::Vec;
 
 use crate::{
     context::Context,
-    keys, memory,
+    memory,
     row::Row,
     slot::{BytesRef, Slot},
     types::DataType,
 };
 
-/// Where a column's value comes from when a row is stored.
-#[derive(Clone, Copy)]
-enum Origin {
-    /// The slot as it is.
-    Plain,
-    /// The column of this number in the key.
-    Key(usize),
-    /// Text that must become a symbol.
-    Text,
-}
-
 /// Stored values.
 pub(super) struct Slab {
     types: Vec<DataType>,
-    origins: Vec<Origin>,
+    /// Columns with texts of the key, and their positions in it.
+    keyed: Vec<(usize, usize)>,
+    /// Other columns with texts.
+    texts: Vec<usize>,
     slots: Vec<Slot>,
     nulls: Vec<u64>,
     free: Vec<u32>,
@@ -34,15 +26,15 @@ pub(super) struct Slab {
 impl Slab {
     /// For rows of these types whose key is in the columns `key`.
     pub(super) fn new(types: &[DataType], key: &[usize]) -> Self {
-        let origin = |(column, data_type): (usize, &DataType)| {
-            if !data_type.is_referring() {
-                return Origin::Plain;
-            }
-            key.iter().position(|&k| k == column).map_or(Origin::Text, Origin::Key)
-        };
+        let referring = (0..types.len()).filter(|&column| types[column].is_referring());
+        let position = |column: usize| key.iter().position(|&k| k == column);
+        let (keyed, texts): (Vec<_>, Vec<_>) =
+            referring.partition(|&column| position(column).is_some());
+        let keyed = keyed.into_iter().filter_map(|column| Some((column, position(column)?)));
         Slab {
             types: types.to_vec(),
-            origins: types.iter().enumerate().map(origin).collect(),
+            keyed: keyed.collect(),
+            texts,
             slots: Vec::new(),
             nulls: Vec::new(),
             free: Vec::new(),
@@ -64,7 +56,7 @@ impl Slab {
         let width = self.types.len();
         let at = place as usize * width;
         let ends = [self.slots.get(at), self.slots.get(at + width - 1)];
-        ends.into_iter().flatten().fold(0, |all, slot| all ^ slot.0[0])
+        ends.into_iter().flatten().fold(0, |all, slot| all ^ slot.0)
     }
 
     /// Whether a stored row has the values of another one.
@@ -90,15 +82,17 @@ impl Slab {
         let at = place as usize * width;
         self.nulls[place as usize] = row.nulls;
         self.slots[at..at + width].copy_from_slice(row.slots);
-        for (index, origin) in self.origins.iter().enumerate() {
-            if matches!(origin, Origin::Plain) || row.is_null(index) {
+        for &(column, position) in &self.keyed {
+            if !row.is_null(column) {
+                self.slots[at + column] = key[position];
+            }
+        }
+        for index in 0..self.texts.len() {
+            let column = self.texts[index];
+            if row.is_null(column) {
                 continue;
             }
-            let slot = match *origin {
-                Origin::Key(position) => key[position],
-                _ => row.slots[index],
-            };
-            let id = match slot.bytes_ref() {
+            let id = match row.slots[column].bytes_ref() {
                 BytesRef::Symbol(id) => Some(id),
                 BytesRef::Arena(offset, len) => cx.symbols.intern(cx.arena.get(offset, len)),
             };
@@ -107,20 +101,24 @@ impl Slab {
                 return None;
             };
             cx.symbols.retain(id);
-            self.slots[at + index] = Slot::symbol(id);
+            self.slots[at + column] = Slot::symbol(id);
         }
         Some(place)
     }
 
     pub(super) fn release(&mut self, place: u32, cx: &mut Context) {
-        self.give_back(place, self.types.len(), cx);
+        self.give_back(place, self.texts.len(), cx);
     }
 
-    /// Frees a place of which the first `stored` columns are filled.
+    /// Frees a place of which the first `stored` texts are counted.
     fn give_back(&mut self, place: u32, stored: usize, cx: &mut Context) {
         let row = self.get(place);
-        for symbol in keys::symbols(&self.types[..stored], &row.slots[..stored], row.nulls) {
-            cx.symbols.release(symbol);
+        for &column in &self.texts[..stored] {
+            if let BytesRef::Symbol(id) = row.slots[column].bytes_ref()
+                && !row.is_null(column)
+            {
+                cx.symbols.release(id);
+            }
         }
         self.free.push(place);
     }
