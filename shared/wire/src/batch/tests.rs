@@ -53,7 +53,7 @@ fn encode(types: &[DataType], items: &[Item]) -> (Vec<u8>, usize) {
                             nulls |= 1 << index;
                             Slot::ZERO
                         }
-                        Some(Value::Words(words)) => Slot(*words),
+                        Some(Value::Words([a, b])) => Slot(*a, *b),
                         Some(Value::Bytes(bytes)) => context.put_bytes(bytes).slot,
                     });
                 }
