@@ -5,8 +5,9 @@
 //! reached. When a list of a higher digit comes first, its places move to lists of lower digits:
 //! a place moves a few times, whatever the number of places, and never by comparison.
 //!
-//! Places of one time leave in the order in which they came. Memory is one node a place and never
-//! depends on the spread of times. A time before what has been taken counts as due at once.
+//! Places of one time leave in the order in which they came, or by a rank that their owner gives
+//! them. Memory is one node a place and never depends on the spread of times. A time before what
+//! has been taken counts as due at once.
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
@@ -80,11 +81,22 @@ impl DueQueue {
 
     /// Lets `place`, which is not in the queue, wait until `time`.
     pub(crate) fn insert(&mut self, place: Place, time: Timestamp) {
+        self.insert_ranked(place, time, |_| ());
+    }
+
+    /// The same where places of one time leave by rank. It is asked for those that wait and for
+    /// `place`, and must not change while one waits.
+    pub(crate) fn insert_ranked<R: Ord>(
+        &mut self,
+        place: Place,
+        time: Timestamp,
+        rank: impl Fn(Place) -> R,
+    ) {
         if self.nodes.len() <= place as usize {
             self.nodes.resize(place as usize + 1, UNLINKED);
         }
         self.len += 1;
-        self.link(place, number(time).max(self.base));
+        self.link(place, number(time).max(self.base), rank);
     }
 
     #[inline]
@@ -95,17 +107,25 @@ impl DueQueue {
     }
 
     #[inline]
-    fn link(&mut self, place: Place, time: u64) {
+    fn link<R: Ord>(&mut self, place: Place, time: u64, rank: impl Fn(Place) -> R) {
         let (position, digit) = self.list_of(time);
-        let list = &mut self.lists[position * LISTS_PER_DIGIT + digit];
-        self.nodes[place as usize] = Node { time, previous: list.last, next: NONE };
-        if list.last == NONE {
-            list.first = place;
-            self.occupied[position] |= 1 << digit;
-        } else {
-            self.nodes[list.last as usize].next = place;
+        let at = position * LISTS_PER_DIGIT + digit;
+        let mut previous = self.lists[at].last;
+        // Only a list of the lowest digit is of one time; what comes is nearly always the last.
+        while position == 0 && previous != NONE && rank(previous) > rank(place) {
+            previous = self.nodes[previous as usize].previous;
         }
-        list.last = place;
+        let list = &mut self.lists[at];
+        let next = match previous {
+            NONE => core::mem::replace(&mut list.first, place),
+            _ => core::mem::replace(&mut self.nodes[previous as usize].next, place),
+        };
+        match next {
+            NONE => list.last = place,
+            _ => self.nodes[next as usize].previous = place,
+        }
+        self.occupied[position] |= 1 << digit;
+        self.nodes[place as usize] = Node { time, previous, next };
     }
 
     /// Takes a place out that waits.
@@ -142,7 +162,17 @@ impl DueQueue {
     /// The first place whose time `until` has reached; it stays in the queue. `near` is called for
     /// places that will be due within 64 ms, so that what they stand for is in the cache when
     /// it is needed: together, these loads overlap.
-    pub(crate) fn first(&mut self, until: Timestamp, mut near: impl FnMut(Place)) -> Option<Place> {
+    pub(crate) fn first(&mut self, until: Timestamp, near: impl FnMut(Place)) -> Option<Place> {
+        self.first_ranked(until, near, |_| ())
+    }
+
+    /// The same for places that were [inserted with a rank](DueQueue::insert_ranked).
+    pub(crate) fn first_ranked<R: Ord>(
+        &mut self,
+        until: Timestamp,
+        mut near: impl FnMut(Place),
+        rank: impl Fn(Place) -> R,
+    ) -> Option<Place> {
         loop {
             let (position, digit, start) = self.earliest()?;
             if start > number(until) {
@@ -161,7 +191,7 @@ impl DueQueue {
                 if position == 1 {
                     near(place);
                 }
-                self.link(place, time);
+                self.link(place, time, &rank);
                 place = next;
             }
         }
@@ -223,6 +253,26 @@ mod tests {
         queue.insert(4, 5000);
         assert_eq!(drain(&mut queue, Timestamp::MAX), [1, 2, 5, 4]);
         assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn equal_times_leave_by_rank() {
+        let ranks = [5, 4, 9, 1, 7, 0];
+        let rank = |place: Place| ranks[place as usize];
+        let mut queue = DueQueue::new();
+        let times = [200, 200, 200, 200, 70, 200];
+        for (place, time) in (0..5).zip(times) {
+            queue.insert_ranked(place, time, rank);
+        }
+        let mut places = Vec::new();
+        while let Some(place) = queue.first_ranked(500, |_| {}, rank) {
+            queue.remove(place);
+            places.push(place);
+            if places.len() == 3 {
+                queue.insert_ranked(5, 200, rank);
+            }
+        }
+        assert_eq!(places, [4, 3, 1, 5, 0, 2]);
     }
 
     #[test]

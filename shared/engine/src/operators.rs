@@ -11,6 +11,7 @@ use crate::{
 };
 
 pub mod absence;
+mod agenda;
 pub mod dedup_first;
 pub mod filter;
 pub mod group_aggregate;

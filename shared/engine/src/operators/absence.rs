@@ -10,19 +10,15 @@
 //! `rows_max` rows are held (each waits for no longer than the gap, or for the watermark); one more
 //! is set aside. In a checkpoint a row is an entry, its tag says whether it has started a wait.
 
-use alloc::{boxed::Box, collections::BinaryHeap, vec, vec::Vec};
-use core::cmp::Reverse;
+use alloc::{boxed::Box, vec, vec::Vec};
 
+use super::agenda::Agenda;
 use crate::{
     context::Context,
     fragment::AbsenceSpec,
     keys::KeyId,
     limits::Limits,
-    memory,
-    operator::{
-        Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp,
-        WATERMARK_MAX,
-    },
+    operator::{Emitter, Operator, Port, Progress, Reason, RestoreError, StateWriter, Timestamp},
     row::Row,
     rows::{RowId, Rows},
     slot::Slot,
@@ -35,17 +31,12 @@ mod tests;
 /// Tag of a row that has started a wait; 0 for one that itself waits for the watermark.
 const STARTED: u64 = 1;
 
-/// Time, arrival number of the row it is for, key.
-type Due = Reverse<(Timestamp, u64, KeyId)>;
-
 /// The operator.
 pub struct Absence {
     spec: AbsenceSpec,
     rows_max: usize,
     rows: Rows,
-    /// For each key its entry in `due`; other entries are skipped.
-    armed: Vec<Option<(Timestamp, u64)>>,
-    due: BinaryHeap<Due>,
+    agenda: Agenda,
     /// The key that a watermark has reached.
     current: Option<KeyId>,
     slots: Box<[Slot]>,
@@ -67,8 +58,7 @@ impl Absence {
         Absence {
             rows_max: limits.rows_max,
             rows: Rows::new(&types, &spec.key, limits.rows_max),
-            armed: Vec::new(),
-            due: BinaryHeap::new(),
+            agenda: Agenda::new(),
             current: None,
             slots: vec![Slot::ZERO; types.len() + 1].into(),
             spec: spec.clone(),
@@ -92,38 +82,7 @@ impl Absence {
             let (Next::Row(id) | Next::Absent(id, _)) = next;
             (time, self.rows.seq(id))
         });
-        if self.armed.len() <= key as usize {
-            self.armed.resize(key as usize + 1, None);
-        }
-        if self.armed[key as usize] == due {
-            return;
-        }
-        self.armed[key as usize] = due;
-        let Some((time, seq)) = due else { return };
-        // Rows that come in falling order of time would leave any number of entries behind.
-        if self.due.len() >= self.due_max() {
-            let armed = &self.armed;
-            self.due.retain(|&Reverse((time, seq, key))| armed[key as usize] == Some((time, seq)));
-        }
-        self.due.push(Reverse((time, seq, key)));
-    }
-
-    fn due_max(&self) -> usize {
-        2 * (self.rows_max + 1)
-    }
-
-    fn take_due(&mut self, watermark: Timestamp) -> Option<KeyId> {
-        while let Some(&Reverse((time, seq, key))) = self.due.peek() {
-            if time > watermark {
-                return None;
-            }
-            self.due.pop();
-            if self.armed[key as usize] == Some((time, seq)) {
-                self.armed[key as usize] = None;
-                return Some(key);
-            }
-        }
-        None
+        self.agenda.arm(key, due);
     }
 
     /// A row in its turn: ends the wait of the row before it, starts one of its own.
@@ -164,7 +123,7 @@ impl Operator for Absence {
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
-        while let Some(key) = self.current.or_else(|| self.take_due(watermark)) {
+        while let Some(key) = self.current.or_else(|| self.agenda.take(watermark, |_| {})) {
             self.current = Some(key);
             match self.next(key).filter(|(time, _)| *time <= watermark) {
                 Some((_, Next::Row(id))) => self.look_at(key, id, out.context),
@@ -185,7 +144,7 @@ impl Operator for Absence {
     }
 
     fn due(&self) -> Timestamp {
-        self.due.peek().map_or(WATERMARK_MAX, |&Reverse((time, ..))| time)
+        self.agenda.next()
     }
 
     fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
@@ -203,16 +162,13 @@ impl Operator for Absence {
     }
 
     fn restored(&mut self, _: Timestamp, _: &mut Context) {
-        self.due.clear();
-        self.armed.clear();
+        self.agenda = Agenda::new();
         for id in self.rows.by_arrival() {
             self.arm(self.rows.key(id));
         }
     }
 
     fn memory_bytes_max(&self) -> usize {
-        self.rows.memory_bytes_max()
-            + memory::vec_bytes::<Option<(Timestamp, u64)>>(self.rows_max + 1)
-            + memory::vec_bytes::<Due>(self.due_max())
+        self.rows.memory_bytes_max() + Agenda::memory_bytes_max(self.rows_max + 1)
     }
 }

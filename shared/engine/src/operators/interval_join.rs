@@ -48,6 +48,10 @@ struct Side {
 }
 
 impl Side {
+    fn next_timer(&mut self, watermark: Timestamp) -> Option<RowId> {
+        self.timers.first(&self.rows, watermark)
+    }
+
     fn expired_at(&self, watermark: Timestamp) -> Timestamp {
         match watermark {
             WATERMARK_MAX => Timestamp::MAX,
@@ -99,7 +103,7 @@ impl IntervalJoin {
                 is_outer: spec.join.kind.is_outer(side),
                 low_ms: offsets[side].0,
                 high_ms: offsets[side].1,
-                timers: Timers::default(),
+                timers: Timers::new(),
                 expiration: 0,
             }
         };
@@ -269,9 +273,7 @@ impl Operator for IntervalJoin {
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
         for side in 0..2 {
-            while let Some((time, timer)) = self.sides[side].timers.first()
-                && time <= watermark
-            {
+            while let Some(timer) = self.sides[side].next_timer(watermark) {
                 if self.expire(side, timer, watermark, out) == Progress::More {
                     return Progress::More;
                 }
@@ -281,8 +283,8 @@ impl Operator for IntervalJoin {
     }
 
     fn due(&self) -> Timestamp {
-        let firsts = self.sides.iter().filter_map(|side| side.timers.first());
-        firsts.map(|(time, _)| time).min().unwrap_or(WATERMARK_MAX)
+        let firsts = self.sides.iter().filter_map(|side| side.timers.next());
+        firsts.min().unwrap_or(WATERMARK_MAX)
     }
 
     fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {

@@ -14,12 +14,13 @@
 
 use alloc::{
     boxed::Box,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     vec,
     vec::Vec,
 };
-use core::cmp::{Ordering, Reverse};
+use core::cmp::Ordering;
 
+use super::agenda::Agenda;
 use crate::{
     compare::compare,
     context::{Context, Fault},
@@ -50,9 +51,6 @@ mod tests;
 use formula::Formula;
 use matcher::{Found, Matcher, Partition};
 
-/// Time, arrival number of the row it is for, partition.
-type Due = Reverse<(Timestamp, u64, KeyId)>;
-
 /// The operator.
 pub struct MatchRecognize {
     spec: MatchSpec,
@@ -64,8 +62,9 @@ pub struct MatchRecognize {
     matcher: Matcher,
     measures: Vec<Formula>,
     slots: Box<[Slot]>,
-    /// What happens next; entries that their partition no longer names are skipped.
-    due: BinaryHeap<Due>,
+    agenda: Agenda,
+    /// What came of reading rows that are due soon; only that they are read matters.
+    fetched: u64,
     /// The partition that a watermark has reached, and its rows of one time, in order.
     current: Option<KeyId>,
     batch: VecDeque<RowId>,
@@ -90,7 +89,8 @@ impl MatchRecognize {
             matcher: Matcher::new(spec)?,
             measures: spec.measures.iter().map(Formula::new).collect::<Result<_, _>>()?,
             slots: vec![Slot::ZERO; spec.key.len() + spec.measures.len()].into(),
-            due: BinaryHeap::new(),
+            agenda: Agenda::new(),
+            fetched: 0,
             current: None,
             batch: VecDeque::new(),
             dirty: Vec::new(),
@@ -102,47 +102,22 @@ impl MatchRecognize {
 
     /// Sees that a partition is looked at when its next row or deadline is due.
     fn arm(&mut self, key: KeyId) {
-        let partition = &mut self.partitions[key as usize];
+        let partition = &self.partitions[key as usize];
         let row = partition.pending.map(|id| (self.rows.time(id), self.rows.seq(id)));
         let deadline = self.matcher.deadline(partition, &self.rows).map(|deadline| {
             let first = partition.open.peek().expect("it has a deadline");
             (deadline, self.rows.seq(partition.event(first.start)))
         });
-        let next = row.into_iter().chain(deadline).min();
-        if next == partition.armed {
-            return;
-        }
-        partition.armed = next;
-        let Some((time, seq)) = next else { return };
-        // Rows that come in falling order of time would leave any number of entries behind.
-        if self.due.len() >= self.due_max() {
-            let partitions = &self.partitions;
-            self.due.retain(|&Reverse((time, seq, key))| {
-                partitions[key as usize].armed == Some((time, seq))
-            });
-        }
-        self.due.push(Reverse((time, seq, key)));
+        self.agenda.arm(key, row.into_iter().chain(deadline).min());
     }
 
-    fn due_max(&self) -> usize {
-        2 * (self.rows_max + 1)
-    }
-
-    /// The next partition that has something to do at `watermark`.
-    fn take_due(&mut self, watermark: Timestamp) -> Option<KeyId> {
-        while let Some(&Reverse((time, seq, key))) = self.due.peek() {
-            if time > watermark {
-                return None;
-            }
-            self.due.pop();
-            let partition = &mut self.partitions[key as usize];
-            if partition.armed != Some((time, seq)) {
-                continue;
-            }
-            partition.armed = None;
-            return Some(key);
-        }
-        None
+    /// The next partition that has something to do. Rows that come soon are read already.
+    fn next_due(&mut self, watermark: Timestamp) -> Option<KeyId> {
+        let (rows, partitions, fetched) = (&self.rows, &self.partitions, &mut self.fetched);
+        self.agenda.take(watermark, |key| {
+            let row = partitions[key as usize].pending;
+            *fetched ^= row.map_or(0, |row| rows.fetch(row));
+        })
     }
 
     /// Does one thing in the present partition: ends runs, or takes a row.
@@ -356,7 +331,7 @@ impl Operator for MatchRecognize {
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
         loop {
-            let Some(key) = self.current.or_else(|| self.take_due(watermark)) else {
+            let Some(key) = self.current.or_else(|| self.next_due(watermark)) else {
                 return Progress::Done;
             };
             self.current = Some(key);
@@ -373,7 +348,7 @@ impl Operator for MatchRecognize {
     }
 
     fn due(&self) -> Timestamp {
-        self.due.peek().map_or(WATERMARK_MAX, |&Reverse((time, ..))| time)
+        self.agenda.next()
     }
 
     fn checkpoint(&mut self, full: bool, context: &mut Context, write: &mut dyn StateWriter) {
@@ -402,7 +377,7 @@ impl Operator for MatchRecognize {
             + partitions * LISTS_BYTES
             + memory::vec_bytes::<RowId>(self.rows_max)
             + self.matcher.memory_bytes_max(self.runs_max())
-            + memory::vec_bytes::<Due>(self.due_max())
+            + Agenda::memory_bytes_max(partitions)
             + memory::vec_bytes::<KeyId>(partitions)
             + memory::vec_bytes::<u64>(partitions)
     }

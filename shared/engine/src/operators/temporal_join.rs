@@ -96,7 +96,7 @@ impl TemporalJoin {
             joined: Joined::new(inputs, spec.join.condition.as_ref())?,
             // Rows of both sides have a key, so that there is always room.
             keys: Rows::new(&key_types, &key, 2 * rows_max),
-            timers: Timers::default(),
+            timers: Timers::new(),
             key,
             job: None,
             due: Vec::new(),
@@ -254,11 +254,9 @@ impl Operator for TemporalJoin {
             if self.work(out) == Progress::More {
                 return Progress::More;
             }
-            match self.timers.first() {
-                Some((time, timer)) if time <= watermark => {
-                    self.start(timer, watermark, out.context);
-                }
-                _ => break,
+            match self.timers.first(&self.keys, watermark) {
+                Some(timer) => self.start(timer, watermark, out.context),
+                None => break,
             }
         }
         self.fired = watermark;
@@ -266,7 +264,7 @@ impl Operator for TemporalJoin {
     }
 
     fn due(&self) -> Timestamp {
-        let first = self.timers.first().map(|(time, _)| time);
+        let first = self.timers.next();
         first.map_or(WATERMARK_MAX, |time| time.max(self.fired.saturating_add(1)))
     }
 

@@ -1,10 +1,9 @@
 //! One timer a key of a row store: a row of its own in front of the key's rows, so that it is
 //! checkpointed, restored and bounded with them.
 
-use alloc::collections::BTreeSet;
-
 use crate::{
     context::{Context, Fault},
+    due::DueQueue,
     keys::KeyId,
     operator::Timestamp,
     row::Row,
@@ -15,24 +14,24 @@ use crate::{
 const TIMER: Timestamp = Timestamp::MIN;
 
 /// The timers of one store, by time. The time of each is its row's tag.
-#[derive(Default)]
 pub(super) struct Timers {
-    /// In an order that a restart does not change.
-    due: BTreeSet<Due>,
+    due: DueQueue,
 }
-
-/// Time, arrival number and row of a timer.
-type Due = (Timestamp, u64, RowId);
 
 fn at(rows: &Rows, timer: RowId) -> Timestamp {
     rows.tag(timer).cast_signed()
 }
 
-fn due(rows: &Rows, timer: RowId) -> Due {
-    (at(rows, timer), rows.seq(timer), timer)
+/// An order of timers that a restart does not change.
+fn rank(rows: &Rows) -> impl Fn(RowId) -> (Timestamp, u64) {
+    |timer| (at(rows, timer), rows.seq(timer))
 }
 
 impl Timers {
+    pub(super) fn new() -> Self {
+        Timers { due: DueQueue::new() }
+    }
+
     /// Whether a row of the store is a timer.
     pub(super) fn is_timer(rows: &Rows, id: RowId) -> bool {
         rows.time(id) == TIMER
@@ -65,37 +64,43 @@ impl Timers {
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let timer = rows.insert(row, TIMER, time.cast_unsigned(), cx)?;
-        self.due.insert(due(rows, timer));
+        self.due.insert_ranked(timer, time, rank(rows));
         Ok(())
     }
 
     /// Moves a timer.
     pub(super) fn restart(&mut self, rows: &mut Rows, timer: RowId, time: Timestamp) {
-        self.due.remove(&due(rows, timer));
+        self.due.remove(timer);
         rows.set_tag(timer, time.cast_unsigned());
-        self.due.insert(due(rows, timer));
+        self.due.insert_ranked(timer, time, rank(rows));
     }
 
     /// Removes a timer.
     pub(super) fn stop(&mut self, rows: &mut Rows, timer: RowId, cx: &mut Context) {
-        self.due.remove(&due(rows, timer));
+        self.due.remove(timer);
         rows.remove(timer, cx);
     }
 
-    /// The first timer.
-    pub(super) fn first(&self) -> Option<(Timestamp, RowId)> {
-        self.due.first().map(|(time, _, timer)| (*time, *timer))
+    /// The next timer that is due at `watermark`.
+    pub(super) fn first(&mut self, rows: &Rows, watermark: Timestamp) -> Option<RowId> {
+        self.due.first_ranked(watermark, |_| {}, rank(rows))
+    }
+
+    /// A time before which no timer is due.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.due.next()
     }
 
     /// Finds the timers of a store that has been restored.
     pub(super) fn restored(&mut self, rows: &Rows) {
-        let timers = rows.by_arrival().into_iter().filter(|id| rows.time(*id) == TIMER);
-        self.due = timers.map(|timer| due(rows, timer)).collect();
+        self.due = DueQueue::new();
+        for timer in rows.by_arrival().into_iter().filter(|id| Self::is_timer(rows, *id)) {
+            self.due.insert_ranked(timer, at(rows, timer), rank(rows));
+        }
     }
 
     /// Bytes for as many timers as the store may have rows.
     pub(super) fn memory_bytes_max(rows_max: usize) -> usize {
-        // Nodes of the tree are at least half full.
-        2 * rows_max * size_of::<Due>()
+        DueQueue::memory_bytes_max(rows_max)
     }
 }

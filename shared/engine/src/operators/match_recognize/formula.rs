@@ -101,6 +101,17 @@ impl Formula {
         })
     }
 
+    /// Whether a plain formula is TRUE of a row.
+    pub(super) fn holds_of(&mut self, row: Row<'_>, cx: &mut Context) -> bool {
+        let mut nulls = 0;
+        for (index, item) in self.items.iter().enumerate() {
+            let Item::Current(column) = *item else { unreachable!("the formula is plain") };
+            self.slots[index] = row.slots[column];
+            nulls |= u64::from(row.is_null(column)) << index;
+        }
+        self.program.holds(Row::insert(&self.slots, nulls), cx)
+    }
+
     /// The value; texts that it makes lie in the arena.
     pub(super) fn eval(&mut self, view: &View<'_>, cx: &mut Context) -> Datum {
         let mut nulls = 0;

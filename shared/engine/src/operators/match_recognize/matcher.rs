@@ -33,8 +33,6 @@ pub(super) struct Partition {
     pub(super) complete: Queue,
     /// The first row that waits for the watermark.
     pub(super) pending: Option<RowId>,
-    /// Its entry among those that are due.
-    pub(super) armed: Option<(Timestamp, u64)>,
     /// The last checkpoint holds its runs under the arrival number of the first row then.
     pub(super) stored: Option<u64>,
     /// The last checkpoint does not hold its runs as they are.
@@ -108,6 +106,31 @@ struct Asked<'a> {
     partition: &'a Partition,
     entry: Entry,
     row: RowId,
+}
+
+/// What a condition of `variable` sees.
+fn view<'a>(runs: &Runs, parts: &'a mut [Part], asked: &Asked<'a>, variable: u8) -> View<'a> {
+    let Asked { rows, partition, entry, row } = *asked;
+    let all = match entry.is_start() {
+        true => Part { first: 0, count: 0 },
+        false => {
+            let run = runs.get(entry.run);
+            Part { first: run.start, count: run.len }
+        }
+    };
+    match entry.is_start() {
+        true => parts.fill(all),
+        false => (0..).zip(&mut *parts).for_each(|(at, part)| *part = runs.part(entry.run, at)),
+    }
+    View {
+        rows,
+        events: &partition.events,
+        base: partition.base,
+        all,
+        parts,
+        current: Some((row, usize::from(variable))),
+        time: 0,
+    }
 }
 
 impl Matcher {
@@ -295,33 +318,14 @@ impl Matcher {
         if let Some(answer) = answers.get(variable) {
             return answer;
         }
-        let Asked { rows, partition, entry, row } = *asked;
-        let all = match entry.is_start() {
-            true => Part { first: 0, count: 0 },
+        let mark = cx.arena.mark();
+        let answer = match define.is_plain {
+            true => define.holds_of(asked.rows.get(asked.row), cx),
             false => {
-                if !define.is_plain {
-                    for (index, part) in self.parts.iter_mut().enumerate() {
-                        *part = self.runs.part(entry.run, index);
-                    }
-                }
-                let run = self.runs.get(entry.run);
-                Part { first: run.start, count: run.len }
+                let view = view(&self.runs, &mut self.parts, asked, variable);
+                define.eval(&view, cx).is_true()
             }
         };
-        if entry.is_start() && !define.is_plain {
-            self.parts.fill(all);
-        }
-        let view = View {
-            rows,
-            events: &partition.events,
-            base: partition.base,
-            all,
-            parts: &self.parts,
-            current: Some((row, usize::from(variable))),
-            time: 0,
-        };
-        let mark = cx.arena.mark();
-        let answer = define.eval(&view, cx).is_true();
         cx.arena.release(mark);
         answers.set(variable, answer);
         answer

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    MatchRecognize, Partition, by_order,
+    Agenda, MatchRecognize, Partition, by_order,
     queue::{Entry, Queue},
     runs::Run,
 };
@@ -159,7 +159,7 @@ impl MatchRecognize {
     pub(super) fn rebuild(&mut self, watermark: Timestamp, cx: &mut Context) {
         self.matcher.runs.clear();
         self.partitions.clear();
-        self.due.clear();
+        self.agenda = Agenda::new();
         self.dirty.clear();
         self.deleted.clear();
         let restoring = core::mem::take(&mut self.restoring);
