@@ -10,6 +10,7 @@
 mod life;
 mod link;
 mod outbox;
+mod post;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use link::{LinkState, Message};
 pub use outbox::Policy;
+pub use post::{Post, PostError};
 
 use crate::task::{Batch, Task, read_record, write_record};
 use life::Birth;

@@ -9,6 +9,7 @@ mod apply;
 mod channels;
 mod greet;
 mod lives;
+mod receipts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,7 @@ use crate::agent::Now;
 use crate::task::{Task, read_record, write_record};
 use channels::Uplink;
 use lives::Past;
+pub use receipts::Receipts;
 
 /// What a hub is told at its start.
 #[derive(Clone, Debug)]

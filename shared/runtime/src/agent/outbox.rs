@@ -142,6 +142,8 @@ impl Channel {
             self.sizes.pop_front();
             self.deleted_upto += 1;
         }
+        // A word that came late may have asked for what has just gone.
+        self.cursor = self.cursor.max(self.deleted_upto + 1);
     }
 
     /// Drops the oldest stored frame, acknowledged or not; gives its number and size.
@@ -236,4 +238,25 @@ pub(super) fn ranges(dropped: &[(u64, u64, u64)]) -> Vec<DroppedRange> {
 
 fn ranges_full(_: &DroppedRange, count: usize) -> bool {
     count > DROPPED_RANGES_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_deleted_is_not_transmitted() {
+        let mut channel = Channel::new(Kind::Exchange, &ChannelState::default());
+        for seq in 1..=3 {
+            assert_eq!(channel.take_seq(), seq);
+            channel.committed(seq, 100);
+        }
+        channel.acknowledge(2, 0);
+        // A request for the first frame overtakes its acknowledgement.
+        channel.cursor = 1;
+        let mut commit = Commit::default();
+        channel.put_acknowledged(0, 0, 0, &mut commit);
+        assert_eq!(commit.outbox_delete, [(0, 2)]);
+        assert_eq!(channel.cursor, 3);
+    }
 }

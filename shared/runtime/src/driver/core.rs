@@ -3,7 +3,6 @@
 mod settings;
 mod sources;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater_plan::Plan;
@@ -20,7 +19,7 @@ use super::{RunError, RunOptions, Summary, commit, report};
 use crate::agent::Now;
 use crate::clock::Clock;
 use crate::config::{AggregatorConfig, Secrets};
-use crate::hub::{Hub, Reply};
+use crate::hub::{Hub, Receipts, Reply};
 use crate::metrics::{Counter, Registry};
 use crate::mqtt::{Message, MqttClient, MqttEvent};
 use crate::signal::{self, Stop};
@@ -47,9 +46,8 @@ struct Core {
     outlets: Vec<Outlet>,
     client: MqttClient,
     topics: Topics,
-    /// Messages whose acknowledgement the broker waits for, in order of receipt.
-    unacknowledged: BTreeMap<u64, (u64, u16, bool)>,
-    token: u64,
+    /// Messages whose acknowledgement the broker waits for: connection and packet id.
+    receipts: Receipts<(u64, u16)>,
     refusals: Refusals,
     pending: std::collections::VecDeque<Reply>,
     registry: Registry,
@@ -131,8 +129,7 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
         outlets,
         client,
         topics,
-        unacknowledged: BTreeMap::new(),
-        token: 0,
+        receipts: Receipts::default(),
         refusals: Refusals::new(&registry, ["uplink acknowledgements", "uplink control"]),
         pending: std::collections::VecDeque::new(),
         frames: registry.counter("headwater_frames_total", "Frames received.", &[]),
@@ -292,11 +289,9 @@ impl Core {
     }
 
     fn take(&mut self, message: &Message, now: Now) -> Result<(), RunError> {
-        self.token += 1;
-        let token = self.token;
-        self.unacknowledged.insert(token, (message.connection, message.packet_id, false));
+        let token = self.receipts.add((message.connection, message.packet_id));
         let Some((agent, kind)) = self.topics.parse_up(&message.topic) else {
-            self.settle(&[token]);
+            self.receipts.settle(&[token]);
             return Ok(());
         };
         let store = &self.store;
@@ -321,26 +316,12 @@ impl Core {
         }
         done.map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
         let settled = self.hub.take_settled();
-        self.settle(&settled);
+        self.receipts.settle(&settled);
         Ok(())
     }
 
-    /// Messages that need no acknowledgement from us any more; the broker hears it in order.
-    fn settle(&mut self, tokens: &[u64]) {
-        for token in tokens {
-            if let Some(entry) = self.unacknowledged.get_mut(token) {
-                entry.2 = true;
-            }
-        }
-    }
-
     fn acknowledge(&mut self) {
-        while let Some(entry) = self.unacknowledged.first_entry() {
-            let (connection, packet_id, is_settled) = *entry.get();
-            if !is_settled {
-                return;
-            }
-            entry.remove();
+        while let Some((connection, packet_id)) = self.receipts.next_settled() {
             self.client.ack(connection, packet_id, 1);
         }
     }
@@ -352,7 +333,7 @@ impl Core {
         self.flash_bytes.add(stats.bytes_written);
         let applied = self.hub.committed(&commit, stats.base_bytes, stats.delta_bytes);
         self.sources.committed();
-        self.settle(&applied);
+        self.receipts.settle(&applied);
         self.acknowledge();
         for outlet in &mut self.outlets {
             let delivered = outlet.committed(&commit);

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use headwater_store::Store;
 use headwater_wire::Topics;
-use headwater_wire::address_frame;
-use headwater_wire::encode_up;
 use tokio::runtime::Handle;
 
 use super::RunError;
 use super::refusals::Refusals;
-use crate::agent::{Agent, Now};
+use crate::agent::{Agent, Now, Post, PostError};
 use crate::config::{AgentUplink, AggregatorUplink, MqttVersion, Secrets, Tls};
 use crate::metrics::{Counter, Registry};
 use crate::mqtt::{MqttClient, MqttEvent, MqttOptions, TlsFiles, Version};
@@ -189,46 +187,33 @@ impl AgentLink {
             Some(problem) => registry.unwell("core", problem),
             None => registry.well("core"),
         }
-        self.send_messages(agent, now);
-        self.send_frames(agent, store, now)
+        self.send(agent, store, now)
     }
 
-    fn send_messages(&mut self, agent: &mut Agent, now: Now) {
-        let topic = self.topics.hello(&agent.settings().id);
-        while self.client.is_connected() {
-            let Some(message) = agent.next_message(now) else { return };
-            let Ok(bytes) = encode_up(&message) else { return };
+    fn send(&mut self, agent: &mut Agent, store: &Store, now: Now) -> Result<(), RunError> {
+        if !self.client.is_connected() {
+            return Ok(());
+        }
+        let hello = self.topics.hello(&agent.settings().id);
+        let frame = self.topics.frame(&agent.settings().id);
+        let mut read = |channel, seq| store.snapshot()?.outbox(channel, seq, READ_BYTES);
+        let mut publish = |post, bytes: &[u8]| {
             // Messages do not wait behind frames: the window is for those.
-            let token = self.refusals.token(HELLO);
-            if self.client.publish(&topic, &bytes, false, token, usize::MAX).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn send_frames(&mut self, agent: &mut Agent, store: &Store, now: Now) -> Result<(), RunError> {
-        let topic = self.topics.frame(&agent.settings().id);
-        while let Some((channel, seq)) = agent.next_transmit(now) {
-            let rows = store.snapshot()?.outbox(channel, seq, READ_BYTES)?;
-            if rows.is_empty() {
-                return Err(RunError::Failed(format!("frame {seq} is missing in the outbox")));
-            }
-            for mut row in rows {
-                if agent.next_transmit(now) != Some((channel, row.seq)) {
-                    break;
-                }
-                address_frame(&mut row.bytes, agent.term(), agent.incarnation())
-                    .map_err(|error| RunError::Failed(format!("frame {}: {error}", row.seq)))?;
-                let token = self.refusals.token(FRAME);
-                let sent = self.client.publish(&topic, &row.bytes, false, token, self.window);
-                if sent.is_err() {
-                    return Ok(());
-                }
-                self.bytes_sent.add(row.bytes.len() as u64);
+            let (topic, kind, window) = match post {
+                Post::Message => (&hello, HELLO, usize::MAX),
+                Post::Frame => (&frame, FRAME, self.window),
+            };
+            let token = self.refusals.token(kind);
+            let is_sent = self.client.publish(topic, bytes, false, token, window).is_ok();
+            if is_sent && post == Post::Frame {
+                self.bytes_sent.add(bytes.len() as u64);
                 self.frames_sent.add(1);
-                agent.transmitted(channel, row.seq, now);
             }
-        }
-        Ok(())
+            is_sent
+        };
+        agent.post(now, &mut read, &mut publish).map_err(|error| match error {
+            PostError::Read(error) => RunError::State(error),
+            other => RunError::Failed(other.to_string()),
+        })
     }
 }
