@@ -6,7 +6,7 @@ use headwater_runtime::agent::{Agent, LinkState, Message, Now, Policy, Settings}
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::Task;
 use headwater_store::{Head, Identity, PlanRecord};
-use headwater_wire::{AgentId, Control, ControlBody, encode_control};
+use headwater_wire::{AgentId, ChannelUpto, Control, ControlBody, encode_control};
 
 const SCRIPT: &str = "
 CREATE TABLE readings (id BIGINT, rt TIMESTAMP(3), WATERMARK FOR rt AS rt)
@@ -35,7 +35,7 @@ fn agent() -> Agent {
     let settings = Settings {
         id: name(),
         plan: PlanRecord { fingerprint: 1, operators: Vec::new() },
-        exchanges: Vec::new(),
+        exchanges: vec![0],
         sinks: Vec::new(),
         checkpoint_interval_ms: 1000,
         dirty_bytes_max: 1 << 20,
@@ -105,4 +105,19 @@ fn the_answer_to_an_earlier_hello_grants_nothing() {
     assert!(matches!(agent.link_state(), LinkState::Waiting(_)));
     tell(&mut agent, at(20), grant(second.nonce, 9));
     assert_eq!((agent.link_state(), agent.term()), (LinkState::Granted, 9));
+}
+
+#[test]
+fn only_marks_beyond_its_own_frames_make_a_state_an_old_copy() {
+    let mut agent = agent();
+    granted(&mut agent, at(10), 4);
+    let rewound = |upto_seq| {
+        let marks = vec![ChannelUpto { channel: 0, upto_seq }];
+        ControlBody::Rewound { marks }
+    };
+    // The answer to a hello that was repeated: the state has made more since.
+    tell(&mut agent, at(20), rewound(0));
+    assert_eq!(agent.link_state(), LinkState::Granted);
+    tell(&mut agent, at(30), rewound(1));
+    assert_ne!(agent.link_state(), LinkState::Granted);
 }

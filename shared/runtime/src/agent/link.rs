@@ -238,7 +238,10 @@ impl Agent {
                 self.link.state = LinkState::Fenced(now.mono_ms + FENCED_AGAIN_MS);
             }
             ControlBody::Fenced { term: 0 } => self.connected(now),
-            ControlBody::Rewound { marks } if !self.is_being_born() => self.rewound(&marks, now),
+            // The answer to an old hello that came late or twice tells nothing about this state.
+            ControlBody::Rewound { marks } if !self.is_being_born() && self.knows_less(&marks) => {
+                self.rewound(&marks, now);
+            }
             ControlBody::Conflict { reason } => self.refuse(reason, now),
             _ => {}
         }
@@ -252,6 +255,14 @@ impl Agent {
                 channel.set_mark(mark.map_or(0, |mark| mark.upto_seq), now.mono_ms);
             }
         }
+    }
+
+    /// Whether the core has applied frames that this state has never made.
+    fn knows_less(&self, marks: &[ChannelUpto]) -> bool {
+        marks.iter().any(|mark| {
+            let channel = self.channels.get(&mark.channel);
+            channel.is_some_and(|channel| mark.upto_seq > channel.committed_upto)
+        })
     }
 
     fn refuse(&mut self, problem: String, now: Now) {

@@ -5,13 +5,11 @@ use headwater_store::Gap;
 use headwater_wire::AgentId;
 use headwater_wire::{ChannelUpto, ControlBody, Declared, Heartbeat, Hello, UpMessage, decode_up};
 
-use super::lives::{Life, Origin};
+use super::lives::{Life, Origin, Turn};
 use super::{Hub, Member, REPORTS_PER_COMMIT_MAX};
 use crate::agent::Now;
 use crate::task::ColdReader;
 
-/// The low bits of a nonce count the hellos of one process; the others name it.
-const NONCE_COUNT_BITS: u32 = 16;
 /// Grants that an agent's record shows.
 const GRANTS_MAX: usize = 8;
 
@@ -48,14 +46,11 @@ impl Hub {
         member.version.clone_from(&hello.program_version);
         member.plan_fingerprint = hello.plan_fingerprint;
         member.clock_offset_ms = hello.clock.wall_ms - now.wall_ms;
-        let process = hello.nonce >> NONCE_COUNT_BITS;
-        member.is_changed = true;
-        if member.past.takes_turn(process, now.wall_ms) {
-            member.refused = member.past.refusal();
-            let reason = member.refused.clone().unwrap_or_default();
-            self.count("agents-in-conflict", 1);
-            self.control(agent, hello.incarnation, ControlBody::Conflict { reason });
-            return;
+        match member.past.takes_turn(hello.nonce, now.wall_ms) {
+            // Its answer was lost at worst: the agent asks again.
+            Turn::Repeated => return self.count("hellos-repeated", 1),
+            Turn::Conflict => return self.conflict(hello),
+            Turn::Alone => member.is_changed = true,
         }
         member.refused = None;
         let current = Life::of(member.record.incarnation, &member.channels);
@@ -68,6 +63,16 @@ impl Hub {
         self.begin_life(hello, origin, now);
         self.grant(hello, now);
         self.heard(agent, now);
+    }
+
+    /// Two processes speak for one agent: nothing of either is taken.
+    fn conflict(&mut self, hello: &Hello) {
+        let Some(member) = self.members.get_mut(&hello.agent) else { return };
+        member.is_changed = true;
+        member.refused = member.past.refusal();
+        let reason = member.refused.clone().unwrap_or_default();
+        self.count("agents-in-conflict", 1);
+        self.control(&hello.agent, hello.incarnation, ControlBody::Conflict { reason });
     }
 
     /// The core's marks, where it has applied frames that this state never made.

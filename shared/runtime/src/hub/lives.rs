@@ -22,11 +22,13 @@ const TURNS_MAX: usize = 16;
 const RETURNS_MAX: usize = 2;
 const TURNS_WINDOW_MS: i64 = 600_000;
 const VERSION: u8 = 1;
+/// The low bits of a nonce count the hellos of one process, the others name it.
+const NONCE_COUNT_BITS: u32 = 16;
 
 /// The record's `extra`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Past {
-    /// Processes that said hello in turn and when each was heard last (ms), oldest first.
+    /// Nonces of the last hello of processes that took turns, and when (ms), oldest first.
     turns: Vec<(u64, i64)>,
     /// Two processes claim this identity.
     is_conflict: bool,
@@ -41,6 +43,17 @@ pub(super) struct Life {
     pub(super) incarnation: Incarnation,
     /// Seq and hash of the last frame applied, by channel.
     pub(super) marks: BTreeMap<u32, (u64, u64)>,
+}
+
+/// What a hello says of the processes that speak for an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There is one.
+    Alone,
+    /// More than one is alive.
+    Conflict,
+    /// It came before: nothing new.
+    Repeated,
 }
 
 /// Where the life of a hello comes from.
@@ -69,22 +82,29 @@ impl Past {
         self.is_conflict.then(|| REFUSAL.into())
     }
 
-    /// A process says hello; tells whether more than one is alive. A process that ended never
-    /// comes back, however often a gateway restarts: its number is new each time.
-    pub(super) fn takes_turn(&mut self, process: u64, wall_ms: i64) -> bool {
+    /// A process says hello. A process that ended never comes back, however often a gateway
+    /// restarts: its number is new each time, and a hello of it that a broker delivers again is
+    /// known by its nonce.
+    pub(super) fn takes_turn(&mut self, nonce: u64, wall_ms: i64) -> Turn {
+        let process = |nonce: u64| nonce >> NONCE_COUNT_BITS;
         self.turns.retain(|(_, at)| (wall_ms - at).abs() < TURNS_WINDOW_MS);
+        let is_known =
+            |(known, _): &(u64, i64)| process(*known) == process(nonce) && *known >= nonce;
+        if self.turns.iter().any(is_known) {
+            return Turn::Repeated;
+        }
         match self.turns.last_mut() {
-            Some((last, at)) if *last == process => *at = wall_ms,
-            _ => self.turns.push((process, wall_ms)),
+            Some((last, at)) if process(*last) == process(nonce) => (*last, *at) = (nonce, wall_ms),
+            _ => self.turns.push((nonce, wall_ms)),
         }
         if self.turns.len() > TURNS_MAX {
             self.turns.remove(0);
         }
         let mut seen = BTreeSet::new();
-        let returns = self.turns.iter().filter(|(process, _)| !seen.insert(*process)).count();
+        let returns = self.turns.iter().filter(|(nonce, _)| !seen.insert(process(*nonce))).count();
         // Once in conflict, it is over when only one was heard for the whole window.
         self.is_conflict = returns >= RETURNS_MAX || (self.is_conflict && self.turns.len() > 1);
-        self.is_conflict
+        if self.is_conflict { Turn::Conflict } else { Turn::Alone }
     }
 
     pub(super) fn floor(&self, channel: u32) -> Option<i64> {
@@ -150,20 +170,41 @@ mod tests {
 
     #[test]
     fn two_processes_in_turn_are_a_conflict_and_restarts_are_none() {
+        let nonce = |process: u64, count: u64| process << NONCE_COUNT_BITS | count;
         let mut past = Past::default();
         for restart in 0..40 {
-            assert!(!past.takes_turn(restart, 1000 * i64::try_from(restart).unwrap()));
+            let at = 1000 * i64::try_from(restart).unwrap();
+            assert_eq!(past.takes_turn(nonce(restart, 1), at), Turn::Alone);
         }
         let mut past = Past::default();
         let turns = [(1, 0), (2, 60), (2, 120), (1, 130), (2, 190)];
-        let conflicts: Vec<_> =
-            turns.iter().map(|(process, s)| past.takes_turn(*process, s * 1000)).collect();
+        let turn = |(count, (process, s)): (u64, &(u64, i64))| {
+            past.takes_turn(nonce(*process, count), s * 1000) == Turn::Conflict
+        };
+        let conflicts: Vec<_> = (1..).zip(&turns).map(turn).collect();
         assert_eq!(conflicts, [false, false, false, false, true]);
         let restored = Past::decode(&past.encode()).unwrap();
         assert!(restored.refusal().is_some());
         // One of them goes; the other says hello every minute.
-        let until_free = (4..20).find(|minute| !past.takes_turn(2, minute * 60_000)).unwrap();
+        let mut is_free = |minute: u64| {
+            let at = i64::try_from(minute).unwrap() * 60_000;
+            past.takes_turn(nonce(2, minute + 10), at) == Turn::Alone
+        };
+        let until_free = (4..20).find(|minute| is_free(*minute)).unwrap();
         assert!((11..=13).contains(&until_free), "{until_free}");
+    }
+
+    #[test]
+    fn hellos_that_are_delivered_again_are_no_second_process() {
+        let nonce = |process: u64, count: u64| process << NONCE_COUNT_BITS | count;
+        let mut past = Past::default();
+        let hellos = [nonce(1, 1), nonce(1, 2), nonce(2, 1)];
+        let first: Vec<_> = hellos.iter().map(|n| past.takes_turn(*n, 1000)).collect();
+        assert_eq!(first, [Turn::Alone; 3]);
+        // The broker lost the acknowledgements of all of them.
+        let again: Vec<_> = hellos.iter().map(|n| past.takes_turn(*n, 2000)).collect();
+        assert_eq!(again, [Turn::Repeated; 3]);
+        assert_eq!(past.takes_turn(nonce(2, 2), 3000), Turn::Alone);
     }
 
     #[test]
