@@ -1,7 +1,8 @@
 //! A disk in memory that can lose power: what was not synced survives in part, torn at sectors.
 //!
-//! Guarantees: the same seed gives the same crash. Injected errors: a barrier that fails, a
-//! device without room. For tests and simulations; nothing in a node uses it.
+//! Guarantees: the same seed gives the same crash. Injected errors: a barrier or a write that
+//! fails, a device without room, the end of all power at a given operation. For tests and
+//! simulations; nothing in a node uses it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,6 +24,23 @@ struct Images {
     dirty: BTreeSet<usize>,
     room_bytes: Option<u64>,
     syncs_to_fail: u32,
+    writes_to_fail: u32,
+    /// Writes and barriers until the power goes.
+    fuse: Option<u64>,
+}
+
+impl Images {
+    /// One more write or barrier; none comes through once the fuse has burnt.
+    fn burn(&mut self) -> io::Result<()> {
+        match &mut self.fuse {
+            Some(0) => Err(io::Error::other("the power is off")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl CrashDisk {
@@ -60,7 +78,8 @@ impl CrashDisk {
         self.images.lock().expect("no holder panics").live.clone()
     }
 
-    /// From now on the disk refuses to grow beyond `bytes`; `None` takes the bound away.
+    /// From now on the disk refuses to grow beyond `bytes`, and with 0 to write at all, as a file
+    /// system does that copies on write; `None` takes the bound away.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.images.lock().expect("no holder panics").room_bytes = bytes;
     }
@@ -68,6 +87,23 @@ impl CrashDisk {
     /// The next `count` barriers fail, and make nothing durable.
     pub fn fail_syncs(&self, count: u32) {
         self.images.lock().expect("no holder panics").syncs_to_fail = count;
+    }
+
+    /// The next `count` writes fail, and change nothing.
+    pub fn fail_writes(&self, count: u32) {
+        self.images.lock().expect("no holder panics").writes_to_fail = count;
+    }
+
+    /// After `operations` more writes and barriers the power goes: every later one fails. What
+    /// is left then is `crash_image`, or `live_image` where only the process was killed.
+    pub fn cut_after(&self, operations: u64) {
+        self.images.lock().expect("no holder panics").fuse = Some(operations);
+    }
+
+    /// Whether the power that `cut_after` measured out is used up.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.images.lock().expect("no holder panics").fuse == Some(0)
     }
 }
 
@@ -86,6 +122,14 @@ impl Disk for CrashDisk {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut images = self.images.lock().expect("no holder panics");
+        images.burn()?;
+        if images.writes_to_fail > 0 {
+            images.writes_to_fail -= 1;
+            return Err(io::Error::other("injected failure of a write"));
+        }
+        if images.room_bytes == Some(0) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let start = index(offset)?;
         let end = start + data.len();
         if images.live.len() < end {
@@ -98,6 +142,7 @@ impl Disk for CrashDisk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut images = self.images.lock().expect("no holder panics");
+        images.burn()?;
         if images.room_bytes.is_some_and(|room| len > room && len > images.live.len() as u64) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -110,6 +155,7 @@ impl Disk for CrashDisk {
 
     fn sync(&self) -> io::Result<()> {
         let mut images = self.images.lock().expect("no holder panics");
+        images.burn()?;
         if images.syncs_to_fail > 0 {
             images.syncs_to_fail -= 1;
             return Err(io::Error::other("injected failure of a barrier"));
