@@ -4,6 +4,7 @@
 
 mod core;
 mod edge;
+pub mod world;
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use headwater_plan::{Plan, Target, Vars, compile};
 use headwater_runtime::agent::Now;
 use headwater_store::crash::CrashDisk;
-use headwater_store::{Options, Snapshot, Store};
+use headwater_store::{Options, Snapshot, Store, StoreError};
 
 pub use core::Core;
 pub use edge::Edge;
@@ -96,10 +97,19 @@ struct Medium {
 impl Medium {
     fn open(image: Vec<u8>, id: &str, machine: &str, ticks: i64) -> Medium {
         let disk = Arc::new(CrashDisk::new(image));
-        let options = Options::new(bits(id, ticks), machine);
+        Medium::open_on(disk, bits(id, ticks), machine).expect("a store opens after any crash")
+    }
+
+    /// A store on `disk`; what is made new gets this incarnation.
+    fn open_on(
+        disk: Arc<CrashDisk>,
+        incarnation: [u8; 16],
+        machine: &str,
+    ) -> Result<Medium, StoreError> {
+        let options = Options::new(incarnation, machine);
         let medium = Arc::clone(&disk);
-        let store = Store::open_disk(medium, &options).expect("a store opens after any crash");
-        Medium { disk, store }
+        let store = Store::open_disk(medium, &options)?;
+        Ok(Medium { disk, store })
     }
 
     /// A copy of everything that is durable.

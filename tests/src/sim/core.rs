@@ -1,6 +1,7 @@
 //! The aggregator over a disk in memory: takes frames, commits, answers, loses power, goes on.
 
 use headwater_plan::Plan;
+use headwater_runtime::agent::Now;
 use headwater_runtime::driver::wiring;
 use headwater_runtime::hub::{Exchange, Hub, RECORD, Reply, Settings};
 use headwater_runtime::task::{Task, operator_number};
@@ -8,6 +9,55 @@ use headwater_store::Store;
 use headwater_wire::AgentId;
 
 use super::{MACHINE, Medium, now};
+
+/// The state machine of an aggregator on what its store holds; `tune` changes settings that never
+/// make a checkpoint by themselves.
+///
+/// # Panics
+/// When the state cannot be read: that is what a simulation looks for.
+pub(super) fn machine(
+    plan: &Plan,
+    store: &Store,
+    tune: impl FnOnce(&mut Settings),
+    now: Now,
+) -> Hub {
+    let fragment = plan.core.as_ref().expect("a cut plan has a core");
+    let record = wiring::plan_record(plan, fragment);
+    store.check_plan(&record).expect("the state is of this plan");
+    let scans = wiring::scan_ports(plan, fragment, "core").expect("the plan was checked");
+    let (outputs, _) = wiring::output_ports(plan, fragment).expect("the plan was checked");
+    let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
+    let snapshot = store.snapshot().expect("an open store can be read");
+    task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
+    let exchange = |(scan, spec): (usize, &headwater_engine::fragment::Scan)| {
+        let channel = wiring::channel_number(plan, &spec.name).expect("a scan of an exchange");
+        Exchange { channel, scan, schema: spec.decoded.clone() }
+    };
+    let mut settings = Settings {
+        plan: record,
+        exchanges: fragment.scans.iter().enumerate().map(exchange).collect(),
+        sinks: sinks(plan),
+        checkpoint_interval_ms: i64::MAX,
+        dirty_bytes_max: usize::MAX,
+        idle_timeout_ms: i64::MAX / 2,
+        expected: Vec::new(),
+    };
+    tune(&mut settings);
+    let stored = snapshot.record(RECORD).expect("a readable record");
+    let mut hub = Hub::new(settings, task, store.head(), stored.as_deref(), now)
+        .expect("a record of this version");
+    let ledger = snapshot.ledger().expect("a readable ledger");
+    let agents = snapshot.agents().expect("readable agents");
+    hub.restore(&ledger, &agents, store.counters(), now).expect("records of this version");
+    hub
+}
+
+/// Channels of the sinks at the core.
+pub(super) fn sinks(plan: &Plan) -> Vec<u32> {
+    let fragment = plan.core.as_ref().expect("a cut plan has a core");
+    let (_, sinks) = wiring::output_ports(plan, fragment).expect("the plan was checked");
+    sinks.iter().map(|sink| sink.channel).collect()
+}
 
 /// The aggregator.
 pub struct Core<'p> {
@@ -26,37 +76,10 @@ impl<'p> Core<'p> {
     /// When the state cannot be read: that is what a simulation looks for.
     #[must_use]
     pub fn open(plan: &'p Plan, expected: &[AgentId], image: Vec<u8>, ticks: i64) -> Core<'p> {
-        let fragment = plan.core.as_ref().expect("a cut plan has a core");
         let medium = Medium::open(image, "core", MACHINE, ticks);
-        let record = wiring::plan_record(plan, fragment);
-        medium.store.check_plan(&record).expect("the state is of this plan");
-        let scans = wiring::scan_ports(plan, fragment, "core").expect("the plan was checked");
-        let (outputs, sinks) = wiring::output_ports(plan, fragment).expect("the plan was checked");
-        let sinks: Vec<u32> = sinks.iter().map(|sink| sink.channel).collect();
-        let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
-        let snapshot = medium.snapshot();
-        task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
-        let exchange = |(scan, spec): (usize, &headwater_engine::fragment::Scan)| {
-            let channel = wiring::channel_number(plan, &spec.name).expect("a scan of an exchange");
-            Exchange { channel, scan, schema: spec.decoded.clone() }
-        };
-        let settings = Settings {
-            plan: record,
-            exchanges: fragment.scans.iter().enumerate().map(exchange).collect(),
-            sinks: sinks.clone(),
-            checkpoint_interval_ms: i64::MAX,
-            dirty_bytes_max: usize::MAX,
-            idle_timeout_ms: i64::MAX / 2,
-            expected: expected.to_vec(),
-        };
-        let stored = snapshot.record(RECORD).expect("a readable record");
-        let mut hub = Hub::new(settings, task, medium.store.head(), stored.as_deref(), now(ticks))
-            .expect("a record of this version");
-        let ledger = snapshot.ledger().expect("a readable ledger");
-        let agents = snapshot.agents().expect("readable agents");
-        hub.restore(&ledger, &agents, medium.store.counters(), now(ticks))
-            .expect("records of this version");
-        drop(snapshot);
+        let tune = |settings: &mut Settings| settings.expected = expected.to_vec();
+        let hub = machine(plan, &medium.store, tune, now(ticks));
+        let sinks = sinks(plan);
         Core { plan, expected: expected.to_vec(), medium, hub, sinks, ticks }
     }
 
@@ -144,7 +167,7 @@ impl<'p> Core<'p> {
     }
 }
 
-fn cold(store: &Store, step: usize, time: i64) -> Option<Vec<u8>> {
+pub(super) fn cold(store: &Store, step: usize, time: i64) -> Option<Vec<u8>> {
     let snapshot = store.snapshot().expect("an open store can be read");
     let chunks = snapshot.cold(operator_number(step), time).expect("readable cold state");
     (!chunks.is_empty()).then(|| chunks.into_iter().flat_map(|(_, bytes)| bytes).collect())

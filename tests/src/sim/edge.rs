@@ -3,13 +3,62 @@
 use headwater_engine::fragment::Fragment;
 use headwater_engine::pipeline::SplitId;
 use headwater_plan::Plan;
-use headwater_runtime::agent::{Agent, Policy, RECORD, Settings};
+use headwater_runtime::agent::{Agent, Now, Policy, RECORD, Settings};
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::{Origin, Task};
-use headwater_store::PositionWrite;
+use headwater_store::{PositionWrite, Store};
 use headwater_wire::{Ack, AgentId, Control, address_frame, encode_ack, encode_control, encode_up};
 
 use super::{MACHINE, Medium, SINK_CHANNEL_FIRST, bits, now};
+
+/// The state machine of an agent on what its store holds; `tune` changes settings that never make
+/// a checkpoint or a loss by themselves.
+///
+/// # Panics
+/// When the state cannot be read: that is what a simulation looks for.
+pub(super) fn machine(
+    plan: &Plan,
+    id: &AgentId,
+    store: &Store,
+    tune: impl FnOnce(&mut Settings),
+    now: Now,
+) -> Agent {
+    let fragment = fragment(plan);
+    let record = wiring::plan_record(plan, fragment);
+    store.check_plan(&record).expect("the state is of this plan");
+    let scans = wiring::scan_ports(plan, fragment, id.as_str()).expect("the plan was checked");
+    let (outputs, sinks) = wiring::output_ports(plan, fragment).expect("the plan was checked");
+    let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
+    let snapshot = store.snapshot().expect("an open store can be read");
+    task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
+    let exchanges = if plan.whole.is_some() { 0 } else { plan.channels.len() };
+    let exchanges = u32::try_from(exchanges).expect("a plan has few channels");
+    let mut settings = Settings {
+        id: id.clone(),
+        plan: record,
+        exchanges: (0..exchanges).collect(),
+        sinks: sinks.iter().map(|sink| sink.channel).collect(),
+        checkpoint_interval_ms: i64::MAX,
+        dirty_bytes_max: usize::MAX,
+        quota_bytes: 1 << 30,
+        policy: Policy::Pause,
+        resend_after_ms: 30_000,
+        machine_hash: 1,
+        boot_id: 1,
+    };
+    tune(&mut settings);
+    let stored = snapshot.record(RECORD).expect("a readable record");
+    let (identity, head) = (store.identity().clone(), store.head());
+    let mut agent = Agent::new(settings, task, identity, head, stored.as_deref(), now)
+        .expect("a record of this version");
+    agent.restore_counters(store.counters());
+    agent
+}
+
+/// What a plan lets an agent run.
+pub(super) fn fragment(plan: &Plan) -> &Fragment {
+    plan.whole.as_ref().or(plan.edge.as_ref()).expect("a plan has an edge")
+}
 
 /// An agent, or a whole pipeline alone.
 pub struct Edge<'p> {
@@ -46,41 +95,15 @@ impl<'p> Edge<'p> {
         ticks: i64,
         machine: &str,
     ) -> Edge<'p> {
-        let fragment = plan.whole.as_ref().or(plan.edge.as_ref()).expect("a plan has an edge");
+        let fragment = fragment(plan);
         let medium = Medium::open(image, id, machine, ticks);
-        let record = wiring::plan_record(plan, fragment);
-        medium.store.check_plan(&record).expect("the state is of this plan");
-        let scans = wiring::scan_ports(plan, fragment, id).expect("the plan was checked");
-        let (outputs, sinks) = wiring::output_ports(plan, fragment).expect("the plan was checked");
-        let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
-        let snapshot = medium.snapshot();
-        task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
-        let exchanges = if plan.whole.is_some() { 0 } else { plan.channels.len() };
-        let exchanges = u32::try_from(exchanges).expect("a plan has few channels");
-        let id: AgentId = id.parse().expect("a valid name");
-        let settings = Settings {
-            id: id.clone(),
-            plan: record,
-            exchanges: (0..exchanges).collect(),
-            sinks: sinks.iter().map(|sink| sink.channel).collect(),
-            checkpoint_interval_ms: i64::MAX,
-            dirty_bytes_max: usize::MAX,
-            quota_bytes: 1 << 30,
-            policy: Policy::Pause,
-            resend_after_ms: 30_000,
-            machine_hash: 1,
-            boot_id: 1,
-        };
-        let stored = snapshot.record(RECORD).expect("a readable record");
-        let identity = medium.store.identity().clone();
-        let head = medium.store.head();
-        let mut agent = Agent::new(settings, task, identity, head, stored.as_deref(), now(ticks))
-            .expect("a record of this version");
-        agent.restore_counters(medium.store.counters());
-        agent.set_random(bits(id.as_str(), -ticks));
+        let name: AgentId = id.parse().expect("a valid name");
+        let mut agent = self::machine(plan, &name, &medium.store, |_| {}, now(ticks));
+        agent.set_random(bits(id, -ticks));
         if medium.store.machine_changed() {
             agent.moved_to(machine);
         }
+        let snapshot = medium.snapshot();
         let positions = snapshot.positions().expect("readable positions");
         let mut splits = Vec::new();
         let mut taken = Vec::new();
@@ -92,7 +115,7 @@ impl<'p> Edge<'p> {
             }));
         }
         drop(snapshot);
-        Edge { plan, fragment, id, medium, agent, splits, taken, ticks }
+        Edge { plan, fragment, id: name, medium, agent, splits, taken, ticks }
     }
 
     /// A copy of the state directory.

@@ -1,0 +1,258 @@
+//! A gateway: reads its sensors, makes checkpoints, speaks with the core. The order of what it does
+//! in one turn is the driver's.
+
+use headwater_engine::pipeline::SplitId;
+use headwater_plan::Plan;
+use headwater_runtime::agent::{Agent, LinkState, Now, Post, Settings};
+use headwater_runtime::task::Origin;
+use headwater_store::PositionWrite;
+use headwater_store::crash::Noise;
+use headwater_wire::{AgentId, UpKind};
+
+use super::World;
+use super::broker::{Down, Message, Topic};
+use super::faults::Fault;
+use super::process::{Ending, Machine, Process, burn};
+use super::readings::Reading;
+use super::setup::Shape;
+use crate::sim::edge;
+
+/// Readings taken in one turn.
+const READINGS_PER_TURN: usize = 64;
+/// Source table of the pipeline.
+const SOURCE: &str = "readings";
+
+/// A gateway, on or off.
+pub(super) struct Gateway {
+    pub(super) id: AgentId,
+    pub(super) machine: Machine,
+    pub(super) readings: Vec<Reading>,
+    pub(super) life: Option<Life>,
+    /// Random bits drawn so far.
+    draws: u64,
+}
+
+/// The running agent of a gateway.
+pub(super) struct Life {
+    pub(super) process: Process,
+    pub(super) agent: Agent,
+    split: SplitId,
+    /// Readings taken.
+    pub(super) taken: usize,
+    /// The source is at its end and all windows are closed.
+    pub(super) is_ended: bool,
+}
+
+impl Gateway {
+    pub(super) fn new(node: usize, readings: Vec<Reading>) -> Gateway {
+        let id = format!("g{node}").parse().expect("a valid name");
+        Gateway { id, machine: Machine::default(), readings, life: None, draws: 0 }
+    }
+
+    /// The agent starts on what the disk holds.
+    pub(super) fn start(&mut self, plan: &Plan, shape: &Shape, at: u64) -> Result<(), String> {
+        let (incarnation, random) = (self.random(), self.random());
+        let now = self.machine.clock.now(at);
+        let process = Process::start(&mut self.machine, incarnation, self.id.as_str())
+            .map_err(|error| error.to_string())?;
+        let tune = |settings: &mut Settings| {
+            settings.checkpoint_interval_ms = shape.agent_interval_ms;
+            settings.dirty_bytes_max = shape.dirty_bytes_max;
+            settings.quota_bytes = shape.quota_bytes;
+            settings.policy = shape.policy;
+            settings.boot_id = self.machine.clock.boot_id();
+        };
+        let store = &process.medium.store;
+        let mut agent = edge::machine(plan, &self.id, store, tune, now);
+        agent.set_random(random);
+        if store.machine_changed() {
+            agent.moved_to(self.id.as_str());
+        }
+        let positions = process.medium.snapshot().positions().map_err(|e| e.to_string())?;
+        let taken = positions.get(&(SOURCE.into(), String::new())).map_or(0, |bytes| {
+            u64::from_le_bytes(bytes.as_slice().try_into().expect("eight bytes"))
+        });
+        let taken = usize::try_from(taken).expect("few readings");
+        let split = agent.task.split(0, "0");
+        self.life = Some(Life { process, agent, split, taken, is_ended: false });
+        Ok(())
+    }
+
+    /// Bits that stand for random ones: never the same twice.
+    fn random(&mut self) -> [u8; 16] {
+        self.draws += 1;
+        let mut noise = Noise(self.draws);
+        let mut bits = [0; 16];
+        bits[..8].copy_from_slice(&noise.bits().to_le_bytes());
+        let name = self.id.as_str().bytes();
+        bits[8..].iter_mut().zip(name).for_each(|(to, from)| *to = from);
+        bits
+    }
+
+    /// What a fault would meet now.
+    pub(super) fn state(&self) -> &'static str {
+        let Some(Life { process, agent, .. }) = &self.life else { return "off" };
+        if process.pending.is_some() {
+            return "storing";
+        }
+        if agent.is_paused() {
+            return "outbox-full";
+        }
+        match agent.link_state() {
+            LinkState::Down => "offline",
+            LinkState::Waiting(_) => "hello-sent",
+            LinkState::Minting => "minting",
+            LinkState::Fenced(_) => "fenced",
+            LinkState::Refused(_) => "refused",
+            LinkState::Granted if agent.backlog().0 == 0 => "granted",
+            LinkState::Granted if process.port.under_way > 0 => "sending",
+            LinkState::Granted => "awaiting-ack",
+        }
+    }
+
+    /// Everything read, sent and acknowledged.
+    pub(super) fn is_done(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| {
+            life.is_ended
+                && life.process.pending.is_none()
+                && life.agent.backlog().0 == 0
+                && !life.agent.wants_final_checkpoint()
+        })
+    }
+}
+
+impl Life {
+    /// Takes what the sensors have said by now.
+    fn read(&mut self, readings: &[Reading], at: u64, now: Now, is_last: bool) {
+        let origin = Origin { scan: 0, split: self.split, topic: None };
+        for _ in 0..READINGS_PER_TURN {
+            if self.agent.is_paused() || self.agent.wants_checkpoint(now) {
+                return;
+            }
+            let Some(reading) = readings.get(self.taken).filter(|r| r.at <= at) else { break };
+            self.agent.task.record(origin, &reading.record(), now.wall_ms);
+            self.taken += 1;
+        }
+        if is_last && !self.is_ended && self.taken == readings.len() {
+            self.agent.task.end(0);
+            self.is_ended = true;
+        }
+    }
+
+    fn positions(&self) -> Vec<PositionWrite> {
+        let value = Some((self.taken as u64).to_le_bytes().to_vec());
+        vec![PositionWrite { source: SOURCE.into(), split: String::new(), value }]
+    }
+}
+
+impl World<'_> {
+    /// One turn of a gateway's loop.
+    pub(super) fn turn_gateway(&mut self, node: usize, life: &mut Life) -> Result<(), Ending> {
+        let gateway = &self.gateways[node - 1];
+        let now = gateway.machine.clock.now(self.at);
+        if let Some(commit) = life.process.pending.take()
+            && !self.store_gateway(node, life, commit)?
+        {
+            return Ok(());
+        }
+        if life.agent.wants_random() {
+            let random = self.gateways[node - 1].random();
+            life.agent.set_random(random);
+        }
+        let is_trusted = now.wall_ms > CLOCK_PLAUSIBLE_MS;
+        life.agent.task.set_clock(is_trusted.then_some(now.wall_ms));
+        let gateway = &self.gateways[node - 1];
+        life.read(&gateway.readings, self.at, now, self.is_quiet);
+        if life.agent.wants_checkpoint(now) {
+            let commit = life.agent.checkpoint(life.positions(), now);
+            self.checker.made(node, &commit);
+            if !self.store_gateway(node, life, commit)? {
+                return Ok(());
+            }
+        }
+        self.listen(node, life, now)?;
+        // Hellos that overtake each other look like two processes in turn; time tells.
+        let is_refused = matches!(life.agent.link_state(), LinkState::Refused(_));
+        if is_refused && !self.shape.faults.contains(&Fault::Shuffle) {
+            self.checker.fail(node, "I5: refused, although its state is no copy".into());
+        }
+        self.speak(node, life, now)
+    }
+
+    /// Stores a commit; false when it has to be tried again.
+    fn store_gateway(
+        &mut self,
+        node: usize,
+        life: &mut Life,
+        commit: headwater_store::Commit,
+    ) -> Result<bool, Ending> {
+        let epoch = commit.epoch;
+        let Some((commit, stats)) = life.process.store(commit)? else {
+            self.trace.add(self.at, node, "commit-failed", epoch, 0);
+            return Ok(false);
+        };
+        life.agent.committed(&commit, stats.base_bytes, stats.delta_bytes);
+        let frames = commit.outbox_put.len() as u64;
+        self.trace.add(self.at, node, "committed", epoch, frames);
+        self.checker.bounded(node, life.agent.backlog().1, life.process.medium.disk.as_ref());
+        Ok(true)
+    }
+
+    fn listen(&mut self, node: usize, life: &mut Life, now: Now) -> Result<(), Ending> {
+        while let Some(packet) = life.process.port.inbox.pop_front() {
+            match packet {
+                Down::Connected { .. } => life.agent.connected(now),
+                Down::Disconnected => life.agent.disconnected(),
+                Down::Confirmed => {
+                    let port = &mut life.process.port;
+                    port.under_way = port.under_way.saturating_sub(1);
+                }
+                Down::Message { connection, packet_id, message } => {
+                    match message.topic {
+                        Topic::Ack(_) => life.agent.ack_received(&message.bytes, now),
+                        _ => life.agent.control_received(&message.bytes, now),
+                    }
+                    life.process.effect()?;
+                    self.acknowledge(node, connection, packet_id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn speak(&mut self, node: usize, life: &mut Life, now: Now) -> Result<(), Ending> {
+        let Life { process, agent, .. } = life;
+        let Process { medium, port, fuse, .. } = process;
+        let Some(connection) = port.connection else { return Ok(()) };
+        let store = &medium.store;
+        let window = self.shape.window;
+        let mut ending = Ok(());
+        let mut read = |channel, seq| store.snapshot()?.outbox(channel, seq, 1 << 20);
+        let mut publish = |post, bytes: &[u8]| {
+            let kind = match post {
+                Post::Message => UpKind::Hello,
+                Post::Frame => UpKind::Frame,
+            };
+            if post == Post::Frame && port.under_way >= window {
+                return false;
+            }
+            ending = burn(fuse);
+            if ending.is_err() {
+                return false;
+            }
+            port.under_way += 1;
+            if post == Post::Frame {
+                self.checker.sent(node, bytes);
+            }
+            let message = Message { topic: Topic::Up(node, kind), bytes: bytes.into() };
+            self.publish(node, connection, message);
+            true
+        };
+        let posted = agent.post(now, &mut read, &mut publish);
+        posted.unwrap_or_else(|error| panic!("the outbox cannot be read: {error}"));
+        ending
+    }
+}
+
+/// A wall clock before 2024 was never set.
+const CLOCK_PLAUSIBLE_MS: i64 = 1_704_067_200_000;
