@@ -201,7 +201,7 @@ pub fn bind(name: &str, call: &Arguments<'_>) -> Result<Binding, String> {
     }
     match call.arg {
         None => Err("DISTINCT takes a column".into()),
-        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Map(..) | DataType::Bytes)) => {
+        Some(t) if t.is_nested() || matches!(t, DataType::Null | DataType::Bytes) => {
             Err(format!("{name}(DISTINCT …) does not take {t} here"))
         }
         Some(_) => {

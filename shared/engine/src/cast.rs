@@ -17,6 +17,7 @@ mod from_text;
 mod maps;
 mod numbers;
 mod points;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod to_text;
@@ -41,6 +42,10 @@ pub fn find(from: &DataType, to: &DataType) -> Result<Convert, String> {
             let shown = |t: &DataType| find(t, &DataType::STRING).is_ok();
             (shown(key) && shown(value)).then_some(maps::to_text as Convert)
         }
+        (DataType::Row(fields), to) if to.is_text() => {
+            let mut types = fields.iter().map(|(_, t)| t);
+            types.all(|t| find(t, &DataType::STRING).is_ok()).then_some(rows::to_text as Convert)
+        }
         (from, to) if to.is_text() => to_text::find(from),
         (from, to) if from.is_text() => from_text::find(to),
         (from, to) if from.is_numeric() && to.is_numeric() => Some(numbers::convert),
@@ -59,6 +64,10 @@ pub fn find(from: &DataType, to: &DataType) -> Result<Convert, String> {
             find(k, to_k)?;
             find(v, to_v)?;
             Some(maps::between)
+        }
+        (DataType::Row(from), DataType::Row(to)) if from.len() == to.len() => {
+            from.iter().zip(to).try_for_each(|((_, from), (_, to))| find(from, to).map(drop))?;
+            Some(rows::between)
         }
         _ => None,
     };

@@ -30,6 +30,7 @@ mod map;
 mod math;
 mod printf;
 mod regexp;
+mod row;
 mod sig;
 mod temporal;
 #[cfg(test)]
@@ -40,6 +41,7 @@ mod url;
 pub use array::COPIES;
 pub use direct::{Comparison, Direct, Test};
 pub use map::put_map;
+pub use row::FIELD;
 pub use sig::common_type;
 
 /// What casts need of arrays.
@@ -50,6 +52,11 @@ pub(crate) mod arrays {
 /// What casts need of maps.
 pub(crate) mod maps {
     pub(crate) use super::map::{Types, entries, put_map};
+}
+
+/// What casts need of rows.
+pub(crate) mod rows {
+    pub(crate) use super::row::{Fields, fields, put_row};
 }
 
 /// What casts need of numbers.
@@ -125,6 +132,7 @@ const LISTS: &[&[Function]] = &[
     temporal::LIST,
     array::LIST,
     map::LIST,
+    row::LIST,
 ];
 
 /// All functions.

@@ -58,6 +58,8 @@ pub enum DataType {
     Array(Box<DataType>),
     /// `MAP<k, v>`: bytes, keys and values in turn as elements of arrays, in the order of the keys.
     Map(Box<DataType>, Box<DataType>),
+    /// `ROW<name type, …>`: bytes, the fields in their order as elements of arrays.
+    Row(Vec<(String, DataType)>),
 }
 
 impl DataType {
@@ -74,9 +76,9 @@ impl DataType {
         self.is_text() || self.is_nested() || *self == DataType::Bytes
     }
 
-    /// A value made of values: `ARRAY` or `MAP`. It has no order.
+    /// A value made of values: `ARRAY`, `MAP` or `ROW`. It has no order.
     pub fn is_nested(&self) -> bool {
-        matches!(self, DataType::Array(_) | DataType::Map(..))
+        matches!(self, DataType::Array(_) | DataType::Map(..) | DataType::Row(_))
     }
 
     /// One of the four integer types.
@@ -125,6 +127,14 @@ impl fmt::Display for DataType {
             DataType::IntervalMonth => f.write_str("INTERVAL YEAR TO MONTH"),
             DataType::Array(t) => write!(f, "ARRAY<{t}>"),
             DataType::Map(k, v) => write!(f, "MAP<{k}, {v}>"),
+            DataType::Row(fields) => {
+                f.write_str("ROW<")?;
+                for (i, (name, t)) in fields.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { ", " };
+                    write!(f, "{comma}`{}` {t}", name.replace('`', "``"))?;
+                }
+                f.write_str(">")
+            }
         }
     }
 }

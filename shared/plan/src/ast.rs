@@ -95,6 +95,11 @@ pub(crate) enum ExprKind {
         safe: bool,
     },
     Call(Box<Call>),
+    /// `(row).name`
+    Field {
+        row: Box<Expr>,
+        name: Name,
+    },
     /// `array[index]`
     Element {
         array: Box<Expr>,
@@ -484,6 +489,7 @@ impl Expr {
                 vec![left, right]
             }
             ExprKind::Element { array, index } => vec![array, index],
+            ExprKind::Field { row, .. } => vec![row],
             ExprKind::In { arg, list, .. } => core::iter::once(&**arg).chain(list).collect(),
             ExprKind::Between { arg, low, high, .. } => vec![arg, low, high],
             ExprKind::Like { arg, pattern, escape, .. } => {

@@ -11,6 +11,8 @@ mod interval;
 mod json;
 mod literal;
 pub(crate) mod pattern;
+mod remedy;
+mod row;
 mod scope;
 mod sets;
 pub(crate) mod special;
@@ -105,12 +107,12 @@ impl<'a> Binder<'a> {
 
     /// A column that is read.
     fn column(&self, path: &[ast::Name], span: Span) -> Result<Expr> {
-        let position = self.scope.position(path)?;
+        let (position, _) = self.scope.place(path)?;
         let column = &self.scope.entries[position].column;
         if column.role == Role::Proctime {
             return Err(arrival_read(&column.name(), span));
         }
-        Ok(column.at(position))
+        self.scope.column(path)
     }
 
     /// Binds an expression.
@@ -163,10 +165,11 @@ impl<'a> Binder<'a> {
                 if matches!(to, SqlType::Binary(_) | SqlType::Varbinary(0..LENGTH_MAX)) {
                     return Err(Issue::unsupported(span, "a cast to a binary type with a length"));
                 }
-                let to = coerce::data_type(to, span)?;
+                let to = coerce::data_type(to);
                 coerce::explicit_cast(bound, to, *safe, span)
             }
             ast::ExprKind::Call(function) => self.call(function, span),
+            ast::ExprKind::Field { row, name } => scope::field(self.bind(row)?, name),
             ast::ExprKind::Element { array, index } => {
                 let args = vec![self.bind(array)?, self.bind(index)?];
                 call("ELEMENT_AT", args, span)
@@ -252,6 +255,9 @@ impl<'a> Binder<'a> {
         right: &ast::Expr,
         span: Span,
     ) -> Result<Expr> {
+        if let Some(equal) = self.rows_equal(op, left, right, span)? {
+            return Ok(equal);
+        }
         let (l, r) = (self.bind(left)?, self.bind(right)?);
         let name = match op {
             BinaryOp::And | BinaryOp::Or => {
@@ -362,8 +368,10 @@ pub(crate) fn call(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr> 
     }
     zone::resolve(name, &mut args, span)?;
     let seen: Vec<Arg<'_>> = args.iter().map(Arg::of).collect();
-    let binding = functions::bind(name, &seen)
-        .map_err(|e| Issue::new(span, e, "check the types of the arguments, or cast them"))?;
+    let binding = functions::bind(name, &seen).map_err(|message| {
+        let remedy = remedy::of(&message);
+        Issue::new(span, message, remedy)
+    })?;
     let wanted = binding.args.into_iter();
     let args = args
         .into_iter()

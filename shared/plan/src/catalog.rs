@@ -1,7 +1,7 @@
 //! The tables of a script: columns, event time, key and options, checked.
 //!
-//! Guarantees: every column has a type that the engine holds, and a ROW is its fields; a watermark
-//! stands on a timestamp. Whether a table is read or written is the queries' business.
+//! Guarantees: every column has a type that the engine holds, the fields of a ROW among them; a
+//! watermark stands on a timestamp. Whether a table is read or written is the queries' business.
 
 use headwater_engine::expr::Expr;
 use headwater_engine::types::{DataType, Field};
@@ -22,7 +22,7 @@ use crate::types::SqlType;
 pub(crate) struct TableDef {
     pub(crate) name: Name,
     pub(crate) options: Options,
-    /// What a record and its surroundings give, ROWs flattened.
+    /// What a record and its surroundings give; the fields of a ROW stand behind it.
     pub(crate) decoded: Vec<SourceColumn>,
     /// Computed columns over the decoded ones.
     pub(crate) computed: Vec<(Field, Expr)>,
@@ -121,17 +121,16 @@ fn decode(column: &statement::Column, table: &mut TableDef) -> Result<()> {
             let position = table.physical.len();
             table.physical.push(name.clone());
             check_format(ty, table.options.format.as_deref(), *span)?;
-            // What a sink cannot hold is an error only where the table is written.
-            if let Ok(data_type) = data_type(ty, *span) {
-                let field = Field { name: name.clone(), data_type, nullable: !not_null };
-                table.sink.push(SinkColumn { field, metadata: None });
-            }
-            flatten(vec![name.clone()], position, ty, !not_null, *span, &mut table.decoded)
+            let data_type = data_type(ty);
+            let field = Field { name: name.clone(), data_type, nullable: !not_null };
+            table.sink.push(SinkColumn { field, metadata: None });
+            flatten(vec![name.clone()], position, ty, !not_null, &mut table.decoded);
+            Ok(())
         }
         ColumnKind::Metadata { ty, not_null, key, read_only } => {
             let span = key.as_ref().map_or(column.name.span, |k| k.key_span);
             let key = key.as_ref().map_or(name.clone(), |k| k.key.clone());
-            let data_type = data_type(ty, column.name.span)?;
+            let data_type = data_type(ty);
             if key == "revision" && !read_only {
                 return sink_revision(column, data_type, table);
             }
@@ -147,10 +146,13 @@ fn decode(column: &statement::Column, table: &mut TableDef) -> Result<()> {
     }
 }
 
-/// What a format can hold of maps, wherever they stand in a type.
+/// What a format can hold of rows and maps, wherever they stand in a type.
 fn check_format(ty: &SqlType, format: Option<&str>, span: Span) -> Result<()> {
     match ty {
         SqlType::NotNull(inner) | SqlType::Array(inner) => check_format(inner, format, span),
+        SqlType::Row(_) if format == Some("csv") => {
+            Err(Issue::new(span, "a ROW has no form in CSV", "use the format json"))
+        }
         SqlType::Row(fields) => fields.iter().try_for_each(|(_, t)| check_format(t, format, span)),
         SqlType::Map(key, value) => {
             let key: &SqlType = if let SqlType::NotNull(inner) = &**key { inner } else { key };
@@ -207,31 +209,25 @@ fn check_metadata(key: &str, data_type: &DataType, connector: &str, span: Span) 
     Ok(())
 }
 
-/// A ROW is its fields, each with its path.
+/// A column, and the fields of a ROW beside it, each with its path: what is read is decoded.
 fn flatten(
     path: Vec<String>,
     position: usize,
     ty: &SqlType,
     nullable: bool,
-    span: Span,
     out: &mut Vec<SourceColumn>,
-) -> Result<()> {
-    match ty {
-        SqlType::NotNull(inner) => flatten(path, position, inner, false, span, out),
-        SqlType::Row(fields) => {
-            for (name, ty) in fields {
-                let path = path.iter().cloned().chain([name.clone()]).collect();
-                // A field of a ROW that is NULL is NULL, whatever it says of itself.
-                flatten(path, position, ty, true, span, out)?;
-            }
-            Ok(())
-        }
-        _ => {
-            let data_type = data_type(ty, span)?;
-            let name = path.join(".");
-            let origin = Origin::Field { path, position };
-            out.push(SourceColumn { name, data_type, nullable, origin });
-            Ok(())
+) {
+    if let SqlType::NotNull(inner) = ty {
+        return flatten(path, position, inner, false, out);
+    }
+    let name = path.join(".");
+    let origin = Origin::Field { path: path.clone(), position };
+    out.push(SourceColumn { name, data_type: data_type(ty), nullable, origin });
+    if let SqlType::Row(fields) = ty {
+        for (name, ty) in fields {
+            let path = path.iter().cloned().chain([name.clone()]).collect();
+            // A field of a ROW that is NULL is NULL, whatever it says of itself.
+            flatten(path, position, ty, true, out);
         }
     }
 }

@@ -138,7 +138,8 @@ fn view(view: &CreateView, planner: &mut Planner) -> Result<NodeId> {
     if view.columns.is_empty() {
         return Ok(node);
     }
-    let columns = planner.graph.columns(node).to_vec();
+    let columns = planner.graph.columns(node).iter().enumerate();
+    let columns: Vec<_> = columns.filter(|(_, column)| !column.hidden).collect();
     if columns.len() != view.columns.len() {
         let message = format!(
             "the view '{}' names {} columns, its query has {}",
@@ -148,8 +149,8 @@ fn view(view: &CreateView, planner: &mut Planner) -> Result<NodeId> {
         );
         return Err(Issue::new(view.name.span, message, "name all columns, or none"));
     }
-    let items = columns.iter().zip(&view.columns).enumerate();
-    let items = items.map(|(i, (c, n))| (vec![n.value.clone()], c.at(i), c.hidden)).collect();
+    let items = columns.iter().zip(&view.columns);
+    let items = items.map(|((i, c), n)| (vec![n.value.clone()], c.at(*i), false)).collect();
     Ok(planner.graph.project(node, items))
 }
 
@@ -203,9 +204,6 @@ pub(crate) fn insert(insert: &Insert, planner: &mut Planner) -> Result<Sink> {
 fn targets(insert: &Insert, def: &TableDef) -> Result<Vec<usize>> {
     let writable: Vec<usize> =
         (0..def.sink.len()).filter(|i| def.sink[*i].metadata.is_none()).collect();
-    if def.sink.iter().filter(|c| c.metadata.is_none()).count() != def.physical.len() {
-        return Err(Issue::unsupported(insert.table.span, "writing a column of type ROW or MAP"));
-    }
     if insert.columns.is_empty() {
         return Ok(writable);
     }

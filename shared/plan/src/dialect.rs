@@ -29,7 +29,7 @@ impl Dialect for FlinkDialect {
     }
 
     fn is_identifier_part(&self, ch: char) -> bool {
-        ch.is_alphanumeric() || ch == '_'
+        ch.is_alphanumeric() || ch == '_' || ch == '$'
     }
 
     fn supports_filter_during_aggregation(&self) -> bool {

@@ -3,10 +3,11 @@
 //! Guarantees: nodes refer to earlier nodes only; expressions refer to the columns of their node's
 //! input by position. A view is one node however many queries read it. Knows nothing of places.
 
-use headwater_engine::expr::{Expr, ExprKind};
+use headwater_engine::expr::{Expr, ExprKind, Literal};
 use headwater_engine::fragment::{
     AbsenceSpec, AggregateSpec, JoinKind, MatchSpec, OverCall, SortKey, WindowSpec,
 };
+use headwater_engine::functions::FIELD;
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
@@ -47,7 +48,7 @@ pub(crate) struct Column {
     pub(crate) data_type: DataType,
     pub(crate) nullable: bool,
     pub(crate) role: Role,
-    /// Not for queries: neither by name nor by `*`.
+    /// Not for queries: neither by name nor by `*`. Of a field of a ROW: not by `*`.
     pub(crate) hidden: bool,
 }
 
@@ -63,6 +64,11 @@ impl Column {
 
     pub(crate) fn hide(self) -> Self {
         Self { hidden: true, ..self }
+    }
+
+    /// Whether queries can name it: fields of a ROW are hidden from `*`, not from their names.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.hidden || self.path.len() > 1
     }
 
     pub(crate) fn name(&self) -> String {
@@ -311,6 +317,14 @@ impl Graph {
         self.push(NodeKind::Project(input, exprs), columns)
     }
 
+    /// An expression over a scan, so that of a ROW no more is decoded than is read.
+    fn read(&self, base: NodeId, expr: Expr) -> Expr {
+        match self.nodes[base].kind {
+            NodeKind::Scan(_) => direct(self.columns(base), &expr).unwrap_or(expr),
+            _ => expr,
+        }
+    }
+
     /// Folds the filters and projections from `node` down to what they stand on.
     pub(crate) fn fold(&self, node: NodeId) -> Folded {
         match &self.nodes[node].kind {
@@ -325,7 +339,8 @@ impl Graph {
             }
             NodeKind::Project(input, exprs) => {
                 let below = self.fold(*input);
-                let exprs = exprs.iter().map(|e| substitute(e, &below.exprs)).collect();
+                let exprs = exprs.iter().map(|e| substitute(e, &below.exprs));
+                let exprs = exprs.map(|e| self.read(below.base, e)).collect();
                 Folded { exprs, ..below }
             }
             _ => {
@@ -335,6 +350,23 @@ impl Graph {
             }
         }
     }
+}
+
+/// A field of a column that is a ROW, as the column of its own that the scan has for it.
+fn direct(columns: &[Column], expr: &Expr) -> Option<Expr> {
+    let ExprKind::Call(name, args) = &expr.kind else { return None };
+    let [row, position] = args.as_slice() else { return None };
+    let DataType::Row(fields) = &row.data_type else { return None };
+    let Some(Literal::Int(position)) = position.as_literal().filter(|_| name == FIELD) else {
+        return None;
+    };
+    let ExprKind::Column(at) = direct(columns, row).map_or(row.kind.clone(), |e| e.kind) else {
+        return None;
+    };
+    let (field, _) = fields.get(usize::try_from(*position).ok()?)?;
+    let path = [columns[at].path.clone(), vec![field.clone()]].concat();
+    let at = columns.iter().position(|column| column.path == path)?;
+    Some(columns[at].at(at))
 }
 
 /// The terms of an AND, from left to right.

@@ -143,6 +143,10 @@ impl Planner {
                     let column = &scope.entries[index].column;
                     out.push((column.path.clone(), column.at(index), false));
                 }
+                for index in scope.fields(qualifier.as_ref()) {
+                    let column = &scope.entries[index].column;
+                    out.push((column.path.clone(), column.at(index), true));
+                }
             }
             Item::Expr { expr, alias } => {
                 let bound = match &expr.kind {

@@ -239,17 +239,25 @@ fn parse_timestamp(parser: &mut Parser<'_>) -> Result<SqlType, ParserError> {
     Ok(SqlType::Timestamp(precision))
 }
 
+/// `ROW<name type, …>`, also in round brackets.
 fn parse_row(parser: &mut Parser<'_>) -> Result<SqlType, ParserError> {
-    parse_arguments(parser, |parser| {
-        let mut fields = Vec::new();
-        loop {
-            let name = parser.parse_identifier()?;
-            fields.push((name.value, parse_nullable(parser)?));
-            if !parser.consume_token(&Token::Comma) {
-                return Ok(SqlType::Row(fields));
-            }
+    if parser.consume_token(&Token::LParen) {
+        let row = parse_fields(parser)?;
+        parser.expect_token(&Token::RParen)?;
+        return Ok(row);
+    }
+    parse_arguments(parser, parse_fields)
+}
+
+fn parse_fields(parser: &mut Parser<'_>) -> Result<SqlType, ParserError> {
+    let mut fields = Vec::new();
+    loop {
+        let name = parser.parse_identifier()?;
+        fields.push((name.value, parse_nullable(parser)?));
+        if !parser.consume_token(&Token::Comma) {
+            return Ok(SqlType::Row(fields));
         }
-    })
+    }
 }
 
 /// `<…>` around the arguments of a type; `>>` closes two, and the tokenizer makes it one token.

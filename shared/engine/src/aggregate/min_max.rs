@@ -15,9 +15,13 @@ pub(super) const MAX: Aggregate =
 
 fn bind(arg: Option<&DataType>, kind: Kind) -> Result<Binding, String> {
     match arg {
-        Some(t @ (DataType::Bytes | DataType::Array(_) | DataType::Map(..) | DataType::Null)) => {
-            Err(format!("MIN and MAX take a type with an order, not {t}"))
-        }
+        Some(
+            t @ (DataType::Bytes
+            | DataType::Array(_)
+            | DataType::Map(..)
+            | DataType::Row(_)
+            | DataType::Null),
+        ) => Err(format!("MIN and MAX take a type with an order, not {t}")),
         Some(t) => Ok(Binding { kinds: vec![kind], finish: Finish::Value, result: t.clone() }),
         None => Err("MIN and MAX take one argument".into()),
     }

@@ -25,7 +25,7 @@ pub(super) const LAST_VALUE: Aggregate =
 
 fn bind(arg: Option<&DataType>, kind: Kind) -> Result<Binding, String> {
     match arg {
-        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Map(..))) => {
+        Some(t @ (DataType::Null | DataType::Array(_) | DataType::Map(..) | DataType::Row(_))) => {
             Err(format!("FIRST_VALUE and LAST_VALUE do not take {t} here"))
         }
         Some(t) => Ok(Binding { kinds: vec![kind], finish: Finish::Value, result: t.clone() }),

@@ -51,6 +51,9 @@ fn operator(name: &str, args: &[Arg<'_>], holds: fn(Option<Ordering>) -> bool) -
 
 fn distinct(name: &str, args: &[Arg<'_>], wanted: bool) -> Bound {
     let common = compared(name, args)?;
+    if matches!(common, DataType::Row(_)) {
+        return Err(format!("{common} cannot be compared with {name}"));
+    }
     let comparison = Comparison::of(&common);
     lenient(vec![common.clone(), common], DataType::Boolean, move |v, cx| {
         let is_distinct = match (v[0].is_null(), v[1].is_null()) {
@@ -68,6 +71,9 @@ fn extreme(name: &str, args: &[Arg<'_>], wanted: Ordering) -> Bound {
         let t = arg.data_type;
         common = common_type(&common, t)
             .ok_or_else(|| format!("{common} and {t} cannot be compared with {name}"))?;
+    }
+    if matches!(common, DataType::Row(_)) {
+        return Err(format!("{common} has no order for {name}"));
     }
     let types: Vec<_> = args.iter().map(|_| common.clone()).collect();
     strict(types, common.clone(), move |v, cx| {

@@ -6,6 +6,7 @@
 use alloc::{format, string::String, vec, vec::Vec};
 
 use super::array::{element_type, elements, put_array};
+use super::row::put_row;
 use super::sig::{Bound, common_type, constant_text, count, lenient, strict, text};
 use super::{Arg, Function};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
 pub(super) const LIST: &[Function] = &[
     Function { name: "MAP", bind: construct },
     Function { name: "MAP_KEYS", bind: |args| one_side("MAP_KEYS", args, 0) },
+    Function { name: "MAP_ENTRIES", bind: all_entries },
     Function { name: "MAP_VALUES", bind: |args| one_side("MAP_VALUES", args, 1) },
     Function { name: "MAP_FROM_ARRAYS", bind: from_arrays },
     Function { name: "MAP_UNION", bind: union },
@@ -128,6 +130,23 @@ fn one_side(name: &str, args: &[Arg<'_>], side: usize) -> Bound {
         let all = entries(v[0].slot, &types, cx).into_iter();
         let one: Vec<_> = all.map(|(k, value)| if side == 0 { k } else { value }).collect();
         put_array(&one, &element, cx)
+    })
+}
+
+/// MAP_ENTRIES(map): rows of `key` and `value`, in the order of the keys.
+fn all_entries(args: &[Arg<'_>]) -> Bound {
+    count("MAP_ENTRIES", args, 1, 1)?;
+    let types = types_of("MAP_ENTRIES", &args[0])?;
+    let fields = vec![("key".into(), types.0.clone()), ("value".into(), types.1.clone())];
+    let row = DataType::Row(fields);
+    let result = DataType::Array(row.clone().into());
+    strict(vec![args[0].data_type.clone()], result, move |v, cx| {
+        let rows: Vec<_> = entries(v[0].slot, &types, cx)
+            .into_iter()
+            .map(|(key, value)| put_row(&[key, value], [&types.0, &types.1], cx))
+            .collect();
+        // A row that did not fit is a fault already.
+        put_array(&rows, &row, cx)
     })
 }
 

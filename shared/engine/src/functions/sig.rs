@@ -178,6 +178,12 @@ pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
         (DataType::Map(k, v), DataType::Map(l, w)) => {
             DataType::Map(alike(k, l)?.into(), alike(v, w)?.into())
         }
+        (DataType::Row(a), DataType::Row(b)) if a.len() == b.len() => {
+            let pair = |((name, a), (_, b)): (&(String, DataType), &(String, DataType))| {
+                Some((name.clone(), common_type(a, b)?))
+            };
+            DataType::Row(a.iter().zip(b).map(pair).collect::<Option<_>>()?)
+        }
         _ => return None,
     })
 }

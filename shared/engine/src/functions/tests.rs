@@ -21,6 +21,7 @@ mod maps;
 mod more;
 mod numbers;
 mod regexp;
+mod rows;
 mod temporal;
 mod texts;
 

@@ -10,10 +10,9 @@ use crate::bind::typed_null;
 use crate::diagnostic::{Issue, Result};
 use crate::types::SqlType;
 
-/// The engine's type of a written one; a ROW is no value here.
-pub(crate) fn data_type(from: &SqlType, span: Span) -> Result<DataType> {
-    let unsupported = |what: &str| Err(Issue::unsupported(span, what));
-    Ok(match from {
+/// The engine's type of a written one.
+pub(crate) fn data_type(from: &SqlType) -> DataType {
+    match from {
         SqlType::Boolean => DataType::Boolean,
         SqlType::TinyInt => DataType::TinyInt,
         SqlType::SmallInt => DataType::SmallInt,
@@ -32,13 +31,15 @@ pub(crate) fn data_type(from: &SqlType, span: Span) -> Result<DataType> {
         SqlType::Time(p) => DataType::Time(*p),
         SqlType::Timestamp(p) => DataType::Timestamp(*p),
         SqlType::TimestampLtz(p) => DataType::TimestampLtz(*p),
-        SqlType::Array(element) => DataType::Array(Box::new(data_type(element, span)?)),
-        SqlType::NotNull(inner) => data_type(inner, span)?,
-        SqlType::Row(_) => return unsupported("a ROW as a value"),
-        SqlType::Map(key, value) => {
-            DataType::Map(Box::new(data_type(key, span)?), Box::new(data_type(value, span)?))
+        SqlType::Array(element) => DataType::Array(Box::new(data_type(element))),
+        SqlType::NotNull(inner) => data_type(inner),
+        SqlType::Row(fields) => {
+            DataType::Row(fields.iter().map(|(name, ty)| (name.clone(), data_type(ty))).collect())
         }
-    })
+        SqlType::Map(key, value) => {
+            DataType::Map(Box::new(data_type(key)), Box::new(data_type(value)))
+        }
+    }
 }
 
 /// A cast that the language inserts.
@@ -144,6 +145,10 @@ pub(crate) fn sink_cast_allowed(from: &DataType, to: &DataType) -> bool {
         (T::Map(k, v), T::Map(to_k, to_v)) => {
             sink_cast_allowed(k, to_k) && sink_cast_allowed(v, to_v)
         }
+        (T::Row(a), T::Row(b)) => {
+            let mut fields = a.iter().zip(b);
+            a.len() == b.len() && fields.all(|((_, a), (_, b))| sink_cast_allowed(a, b))
+        }
         _ => false,
     }
 }
@@ -188,6 +193,13 @@ fn pair(a: &DataType, b: &DataType) -> Option<DataType> {
         (T::Date, T::Timestamp(p)) | (T::Timestamp(p), T::Date) => T::Timestamp(*p),
         (T::Array(x), T::Array(y)) => T::Array(Box::new(pair(x, y)?)),
         (T::Map(k, v), T::Map(l, w)) => T::Map(Box::new(pair(k, l)?), Box::new(pair(v, w)?)),
+        (T::Row(x), T::Row(y)) if x.len() == y.len() => {
+            let fields = x.iter().zip(y);
+            let one = |((name, a), (_, b)): (&(String, T), &(String, T))| {
+                Some((name.clone(), pair(a, b)?))
+            };
+            T::Row(fields.map(one).collect::<Option<_>>()?)
+        }
         _ => return None,
     };
     Some(mixed)

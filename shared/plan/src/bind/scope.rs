@@ -1,9 +1,12 @@
 //! What names mean in one SELECT.
 
-use headwater_engine::expr::Expr;
+use headwater_engine::expr::{Expr, Literal};
+use headwater_engine::functions::FIELD;
+use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::Name;
+use crate::bind::call;
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::Column;
 
@@ -65,16 +68,46 @@ impl Scope {
         }
     }
 
-    /// The column that a path of names means.
+    /// The fields of ROWs among `*`: they go on beside their rows, so that what is read of a field
+    /// is no more than the field.
+    pub(crate) fn fields(&self, qualifier: Option<&Name>) -> Vec<usize> {
+        let is_of =
+            |e: &Entry| qualifier.is_none_or(|q| e.qualifier.as_deref() == Some(q.value.as_str()));
+        let is_field = |e: &Entry| e.column.hidden && e.column.is_named() && !e.is_merged;
+        let found = self.entries.iter().enumerate().filter(|(_, e)| is_field(e) && is_of(e));
+        found.map(|(i, _)| i).collect()
+    }
+
+    /// What a path of names means: a column, or a field of one.
     pub(crate) fn column(&self, path: &[Name]) -> Result<Expr> {
-        let index = self.position(path)?;
-        Ok(self.entries[index].column.at(index))
+        let (index, fields) = self.place(path)?;
+        let column = self.entries[index].column.at(index);
+        fields.iter().try_fold(column, field)
+    }
+
+    /// The position of the column that a path of names means, and the names of fields behind it.
+    pub(crate) fn place<'n>(&self, path: &'n [Name]) -> Result<(usize, &'n [Name])> {
+        for length in (1..path.len()).rev() {
+            if self.has(path) {
+                break;
+            }
+            let before = &path[..length];
+            if let Ok(index) = self.position(before)
+                && matches!(self.entries[index].column.data_type, DataType::Row(_))
+            {
+                return Ok((index, &path[length..]));
+            }
+        }
+        Ok((self.position(path)?, &[]))
+    }
+
+    fn has(&self, path: &[Name]) -> bool {
+        self.entries.iter().any(|e| e.column.is_named() && matches(path, e, is_whole))
     }
 
     /// The position of the column that a path of names means.
     pub(crate) fn position(&self, path: &[Name]) -> Result<usize> {
-        let fits =
-            |e: &Entry| !e.column.hidden && matches(path, e, |rest, own| rest.len() == own.len());
+        let fits = |e: &Entry| e.column.is_named() && matches(path, e, is_whole);
         let inner = self.entries[self.inner_from..].iter().any(fits);
         let from = if inner { self.inner_from } else { 0 };
         let mut found = self.entries.iter().enumerate().skip(from).filter(|(_, e)| fits(e));
@@ -91,12 +124,6 @@ impl Scope {
     }
 
     fn unknown(&self, path: &[Name], written: &str, span: Span) -> Issue {
-        let inside = |e: &&Entry| matches(path, e, |rest, own| rest.len() < own.len());
-        if let Some(entry) = self.entries.iter().find(inside) {
-            let message = format!("'{written}' is a ROW, which cannot be used as a whole");
-            let remedy = format!("name one of its fields, such as {}", entry.column.name());
-            return Issue::new(span, message, remedy);
-        }
         let qualifiers: Vec<&str> =
             self.entries.iter().filter_map(|e| e.qualifier.as_deref()).collect();
         if path.len() > 1
@@ -124,6 +151,25 @@ impl Scope {
         let remedy = suggest(&name.value, names.iter().copied(), "tables");
         Issue::new(name.span, format!("unknown table '{}' in this query", name.value), remedy)
     }
+}
+
+fn is_whole(rest: &[Name], own: &[String]) -> bool {
+    rest.len() == own.len()
+}
+
+/// `row.name`
+pub(crate) fn field(row: Expr, name: &Name) -> Result<Expr> {
+    let DataType::Row(fields) = &row.data_type else {
+        let message = format!("a {} has no field '{}'", row.data_type, name.value);
+        return Err(Issue::new(name.span, message, "only a ROW has fields"));
+    };
+    let Some(at) = fields.iter().position(|(own, _)| *own == name.value) else {
+        let message = format!("the ROW has no field '{}'", name.value);
+        let names = fields.iter().map(|(own, _)| own.as_str());
+        return Err(Issue::new(name.span, message, suggest(&name.value, names, "fields")));
+    };
+    let at = i64::try_from(at).expect("few fields");
+    call(FIELD, vec![row, Expr::literal(Literal::Int(at), DataType::Int)], name.span)
 }
 
 /// Whether a path begins like a column's own path, with or without the qualifier.

@@ -5,7 +5,7 @@ use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{self, BinaryOp};
-use crate::bind::{Binder, boolean, call, coerce, connect, negate, typed_null};
+use crate::bind::{Binder, boolean, call, coerce, connect, negate, row, typed_null};
 use crate::diagnostic::{Issue, Result};
 
 /// Names that are bound here and not by the engine's table.
@@ -13,8 +13,6 @@ pub(crate) const NAMES: [&str; 4] = ["COALESCE", "NULLIF", "IFNULL", "IF"];
 
 /// Functions of Flink that may not be in the engine's table: refused by name, never guessed.
 pub(crate) const FLINK: &[&str] = &[
-    "ROW",
-    "MAP_ENTRIES",
     "TYPEOF",
     "CURRENT_DATABASE",
     "CURRENT_WATERMARK",
@@ -51,6 +49,10 @@ impl Binder<'_> {
             }
             ("NULLIF", [left, right]) => {
                 let (l, r) = (self.bind(left)?, self.bind(right)?);
+                if row::any(core::slice::from_ref(&l)) {
+                    let remedy = "write CASE WHEN … THEN NULL ELSE … END";
+                    return Err(Issue::new(span, "NULLIF does not take a ROW", remedy));
+                }
                 let data_type = l.data_type.clone();
                 let equal = call("=", vec![l.clone(), r], span)?;
                 let branches = vec![(equal, typed_null(data_type.clone()))];
@@ -124,9 +126,15 @@ impl Binder<'_> {
         negated: bool,
         span: Span,
     ) -> Result<Expr> {
+        if let Some(bound) = self.rows_in(arg, list, negated, span)? {
+            return Ok(bound);
+        }
         let mut all = vec![self.bind(arg)?];
         for item in list {
             all.push(self.bind(item)?);
+        }
+        if row::any(&all) {
+            return Err(row::of_rows(span));
         }
         let mut all = unify(all, span, "IN")?;
         let arg = all.remove(0);

@@ -52,6 +52,7 @@ pub(crate) fn expr(from: sql::Expr) -> Result<Expr> {
         sql::Expr::Function(function) => call::function(function, span)?,
         sql::Expr::Array(sql::Array { elem, named }) if named => call::plain("ARRAY", span, elem)?,
         sql::Expr::CompoundFieldAccess { root, access_chain } => access(*root, access_chain)?,
+        sql::Expr::Tuple(fields) => call::plain("ROW", span, fields)?,
         other => return predicate(other, span),
     };
     Ok(Expr { kind, span })
@@ -220,7 +221,6 @@ fn refuse(from: &sql::Expr, span: Span) -> Issue {
         sql::Expr::Rollup(_) => Issue::unsupported(span, "ROLLUP"),
         sql::Expr::AnyOp { .. } => Issue::unsupported(span, "a comparison with ANY or SOME"),
         sql::Expr::AllOp { .. } => Issue::unsupported(span, "a comparison with ALL"),
-        sql::Expr::Tuple(_) => Issue::unsupported(span, "a row value"),
         sql::Expr::Map(_) => Issue::unsupported(span, "a MAP value"),
         sql::Expr::Struct { .. } => Issue::unsupported(span, "a ROW value"),
         sql::Expr::AtTimeZone { .. } => {
@@ -373,9 +373,18 @@ fn access(root: sql::Expr, chain: Vec<sql::AccessExpr>) -> Result<ExprKind> {
                 let span = at.span.union(&index.span);
                 at = Expr { kind: ExprKind::Element { array: Box::new(at), index }, span };
             }
+            sql::AccessExpr::Dot(sql::Expr::Identifier(ident)) => {
+                let name = name(ident)?;
+                let span = at.span.union(&name.span);
+                let kind = match at.kind {
+                    ExprKind::Column(path) => ExprKind::Column([path, vec![name]].concat()),
+                    _ => ExprKind::Field { row: Box::new(at), name },
+                };
+                at = Expr { kind, span };
+            }
             other => {
                 let span = other.span();
-                return Err(Issue::unsupported(span, "access to a field of a computed value"));
+                return Err(Issue::unsupported(span, "this access to a part of a value"));
             }
         }
     }

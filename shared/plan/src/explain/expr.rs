@@ -3,6 +3,7 @@
 use core::fmt;
 
 use headwater_engine::expr::{Expr, ExprKind, Literal};
+use headwater_engine::functions::FIELD;
 use headwater_engine::types::{DataType, Schema};
 
 /// An expression over rows of a schema; prints with every bracket and every cast.
@@ -19,6 +20,7 @@ impl fmt::Display for Shown<'_> {
             },
             ExprKind::Literal(literal) => write_literal(f, literal, &expr.data_type),
             ExprKind::Call(name, args) => match (args.as_slice(), is_sign(name)) {
+                ([row, position], _) if name == FIELD => write_field(f, sub(row), position),
                 ([left, right], true) => write!(f, "({} {name} {})", sub(left), sub(right)),
                 _ => {
                     write!(f, "{name}")?;
@@ -53,6 +55,14 @@ impl fmt::Display for Shown<'_> {
             }
         }
     }
+}
+
+/// `row.name`
+fn write_field(f: &mut fmt::Formatter<'_>, row: Shown<'_>, position: &Expr) -> fmt::Result {
+    let DataType::Row(fields) = &row.0.data_type else { return Err(fmt::Error) };
+    let Some(Literal::Int(at)) = position.as_literal() else { return Err(fmt::Error) };
+    let field = usize::try_from(*at).ok().and_then(|at| fields.get(at));
+    write!(f, "{row}.{}", field.map_or("?", |(name, _)| name))
 }
 
 fn is_sign(name: &str) -> bool {

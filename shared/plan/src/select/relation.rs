@@ -84,7 +84,9 @@ impl Planner {
         }
         let columns = def.scan_columns();
         let declared = def.declared.clone();
-        let items = declared.iter().map(|i| (columns[*i].path.clone(), columns[*i].at(*i), false));
+        let items = declared
+            .iter()
+            .map(|i| (columns[*i].path.clone(), columns[*i].at(*i), columns[*i].path.len() > 1));
         let items = items.collect();
         let scan = self.graph.push(NodeKind::Scan(table), columns);
         Ok(self.graph.project(scan, items))
@@ -111,7 +113,9 @@ impl Planner {
             .zip(&alias.columns)
             .map(|(i, name)| (vec![name.value.clone()], columns[*i].at(*i), false))
             .collect();
-        for (i, column) in columns.iter().enumerate().filter(|(_, c)| c.hidden) {
+        // The fields of ROWs have lost the name that they begin with.
+        let kept = |column: &&Column| column.hidden && !column.is_named();
+        for (i, column) in columns.iter().enumerate().filter(|(_, c)| kept(c)) {
             items.push((column.path.clone(), column.at(i), true));
         }
         Ok(self.graph.project(node, items))

@@ -216,7 +216,8 @@ impl CsvOptions {
             DataType::Null
             | DataType::IntervalDay
             | DataType::IntervalMonth
-            | DataType::Map(..) => None,
+            | DataType::Map(..)
+            | DataType::Row(_) => None,
         };
         slot.map(Some).ok_or(Reason::Coercion)
     }

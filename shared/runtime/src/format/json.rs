@@ -48,6 +48,8 @@ pub struct JsonDecoder {
 #[derive(Debug, Default)]
 struct Object {
     fields: Vec<Field>,
+    /// The column, by its position, that is the object as a whole.
+    whole: Option<usize>,
     /// Which field came at which place last time; `UNKNOWN` for one that does not matter.
     order: Vec<usize>,
 }
@@ -110,10 +112,18 @@ impl Object {
             });
             self.fields.len() - 1
         });
-        if rest.is_empty() {
-            self.fields[place].target = Target::Column(column, quick);
-        } else if let Target::Object(object) = &mut self.fields[place].target {
-            object.add(rest, column, quick);
+        let target = &mut self.fields[place].target;
+        match (rest.is_empty(), &mut *target) {
+            (true, Target::Object(object)) if !object.fields.is_empty() => {
+                object.whole = Some(column);
+            }
+            (true, _) => *target = Target::Column(column, quick),
+            (false, Target::Object(object)) => object.add(rest, column, quick),
+            (false, Target::Column(whole, _)) => {
+                let mut object = Object { whole: Some(*whole), ..Object::default() };
+                object.add(rest, column, quick);
+                *target = Target::Object(object);
+            }
         }
     }
 
@@ -313,6 +323,11 @@ impl Sink<'_> {
         scanner: &mut Scanner<'_>,
         depth: usize,
     ) -> Result<(), DecodeError> {
+        if let Some(column) = nested.whole {
+            let start = scanner.at;
+            self.value(column, scanner)?;
+            scanner.at = start;
+        }
         match scanner.peek() {
             Some(b'{') if depth < scan::DEPTH_MAX => object(nested, scanner, self, depth),
             Some(b'{') => Err(scanner.error(Reason::TooDeep)),
@@ -332,6 +347,10 @@ impl Sink<'_> {
 
     /// The whole nested object is NULL: so are its columns, also those of an earlier double.
     fn clear(&mut self, nested: &Object) {
+        if let Some(position) = nested.whole {
+            self.seen |= 1 << position;
+            self.set_null(position);
+        }
         for field in &nested.fields {
             match &field.target {
                 Target::Column(position, _) => {
@@ -367,6 +386,7 @@ pub fn can_decode(data_type: &DataType) -> bool {
         DataType::Null | DataType::IntervalDay | DataType::IntervalMonth => false,
         DataType::Array(element) => can_decode(element),
         DataType::Map(key, value) => key.is_text() && can_decode(value),
+        DataType::Row(fields) => fields.iter().all(|(_, field)| can_decode(field)),
         _ => true,
     }
 }

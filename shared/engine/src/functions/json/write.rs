@@ -9,6 +9,7 @@ use core::fmt::{self, Write};
 use super::super::array::elements;
 use super::super::encode::write_base64;
 use super::super::map::entries;
+use super::super::row::{Fields, fields};
 use super::{number::Plain, string};
 use crate::{
     calendar::{
@@ -27,6 +28,7 @@ pub(super) fn is_writable(data_type: &DataType) -> bool {
     match data_type {
         DataType::Array(element) => is_writable(element),
         DataType::Map(key, value) => key.is_text() && is_writable(value),
+        DataType::Row(fields) => fields.iter().all(|(_, t)| is_writable(t)),
         DataType::Boolean | DataType::Bytes => true,
         t => t.is_numeric() || t.is_text() || t.is_timestamp(),
     }
@@ -84,8 +86,25 @@ pub(super) fn write(
             let types = ((**key).clone(), (**value).clone());
             write_map(entries(slot, &types, cx), value, cx, out)
         }
+        DataType::Row(types) => write_row(&fields(slot, types, cx), types, cx, out),
         _ => write!(out, "{}", slot.as_i64()),
     }
+}
+
+/// Members in the order of their names.
+fn write_row(values: &[Datum], types: &Fields, cx: &mut Context, out: &mut String) -> fmt::Result {
+    let mut members: Vec<_> = types.iter().zip(values).collect();
+    members.sort_by(|((a, _), _), ((b, _), _)| a.encode_utf16().cmp(b.encode_utf16()));
+    out.write_char('{')?;
+    for (i, ((name, data_type), value)) in members.into_iter().enumerate() {
+        if i > 0 {
+            out.write_char(',')?;
+        }
+        string::write(name, out)?;
+        out.write_char(':')?;
+        write(*value, data_type, cx, out)?;
+    }
+    out.write_char('}')
 }
 
 /// Members in Java's order of texts.

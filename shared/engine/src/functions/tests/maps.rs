@@ -6,11 +6,11 @@ use super::*;
 use crate::expr::{Expr, ExprKind, Program};
 use crate::row::Row;
 
-fn lit(value: &Value) -> Expr {
+pub(super) fn lit(value: &Value) -> Expr {
     Expr::literal(value.literal.clone().unwrap(), value.data_type.clone())
 }
 
-fn made(name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn made(name: &str, args: Vec<Expr>) -> Expr {
     let seen: Vec<_> = args.iter().map(Arg::of).collect();
     let bound = bind(name, &seen).unwrap_or_else(|e| panic!("{name}: {e}"));
     let cast = |(arg, to): (Expr, DataType)| match arg.data_type == to {
@@ -26,7 +26,7 @@ fn map(values: &[Value]) -> Expr {
 }
 
 /// The value as CAST to STRING has it, or the fault.
-fn shown(expr: Expr) -> String {
+pub(super) fn shown(expr: Expr) -> String {
     let text = match expr.data_type.is_text() {
         true => expr,
         false => Expr { kind: ExprKind::Cast(expr.into(), false), data_type: DataType::STRING },

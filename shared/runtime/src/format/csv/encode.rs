@@ -87,7 +87,7 @@ fn write_value(
         DataType::Bytes => write_base64(context.bytes(slot), out),
         DataType::Array(element) => write_array(context.bytes(slot), element, options, out),
         // The planner lets no table of this format have one.
-        DataType::Map(..) => {}
+        DataType::Map(..) | DataType::Row(_) => {}
         _ => write_plain(slot, data_type, out),
     }
 }
@@ -145,7 +145,7 @@ fn write_array(mut rest: &[u8], element: &DataType, options: &CsvOptions, out: &
             rest = left;
             match element {
                 DataType::Bytes => write_base64(taken, out),
-                DataType::Array(_) | DataType::Map(..) => {}
+                DataType::Array(_) | DataType::Map(..) | DataType::Row(_) => {}
                 _ => out.extend_from_slice(taken),
             }
         }

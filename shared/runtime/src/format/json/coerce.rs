@@ -58,6 +58,9 @@ fn unusual(
         (DataType::Map(key, value), Token::Object) => {
             return map(&(key, value), scanner, options, context);
         }
+        (DataType::Row(fields), Token::Object) => {
+            return row(fields, scanner, options, context).map(Some);
+        }
         (DataType::Char(_) | DataType::Varchar(_), Token::Object | Token::Array) => {
             return tree(scanner, context).map(Some);
         }
@@ -146,7 +149,8 @@ fn of_text(
         | DataType::IntervalDay
         | DataType::IntervalMonth
         | DataType::Array(_)
-        | DataType::Map(..) => None,
+        | DataType::Map(..)
+        | DataType::Row(_) => None,
     };
     slot.map(Some).ok_or(Reason::Coercion)
 }
@@ -178,6 +182,65 @@ fn array(
     result?;
     let (offset, length) = context.arena.push(&encoded).ok_or(Reason::TextTooLarge)?;
     Ok(Slot::arena(offset, length))
+}
+
+/// A row of an object's members, encoded as the engine keeps it: unknown members are skipped, of
+/// equal names the last one counts, a missing one is NULL.
+fn row(
+    fields: &[(String, DataType)],
+    scanner: &mut Scanner<'_>,
+    options: JsonDecodeOptions,
+    context: &mut Context,
+) -> Result<Slot, Reason> {
+    let mut values = vec![None; fields.len()];
+    scanner.expect(b'{').map_err(|_| Reason::Malformed)?;
+    scanner.space();
+    let mut goes_on = scanner.peek() != Some(b'}');
+    scanner.at += usize::from(!goes_on);
+    while goes_on {
+        scanner.space();
+        let name = scanner.text().map_err(|error| error.reason)?;
+        let place = fields.iter().position(|(field, _)| name.equals(field));
+        scanner.space();
+        scanner.expect(b':').map_err(|error| error.reason)?;
+        scanner.space();
+        match place {
+            None => scanner.skip(0).map_err(|error| error.reason)?,
+            Some(place) => values[place] = member(&fields[place].1, scanner, options, context)?,
+        }
+        scanner.space();
+        goes_on = scanner.peek() == Some(b',');
+        if !goes_on && scanner.peek() != Some(b'}') {
+            return Err(Reason::Malformed);
+        }
+        scanner.at += 1;
+    }
+    if options.fail_on_missing_field && values.iter().any(Option::is_none) {
+        return Err(Reason::MissingField);
+    }
+    let mut encoded = Vec::new();
+    for ((_, data_type), value) in fields.iter().zip(values) {
+        put_element(&mut encoded, value.unwrap_or(Datum::NULL), data_type, context);
+    }
+    let (offset, length) = context.arena.push(&encoded).ok_or(Reason::TextTooLarge)?;
+    Ok(Slot::arena(offset, length))
+}
+
+/// The value of a field that is there.
+fn member(
+    data_type: &DataType,
+    scanner: &mut Scanner<'_>,
+    options: JsonDecodeOptions,
+    context: &mut Context,
+) -> Result<Option<Datum>, Reason> {
+    let slot = match scanner.value().map_err(|error| error.reason)? {
+        Token::Null => None,
+        token => match coerce(token, data_type, scanner, options, context) {
+            Err(Reason::Coercion) if options.ignore_parse_errors => None,
+            other => other?,
+        },
+    };
+    Ok(Some(slot.map_or(Datum::NULL, Datum::of)))
 }
 
 /// A map of an object's members, encoded as the engine keeps it. With errors ignored, one whose

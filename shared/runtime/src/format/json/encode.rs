@@ -105,7 +105,7 @@ impl Keys {
         match row.is_null(index) {
             true => out.extend_from_slice(b"null"),
             false => {
-                write_value(row.slots[index], data_type, context, self.options.timestamps, out);
+                write_value(row.slots[index], data_type, context, self.options, out);
             }
         }
     }
@@ -115,14 +115,17 @@ fn write_value(
     slot: Slot,
     data_type: &DataType,
     context: &Context,
-    timestamps: TimestampStandard,
+    options: JsonEncodeOptions,
     out: &mut Vec<u8>,
 ) {
     if let DataType::Array(element) = data_type {
-        return write_array(context.bytes(slot), element, context, timestamps, out);
+        return write_array(context.bytes(slot), element, context, options, out);
     }
     if let DataType::Map(key, value) = data_type {
-        return write_map(context.bytes(slot), (key, value), context, timestamps, out);
+        return write_map(context.bytes(slot), (key, value), context, options, out);
+    }
+    if let DataType::Row(fields) = data_type {
+        return write_row(context.bytes(slot), fields, context, options, out);
     }
     if data_type.is_text() {
         return write_text(context.text(slot), out);
@@ -132,7 +135,7 @@ fn write_value(
         write_base64(context.bytes(slot), out);
         return out.push(b'"');
     }
-    write_plain(slot, data_type, timestamps, out);
+    write_plain(slot, data_type, options.timestamps, out);
 }
 
 /// A value that lies in its slot.
@@ -185,7 +188,7 @@ fn write_array(
     mut rest: &[u8],
     element: &DataType,
     context: &Context,
-    timestamps: TimestampStandard,
+    options: JsonEncodeOptions,
     out: &mut Vec<u8>,
 ) {
     out.push(b'[');
@@ -198,7 +201,7 @@ fn write_array(
         first = false;
         if *present == 0 {
             out.extend_from_slice(b"null");
-        } else if write_element(&mut rest, element, context, timestamps, out).is_none() {
+        } else if write_element(&mut rest, element, context, options, out).is_none() {
             break;
         }
     }
@@ -210,7 +213,7 @@ fn write_map(
     mut rest: &[u8],
     (key, value): (&DataType, &DataType),
     context: &Context,
-    timestamps: TimestampStandard,
+    options: JsonEncodeOptions,
     out: &mut Vec<u8>,
 ) {
     out.push(b'{');
@@ -222,7 +225,7 @@ fn write_map(
         }
         first = false;
         let member = |rest: &mut &[u8], out: &mut Vec<u8>| {
-            write_element(rest, key, context, timestamps, out)?;
+            write_element(rest, key, context, options, out)?;
             out.push(b':');
             let (present, left) = rest.split_first()?;
             *rest = left;
@@ -230,9 +233,40 @@ fn write_map(
                 out.extend_from_slice(b"null");
                 return Some(());
             }
-            write_element(rest, value, context, timestamps, out)
+            write_element(rest, value, context, options, out)
         };
         if member(&mut rest, out).is_none() {
+            break;
+        }
+    }
+    out.push(b'}');
+}
+
+/// Members in the order of the fields.
+fn write_row(
+    mut rest: &[u8],
+    fields: &[(String, DataType)],
+    context: &Context,
+    options: JsonEncodeOptions,
+    out: &mut Vec<u8>,
+) {
+    out.push(b'{');
+    let mut first = true;
+    for (name, data_type) in fields {
+        let Some((present, left)) = rest.split_first() else { break };
+        rest = left;
+        if *present == 0 && options.ignore_null_fields {
+            continue;
+        }
+        if !first {
+            out.push(b',');
+        }
+        first = false;
+        write_text(name, out);
+        out.push(b':');
+        if *present == 0 {
+            out.extend_from_slice(b"null");
+        } else if write_element(&mut rest, data_type, context, options, out).is_none() {
             break;
         }
     }
@@ -244,18 +278,19 @@ fn write_element(
     rest: &mut &[u8],
     element: &DataType,
     context: &Context,
-    timestamps: TimestampStandard,
+    options: JsonEncodeOptions,
     out: &mut Vec<u8>,
 ) -> Option<()> {
     if !element.is_referring() {
         let slot = take_plain(rest, element)?;
-        write_plain(slot, element, timestamps, out);
+        write_plain(slot, element, options.timestamps, out);
         return Some(());
     }
     let bytes = take_inline(rest)?;
     match element {
-        DataType::Array(inner) => write_array(bytes, inner, context, timestamps, out),
-        DataType::Map(key, value) => write_map(bytes, (key, value), context, timestamps, out),
+        DataType::Array(inner) => write_array(bytes, inner, context, options, out),
+        DataType::Map(key, value) => write_map(bytes, (key, value), context, options, out),
+        DataType::Row(fields) => write_row(bytes, fields, context, options, out),
         DataType::Bytes => {
             out.push(b'"');
             write_base64(bytes, out);

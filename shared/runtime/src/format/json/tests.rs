@@ -34,6 +34,7 @@ fn limits() -> Limits {
 struct Bench {
     schema: Schema,
     decoder: JsonDecoder,
+    encode: JsonEncodeOptions,
     context: Context,
 }
 
@@ -41,7 +42,12 @@ impl Bench {
     fn new(fields: &[(&str, DataType)], options: JsonDecodeOptions) -> Self {
         let schema = schema(fields);
         let decoder = JsonDecoder::new(columns(&schema), options);
-        Self { schema, decoder, context: Context::new(&limits()) }
+        Self {
+            schema,
+            decoder,
+            encode: JsonEncodeOptions::default(),
+            context: Context::new(&limits()),
+        }
     }
 
     /// Decodes and encodes again; an error as its reason.
@@ -52,7 +58,7 @@ impl Bench {
         match self.decoder.decode(record, &mut slots, &mut nulls, &mut self.context) {
             Ok(Decoded::Row) => {
                 let mut out = Vec::new();
-                let mut encoder = JsonEncoder::new(&self.schema, JsonEncodeOptions::default());
+                let mut encoder = JsonEncoder::new(&self.schema, self.encode);
                 encoder.encode(&Row::insert(&slots, nulls), &self.context, &mut out);
                 String::from_utf8(out).unwrap().trim_end().to_owned()
             }
@@ -262,6 +268,50 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
                 .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
         ]
     })
+}
+
+fn fields(of: &[(&str, DataType)]) -> DataType {
+    DataType::Row(of.iter().map(|(name, t)| ((*name).to_owned(), t.clone())).collect())
+}
+
+#[test]
+fn rows_as_values() {
+    let inner = fields(&[("x", DataType::Int), ("y", DataType::Boolean)]);
+    let row = fields(&[("a", DataType::STRING), ("b", inner)]);
+    let mut bench = Bench::new(&[("m", row.clone())], JsonDecodeOptions::default());
+    let whole = br#"{"m":{"b":{"y":true,"q":[1,{}],"x":"7"},"a":5}}"#;
+    assert_eq!(bench.echo(whole), r#"{"m":{"a":"5","b":{"x":7,"y":true}}}"#);
+    assert_eq!(bench.echo(br#"{"m":{}}"#), r#"{"m":{"a":null,"b":null}}"#);
+    assert_eq!(bench.echo(br#"{"m":null}"#), r#"{"m":null}"#);
+    assert_eq!(bench.echo(br#"{"m":{"a":"x","a":"y"}}"#), r#"{"m":{"a":"y","b":null}}"#);
+    assert_eq!(bench.echo(br#"{"m":5}"#), Reason::Coercion.as_str());
+    assert_eq!(bench.echo(br#"{"m":{"b":{"x":"z"}}}"#), Reason::Coercion.as_str());
+    let lenient = JsonDecodeOptions { ignore_parse_errors: true, ..Default::default() };
+    let mut bench = Bench::new(&[("m", row), ("n", DataType::Int)], lenient);
+    let broken = br#"{"m":{"a":"k","b":{"x":"z","y":true}},"n":1}"#;
+    assert_eq!(bench.echo(broken), r#"{"m":{"a":"k","b":{"x":null,"y":true}},"n":1}"#);
+}
+
+#[test]
+fn null_fields_of_rows_may_be_left_out() {
+    let row = fields(&[("a", DataType::STRING), ("b", fields(&[("x", DataType::Int)]))]);
+    let mut bench = Bench::new(&[("m", row)], JsonDecodeOptions::default());
+    bench.encode = JsonEncodeOptions { ignore_null_fields: true, ..Default::default() };
+    assert_eq!(bench.echo(br#"{"m":{"b":{"y":1}}}"#), r#"{"m":{"b":{}}}"#);
+}
+
+#[test]
+fn a_row_beside_its_fields() {
+    let inner = fields(&[("x", DataType::Int)]);
+    let row = fields(&[("a", DataType::STRING), ("b", inner.clone())]);
+    let all = [("m.a", DataType::STRING), ("m", row), ("m.b.x", DataType::Int), ("m.b", inner)];
+    let mut bench = Bench::new(&all, JsonDecodeOptions::default());
+    let expected = r#"{"m.a":"k","m":{"a":"k","b":{"x":1}},"m.b.x":1,"m.b":{"x":1}}"#;
+    assert_eq!(bench.echo(br#"{"m":{"b":{"x":1},"c":2,"a":"k"}}"#), expected);
+    let null = r#"{"m.a":null,"m":null,"m.b.x":null,"m.b":null}"#;
+    assert_eq!(bench.echo(br#"{"m":null}"#), null);
+    let part = r#"{"m.a":null,"m":{"a":null,"b":null},"m.b.x":null,"m.b":null}"#;
+    assert_eq!(bench.echo(br#"{"m":{"b":null}}"#), part);
 }
 
 proptest! {
