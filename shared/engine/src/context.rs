@@ -4,7 +4,7 @@ use crate::{
     arena::Arena,
     limits::Limits,
     slot::{BytesRef, Datum, Slot},
-    symbols::Symbols,
+    symbols::{SymbolId, Symbols},
 };
 
 /// Why a row could not be processed; it becomes a dead letter with this reason.
@@ -89,6 +89,17 @@ impl Context {
         let BytesRef::Symbol(id) = slot.bytes_ref() else { return slot };
         let copied = self.arena.push(self.symbols.text(id));
         copied.map_or(slot, |(offset, len)| Slot::arena(offset, len))
+    }
+
+    /// The symbol of a text or bytes slot, new if need be; see [`Symbols::intern`].
+    pub fn intern(&mut self, slot: Slot) -> Option<SymbolId> {
+        match slot.bytes_ref() {
+            BytesRef::Symbol(id) => Some(id),
+            BytesRef::Arena(offset, len) => match self.arena.words(offset, len) {
+                Some(words) => self.symbols.intern_short(words, len as usize),
+                None => self.symbols.intern(self.arena.get(offset, len)),
+            },
+        }
     }
 
     /// Copies bytes into the arena; NULL and a fault when they do not fit.

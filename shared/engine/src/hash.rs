@@ -41,6 +41,12 @@ pub fn hash_bytes(bytes: &[u8]) -> u64 {
     fold(mix_pair(hash, first, second), K0)
 }
 
+/// The same of a text of no more than [`WORDS`] bytes that is at hand as words.
+#[inline]
+pub fn hash_words([first, second]: [u64; 2], len: usize) -> u64 {
+    fold(mix_pair(mix(0, len as u64), first, second), K0)
+}
+
 /// Bytes that two words hold.
 pub const WORDS: usize = 16;
 
@@ -77,6 +83,14 @@ mod tests {
             let [first, second] = words(&bytes);
             let found = u128::from(first) | u128::from(second) << 64;
             assert_eq!(found.to_le_bytes(), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn short_texts_have_one_hash() {
+        for len in 0..=WORDS {
+            let bytes: Vec<u8> = (1..).take(len).collect();
+            assert_eq!(hash_words(words(&bytes), len), hash_bytes(&bytes), "{len}");
         }
     }
 

@@ -69,12 +69,8 @@ impl KeyTable {
             let datum = row.datum(column);
             self.probe_nulls |= u64::from(datum.is_null()) << index;
             let mut slot = if datum.is_null() { Slot::ZERO } else { datum.slot };
-            if !datum.is_null()
-                && self.types[index].is_referring()
-                && let BytesRef::Arena(offset, len) = slot.bytes_ref()
-            {
-                let id = cx.symbols.intern(cx.arena.get(offset, len));
-                let Some(id) = id else {
+            if !datum.is_null() && self.types[index].is_referring() {
+                let Some(id) = cx.intern(slot) else {
                     self.probe_nulls |= u64::MAX << index;
                     self.discard_probe(cx);
                     return Err(Fault::StateFull);

@@ -9,7 +9,10 @@ use alloc::{collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
 use hashbrown::HashTable;
 
-use crate::{hash::hash_bytes, memory};
+use crate::{
+    hash::{WORDS, hash_bytes, hash_words, words},
+    memory,
+};
 
 mod text;
 
@@ -70,15 +73,35 @@ impl Symbols {
     /// A new symbol that gets no [`retain`](Symbols::retain) must be given back by
     /// [`discard`](Symbols::discard).
     pub fn intern(&mut self, text: &[u8]) -> Option<SymbolId> {
+        if text.len() <= WORDS {
+            return self.intern_short(words(text), text.len());
+        }
         let hash = hash_bytes(text);
         let entries = &self.entries;
         let same = |&id: &u32| {
             let e = &entries[id as usize];
-            e.hash == hash && e.text.is(text)
+            e.hash == hash && e.text.is_long(text)
         };
+        match self.index.find(hash, same) {
+            Some(&id) => Some(SymbolId(id)),
+            None => self.add(text, hash),
+        }
+    }
+
+    /// The same for a text of no more than [`WORDS`] bytes.
+    pub fn intern_short(&mut self, text: [u64; 2], len: usize) -> Option<SymbolId> {
+        let hash = hash_words(text, len);
+        let entries = &self.entries;
+        let same = |&id: &u32| entries[id as usize].text.is_short(text, len);
         if let Some(&id) = self.index.find(hash, same) {
             return Some(SymbolId(id));
         }
+        let [first, second] = text.map(u128::from);
+        let bytes = (first | second << 64).to_le_bytes();
+        self.add(&bytes[..len], hash)
+    }
+
+    fn add(&mut self, text: &[u8], hash: u64) -> Option<SymbolId> {
         if self.index.len() >= self.symbols_max
             || self.bytes_count + text.len() > self.bytes_max
             || text.len() > crate::limits::SYMBOL_BYTES_MAX

@@ -42,11 +42,7 @@ pub(super) fn replace(held: &mut Datum, value: Datum, data_type: &DataType, cx: 
     }
     let mut value = value;
     if !value.is_null() {
-        let id = match value.slot.bytes_ref() {
-            BytesRef::Symbol(id) => Some(id),
-            BytesRef::Arena(offset, len) => cx.symbols.intern(cx.arena.get(offset, len)),
-        };
-        let Some(id) = id else {
+        let Some(id) = cx.intern(value.slot) else {
             cx.fail(Fault::StateFull);
             return;
         };

@@ -38,13 +38,17 @@ impl Text {
         }
     }
 
+    /// Whether it is a text that is longer than [`WORDS`] bytes.
+    pub(super) fn is_long(&self, other: &[u8]) -> bool {
+        matches!(self, Text::Long(..)) && self.bytes() == other
+    }
+
+    /// Whether it is a text of no more than [`WORDS`] bytes.
     #[inline]
-    pub(super) fn is(&self, other: &[u8]) -> bool {
+    pub(super) fn is_short(&self, other: [u64; 2], length: usize) -> bool {
         match self {
-            Text::Short(bytes, len) => {
-                usize::from(*len) == other.len() && words(bytes) == words(other)
-            }
-            Text::Long(..) => self.bytes() == other,
+            Text::Short(bytes, len) => usize::from(*len) == length && words(bytes) == other,
+            Text::Long(..) => false,
         }
     }
 }
@@ -116,7 +120,7 @@ mod tests {
         assert_ne!(other.bytes().as_ptr(), at, "another length");
         let second = spares.text(&[b'c'; 33]);
         assert_eq!(second.bytes().as_ptr(), at);
-        assert!(second.is(&[b'c'; 33]));
+        assert!(second.is_long(&[b'c'; 33]));
         assert_eq!(spares.bytes_count, 0);
     }
 

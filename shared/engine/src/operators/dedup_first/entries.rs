@@ -72,11 +72,8 @@ impl Entries {
             let datum = row.datum(column);
             self.probe_nulls |= u64::from(datum.is_null()) << index;
             let mut slot = if datum.is_null() { Slot::ZERO } else { datum.slot };
-            if !datum.is_null()
-                && self.kept.types()[index].is_referring()
-                && let BytesRef::Arena(offset, len) = slot.bytes_ref()
-            {
-                let Some(id) = cx.symbols.intern(cx.arena.get(offset, len)) else {
+            if !datum.is_null() && self.kept.types()[index].is_referring() {
+                let Some(id) = cx.intern(slot) else {
                     self.probe_nulls |= u64::MAX << index;
                     self.discard_probe(cx);
                     return Err(Fault::StateFull);

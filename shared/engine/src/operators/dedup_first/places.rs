@@ -163,11 +163,7 @@ impl Places {
             if header.nulls >> column & 1 == 1 {
                 continue;
             }
-            let id = match values[column].bytes_ref() {
-                BytesRef::Symbol(id) => Some(id),
-                BytesRef::Arena(offset, len) => cx.symbols.intern(cx.arena.get(offset, len)),
-            };
-            let Some(id) = id else {
+            let Some(id) = cx.intern(values[column]) else {
                 release(values, header.nulls, &self.other_texts[..index], cx);
                 self.release_key(place, cx);
                 return None;
