@@ -294,13 +294,14 @@ impl Rows {
         }
     }
 
-    /// Reads a row and the earliest one of its key, so that both are near when their turn comes: a
+    /// Reads a row and the earliest two of its key, so that they are near when their turn comes: a
     /// row that waited for seconds has left the cache. What it gives means nothing.
     pub fn fetch(&self, id: RowId) -> u64 {
         let entry = &self.entries[id as usize];
         let first = self.lists[entry.key as usize].first;
-        let earliest = self.entries.get(first as usize).map_or(0, |first| first.seq);
-        entry.seq ^ earliest ^ self.slab.fetch(id) ^ self.slab.fetch(first)
+        let Some(earliest) = self.entries.get(first as usize) else { return 0 };
+        let second = self.entries.get(earliest.next as usize).map_or(0, |second| second.seq);
+        entry.seq ^ second ^ self.slab.fetch(id) ^ self.slab.fetch(first)
     }
 
     /// The values.

@@ -18,8 +18,8 @@ pub(super) struct Slab {
     keyed: Vec<(usize, usize)>,
     /// Other columns with texts.
     texts: Vec<usize>,
+    /// Of each place the NULL bitmap, then the values: what is read together lies together.
     slots: Vec<Slot>,
-    nulls: Vec<u64>,
     free: Vec<u32>,
 }
 
@@ -36,7 +36,6 @@ impl Slab {
             keyed: keyed.collect(),
             texts,
             slots: Vec::new(),
-            nulls: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -45,17 +44,23 @@ impl Slab {
         &self.types
     }
 
+    fn stride(&self) -> usize {
+        1 + self.types.len()
+    }
+
+    fn at(&self, place: u32) -> usize {
+        place as usize * self.stride()
+    }
+
     pub(super) fn get(&self, place: u32) -> Row<'_> {
-        let width = self.types.len();
-        let at = place as usize * width;
-        Row::insert(&self.slots[at..at + width], self.nulls[place as usize])
+        let place = &self.slots[self.at(place)..][..self.stride()];
+        Row::insert(&place[1..], place[0].0)
     }
 
     /// Reads a row for nothing but that it is read; see [`super::Rows::fetch`].
     pub(super) fn fetch(&self, place: u32) -> u64 {
-        let width = self.types.len();
-        let at = place as usize * width;
-        let ends = [self.slots.get(at), self.slots.get(at + width - 1)];
+        let at = self.at(place);
+        let ends = [self.slots.get(at), self.slots.get(at + self.types.len())];
         ends.into_iter().flatten().fold(0, |all, slot| all ^ slot.0)
     }
 
@@ -73,15 +78,15 @@ impl Slab {
 
     /// Keeps a row whose key is `key`; `None` when the symbol table is full.
     pub(super) fn store(&mut self, row: Row<'_>, key: &[Slot], cx: &mut Context) -> Option<u32> {
-        let width = self.types.len();
+        let stride = self.stride();
         let place = self.free.pop().unwrap_or_else(|| {
-            self.slots.resize(self.slots.len() + width, Slot::ZERO);
-            self.nulls.push(0);
-            u32::try_from(self.nulls.len() - 1).expect("rows_max fits 32 bits")
+            let place = self.slots.len() / stride;
+            self.slots.resize(self.slots.len() + stride, Slot::ZERO);
+            u32::try_from(place).expect("rows_max fits 32 bits")
         });
-        let at = place as usize * width;
-        self.nulls[place as usize] = row.nulls;
-        self.slots[at..at + width].copy_from_slice(row.slots);
+        let at = self.at(place) + 1;
+        self.slots[at - 1] = Slot(row.nulls, 0);
+        self.slots[at..at + self.types.len()].copy_from_slice(row.slots);
         for &(column, position) in &self.keyed {
             if !row.is_null(column) {
                 self.slots[at + column] = key[position];
@@ -92,11 +97,7 @@ impl Slab {
             if row.is_null(column) {
                 continue;
             }
-            let id = match row.slots[column].bytes_ref() {
-                BytesRef::Symbol(id) => Some(id),
-                BytesRef::Arena(offset, len) => cx.symbols.intern(cx.arena.get(offset, len)),
-            };
-            let Some(id) = id else {
+            let Some(id) = cx.intern(row.slots[column]) else {
                 self.give_back(place, index, cx);
                 return None;
             };
@@ -124,8 +125,6 @@ impl Slab {
     }
 
     pub(super) fn memory_bytes_max(&self, rows_max: usize) -> usize {
-        memory::vec_bytes::<Slot>(rows_max * self.types.len())
-            + memory::vec_bytes::<u64>(rows_max)
-            + memory::vec_bytes::<u32>(rows_max)
+        memory::vec_bytes::<Slot>(rows_max * self.stride()) + memory::vec_bytes::<u32>(rows_max)
     }
 }
