@@ -235,6 +235,15 @@ impl Node {
                 (!is_null).then(|| test.admits(Some(cx.bytes(slot).cmp(constant))))
             }
             Node::In { arg, list, equals } => is_in(arg, list, equals, row, cx),
+            Node::Direct { args, direct: Direct::Test(test) } => {
+                let mut is_null = false;
+                let a = args[0].slot(row, cx, &mut is_null);
+                if is_null {
+                    return None;
+                }
+                let b = args[1].slot(row, cx, &mut is_null);
+                (!is_null).then(|| test.holds(a, b, cx))
+            }
             other => {
                 let mut is_null = false;
                 let slot = other.slot(row, cx, &mut is_null);

@@ -34,9 +34,9 @@ pub fn eval_into(
     slots: &mut [Slot],
 ) -> u64 {
     let mut nulls = 0;
-    for (index, column) in columns.iter().enumerate() {
+    for (index, (column, slot)) in columns.iter().zip(slots).enumerate() {
         let value = column.eval(row, context);
-        slots[index] = value.slot;
+        *slot = value.slot;
         nulls |= u64::from(value.is_null()) << index;
     }
     nulls
