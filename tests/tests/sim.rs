@@ -1,36 +1,23 @@
 //! The protocol under faults, in virtual time: a fixed set of seeds, each a whole fleet.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use headwater_tests::sim::world::{Coverage, FAULTS, Mix, Options, run};
+use headwater_tests::sim::world::{Coverage, FAULTS, Mix, Options, cores, run, run_seeds};
 
 /// Seeds of the fixed set; `headwater-sim` runs as many as one likes.
 const SEEDS: u64 = 400;
 
 /// Runs seeds on all cores.
 fn run_all(seeds: u64, options: &Options) -> Coverage {
-    let next = AtomicU64::new(0);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = || {
-        let mut coverage = Coverage::default();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
-                return coverage;
-            }
-            let outcome = run(seed, options);
-            assert!(outcome.violations.is_empty(), "{}", outcome.report());
-            coverage.add(&outcome.coverage);
+    let mut coverage = Coverage::default();
+    let mut reports = Vec::new();
+    run_seeds(0..seeds, options, cores(), &mut |outcome| {
+        coverage.add(&outcome.coverage);
+        if !outcome.violations.is_empty() {
+            reports.push(outcome.report());
         }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let mut coverage = Coverage::default();
-        for worker in workers {
-            coverage.add(&worker.join().expect("a seed failed"));
-        }
-        coverage
-    })
+        reports.is_empty()
+    });
+    assert!(reports.is_empty(), "{}", reports.join("\n\n"));
+    coverage
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub mod java_double;
 pub mod keys;
 pub mod limits;
 mod memory;
+pub mod mutation;
 pub mod operator;
 pub mod operators;
 pub mod pipeline;

@@ -14,6 +14,7 @@ mod post;
 
 use std::collections::BTreeMap;
 
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::operator::RestoreError;
 use headwater_store::{Commit, Head, Identity, OutboxRow, PlanRecord, PositionWrite};
 use headwater_wire::AgentId;
@@ -195,6 +196,9 @@ impl Agent {
             positions,
             ..Commit::default()
         };
+        if mutated(Mutation::PositionBeforeState) && self.epoch.is_multiple_of(2) {
+            return commit;
+        }
         let is_full = self.base_bytes == 0
             || (self.delta_bytes > FOLD_BYTES_MIN
                 && self.delta_bytes > FOLD_RATIO * self.base_bytes);

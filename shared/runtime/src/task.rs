@@ -15,6 +15,7 @@ use headwater_engine::context::Context;
 use headwater_engine::expr::CompileError;
 use headwater_engine::fragment::Fragment;
 use headwater_engine::limits::Limits;
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::operator::{Progress, Reason, RestoreError, Timestamp};
 use headwater_engine::pipeline::{CheckpointWriter, Pipeline, SplitId};
 use headwater_engine::row::Row;
@@ -182,7 +183,7 @@ impl Task {
         self.changes += 1;
         self.rows_in += 1;
         while let Some((step, time)) = self.pipeline.cold_wanted(scan, row) {
-            let value = cold(step, time);
+            let value = cold(step, time).filter(|_| !mutated(Mutation::ForgetFired));
             self.pipeline.cold_load(step, time, value.as_deref())?;
         }
         self.out.begin(&[], 0);
@@ -312,7 +313,8 @@ impl Task {
 
     /// Puts stored state back.
     pub fn restore(&mut self, state: &StateRead) -> Result<(), RestoreError> {
-        for page in state.base.iter().chain(&state.deltas) {
+        let deltas = if mutated(Mutation::RestoreBaseOnly) { &[] } else { &state.deltas[..] };
+        for page in state.base.iter().chain(deltas) {
             self.pipeline.restore(page)?;
         }
         self.pipeline.restored();

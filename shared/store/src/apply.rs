@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use headwater_engine::mutation::{Mutation, mutated};
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -197,7 +198,8 @@ fn put_frame(
 }
 
 fn write_ledger(txn: &WriteTransaction, commit: &Commit) -> ApplyResult<()> {
-    if !commit.marks.is_empty() {
+    let is_apart = mutated(Mutation::MarkApart) && commit.epoch.is_multiple_of(2);
+    if !commit.marks.is_empty() && !is_apart {
         let mut table = txn.open_table(LEDGER)?;
         for write in &commit.marks {
             let key = (write.agent.as_str(), write.channel);
@@ -289,7 +291,11 @@ fn write_meta(
             None => drop(meta.remove(key.as_str())?),
         }
     }
-    meta.insert(META_HEAD, seal_record(head).as_slice())?;
+    let mut head = head.clone();
+    if mutated(Mutation::ForgetNextSeq) {
+        head.channels.values_mut().for_each(|channel| channel.next_seq = channel.first_unacked());
+    }
+    meta.insert(META_HEAD, seal_record(&head).as_slice())?;
     Ok(counters)
 }
 

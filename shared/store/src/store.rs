@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase as _};
+use headwater_engine::mutation::{Mutation, mutated};
+use redb::{Database, Durability, ReadableDatabase as _};
 
 use crate::apply::{ApplyError, LogLimits, apply};
 use crate::ballast;
@@ -334,6 +335,9 @@ impl Store {
     ) -> core::result::Result<(Head, BTreeMap<String, u64>), ApplyError> {
         let db = self.db.as_ref().ok_or(redb::Error::PreviousIo)?;
         let mut txn = db.begin_write()?;
+        if mutated(Mutation::CommitNotDurable) {
+            txn.set_durability(Durability::None)?;
+        }
         txn.set_quick_repair(self.meter.file_bytes() > self.options.quick_repair_above_bytes);
         let done = apply(&txn, commit, &self.head, &self.counters, &self.options.limits)?;
         txn.commit()?;

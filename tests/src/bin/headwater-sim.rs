@@ -5,23 +5,27 @@
 use std::env;
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use headwater_tests::sim::world::{Coverage, Mix, Options, Outcome, run};
+use headwater_engine::mutation::{MUTATIONS, plant};
+use headwater_tests::sim::world::{
+    Coverage, Mix, Options, Outcome, cores, first_failure, run, run_seeds,
+};
 
 const USAGE: &str = "\
 usage: headwater-sim [--seeds A..B] [--replay N] [--faults MIX] [--agents N] [--jobs N]
+       headwater-sim --mutations [--seeds A..B] [--jobs N]
 
 Runs a fleet per seed in virtual time, with faults, and checks what docs/guarantees.md promises.
 MIX is a list of kinds: all, none, a name, -name; for example all,-no-room.
---replay prints the whole trace of one seed.";
+--replay prints the whole trace of one seed; --mutations plants bugs, one after the other, and
+says which seed found each.";
 
 struct Arguments {
     seeds: Range<u64>,
     replay: bool,
-    jobs: u64,
+    mutations: bool,
+    jobs: usize,
     options: Options,
 }
 
@@ -38,17 +42,41 @@ fn main() -> ExitCode {
     if arguments.replay {
         return replay(&arguments);
     }
-    let totals = Mutex::new(Totals::default());
-    let next = AtomicU64::new(arguments.seeds.start);
+    if arguments.mutations {
+        return hunt(&arguments);
+    }
+    let mut totals = Totals::default();
     let start = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs {
-            scope.spawn(|| work(&arguments, &next, &totals, start));
+    run_seeds(arguments.seeds.clone(), &arguments.options, arguments.jobs, &mut |outcome| {
+        totals.add(&outcome);
+        if !outcome.violations.is_empty() && totals.failed <= SHOWN_MAX {
+            println!("{}\n", outcome.report());
         }
+        if totals.runs.is_multiple_of(PROGRESS_EVERY) {
+            println!("{}", totals.line(start));
+        }
+        true
     });
-    let totals = totals.into_inner().expect("no worker panics");
     println!("{}\n\n{}", totals.coverage, totals.line(start));
     if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plants each bug and looks for it.
+fn hunt(arguments: &Arguments) -> ExitCode {
+    let mut missed = 0;
+    for mutation in MUTATIONS {
+        plant(Some(mutation));
+        match first_failure(arguments.seeds.clone(), &arguments.options, arguments.jobs) {
+            Some(outcome) => {
+                println!("{mutation:?}: seed {}: {}", outcome.seed, outcome.violations[0].what);
+            }
+            None => {
+                missed += 1;
+                println!("{mutation:?}: NOT FOUND in {:?}", arguments.seeds);
+            }
+        }
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[derive(Default)]
@@ -92,24 +120,6 @@ const SHOWN_MAX: u64 = 5;
 /// Runs between two lines of progress.
 const PROGRESS_EVERY: u64 = 1000;
 
-fn work(arguments: &Arguments, next: &AtomicU64, totals: &Mutex<Totals>, start: Instant) {
-    loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= arguments.seeds.end {
-            return;
-        }
-        let outcome = run(seed, &arguments.options);
-        let mut totals = totals.lock().expect("no worker panics");
-        totals.add(&outcome);
-        if !outcome.violations.is_empty() && totals.failed <= SHOWN_MAX {
-            println!("{}\n", outcome.report());
-        }
-        if totals.runs.is_multiple_of(PROGRESS_EVERY) {
-            println!("{}", totals.line(start));
-        }
-    }
-}
-
 fn replay(arguments: &Arguments) -> ExitCode {
     let outcome = run(arguments.seeds.start, &arguments.options);
     for node in 0..=outcome.nodes {
@@ -120,11 +130,11 @@ fn replay(arguments: &Arguments) -> ExitCode {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut arguments = Arguments {
         seeds: 0..1000,
         replay: false,
-        jobs: u64::try_from(cores).unwrap_or(1),
+        mutations: false,
+        jobs: cores(),
         options: Options::default(),
     };
     while let Some(word) = words.next() {
@@ -144,7 +154,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 let count = usize::try_from(number(&value()?)?).map_err(|e| e.to_string())?;
                 arguments.options.gateways = Some(count.clamp(1, 50));
             }
-            "--jobs" => arguments.jobs = number(&value()?)?.max(1),
+            "--mutations" => arguments.mutations = true,
+            "--jobs" => arguments.jobs = usize::try_from(number(&value()?)?).unwrap_or(1),
             other => return Err(format!("unknown argument '{other}'")),
         }
     }

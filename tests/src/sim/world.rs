@@ -14,6 +14,7 @@ mod coverage;
 mod events;
 mod faults;
 mod gateway;
+mod hunt;
 mod network;
 mod process;
 mod readings;
@@ -28,6 +29,7 @@ use headwater_plan::Plan;
 pub use check::Violation;
 pub use coverage::Coverage;
 pub use faults::{FAULTS, Fault, Mix};
+pub use hunt::{cores, first_failure, run_seeds};
 pub use trace::{Note, Trace};
 
 use self::events::Event;

@@ -11,6 +11,7 @@ use alloc::{string::String, vec::Vec};
 use super::Pipeline;
 use crate::{
     codec,
+    mutation::{Mutation, mutated},
     operator::{RestoreError, StateWriter, Timestamp},
 };
 
@@ -201,7 +202,10 @@ impl Pipeline {
             return None;
         }
         for stage in &mut self.stages {
-            stage.watermark = codec::take_i64(bytes)?;
+            let watermark = codec::take_i64(bytes)?;
+            if !mutated(Mutation::RestoreWithoutWatermark) {
+                stage.watermark = watermark;
+            }
         }
         Some(())
     }

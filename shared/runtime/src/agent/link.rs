@@ -1,5 +1,6 @@
 //! The agent's side of the conversation with the core: hello, grant, window, resend, heartbeat.
 
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_wire::{
     ChannelBeat, ChannelSpan, ChannelUpto, Control, ControlBody, Declared, Heartbeat, Hello,
     Parent, UpMessage, decode_ack, decode_control,
@@ -282,6 +283,9 @@ impl Agent {
 
     /// After a grant nothing counts as sent.
     fn offer_again(&mut self, now: Now) {
+        if mutated(Mutation::NoResend) {
+            return;
+        }
         for channel in self.channels.values_mut().filter(|c| c.kind == Kind::Exchange) {
             channel.cursor = channel.acked + 1;
             channel.progress_ms = now.mono_ms;
@@ -304,6 +308,7 @@ impl Agent {
             // Spread over the fleet without randomness: by channel state, up to an eighth.
             let jitter = (wait / 8) * i64::try_from(channel.acked % 8).unwrap_or(0) / 8;
             let is_waiting = channel.cursor > channel.acked + 1;
+            let is_waiting = is_waiting && !mutated(Mutation::NoResend);
             if is_waiting && now.mono_ms - channel.progress_ms >= wait + jitter {
                 channel.cursor = channel.acked + 1;
                 channel.progress_ms = now.mono_ms;
@@ -323,6 +328,9 @@ impl Agent {
                 channel.progress_ms = now.mono_ms;
             }
             channel.cursor = channel.cursor.max(seq + 1);
+            if mutated(Mutation::DeleteAtPuback) {
+                channel.acknowledge(seq, now.mono_ms);
+            }
         }
     }
 

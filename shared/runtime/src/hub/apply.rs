@@ -1,5 +1,6 @@
 //! Frames: checked against the ledger, applied in order, held or set aside.
 
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::operator::RestoreError;
 use headwater_engine::row::Row;
 use headwater_engine::slot::Slot;
@@ -64,6 +65,12 @@ impl Hub {
                 self.settled.push(token);
                 self.heard(from, now);
                 self.hold(&header, bytes, now);
+                if mutated(Mutation::AckHeld)
+                    && let Some(mut ack) = self.ack(from)
+                {
+                    ack.upto.iter_mut().for_each(|upto| upto.upto_seq = header.seq);
+                    self.replies.push(super::Reply::Ack(ack));
+                }
             }
             Verdict::Wait => {
                 self.settled.push(token);
@@ -107,7 +114,11 @@ impl Hub {
         };
         let next = uplink.mark.seq + 1;
         if header.seq < next {
-            return Verdict::Repeat;
+            let is_new = mutated(Mutation::ApplyRepeats);
+            return if is_new { Verdict::Apply } else { Verdict::Repeat };
+        }
+        if mutated(Mutation::DedupByMaxSeq) {
+            return Verdict::Apply;
         }
         let is_declared = || {
             let ranges = &header.dropped_before;
@@ -172,6 +183,10 @@ impl Hub {
             Ok(frame) => self.apply_payload(&frame, scan, split, floor, cold)?,
             Err(error) => Err(error.to_string()),
         };
+        if mutated(Mutation::AckBeforeCommit) {
+            let ack = self.ack(&header.agent);
+            self.replies.extend(ack.map(super::Reply::Ack));
+        }
         self.count("frames-applied", 1);
         if let Err(reason) = decoded {
             let (channel, seq) = (header.channel, header.seq);

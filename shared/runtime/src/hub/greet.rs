@@ -1,5 +1,6 @@
 //! Hello, grants, heartbeats and declared losses.
 
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::operator::RestoreError;
 use headwater_store::Gap;
 use headwater_wire::AgentId;
@@ -143,6 +144,9 @@ impl Hub {
         member.is_changed = true;
         let marks = self.marks(&self.members[&hello.agent]);
         let body = ControlBody::Grant { term, nonce: hello.nonce, marks };
+        if mutated(Mutation::GrantBeforeCommit) {
+            self.control(&hello.agent, hello.incarnation, body.clone());
+        }
         self.granted.push((hello.agent.clone(), hello.incarnation, body));
         self.refill(hello, now);
     }
@@ -226,7 +230,7 @@ impl Hub {
         uplink.mark.last_frame_hash = 0;
         uplink.is_changed = true;
         self.count("frames-lost", to - from + 1);
-        if self.gaps.len() < REPORTS_PER_COMMIT_MAX {
+        if self.gaps.len() < REPORTS_PER_COMMIT_MAX && !mutated(Mutation::SilentGap) {
             let (agent, reason) = (agent.as_str().into(), why.into());
             self.gaps.push(Gap { at_ms: now.wall_ms, agent, channel, from, to, reason });
         }

@@ -1,13 +1,14 @@
 //! A gateway: reads its sensors, makes checkpoints, speaks with the core. The order of what it does
 //! in one turn is the driver's.
 
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::pipeline::SplitId;
 use headwater_plan::Plan;
 use headwater_runtime::agent::{Agent, LinkState, Now, Post, Settings};
 use headwater_runtime::task::Origin;
-use headwater_store::PositionWrite;
 use headwater_store::crash::Noise;
-use headwater_wire::{AgentId, UpKind};
+use headwater_store::{Commit, PositionWrite};
+use headwater_wire::{AgentId, UpKind, address_frame};
 
 use super::World;
 use super::broker::{Down, Message, Topic};
@@ -166,6 +167,9 @@ impl World<'_> {
         if life.agent.wants_checkpoint(now) {
             let commit = life.agent.checkpoint(life.positions(), now);
             self.checker.made(node, &commit);
+            if mutated(Mutation::SendBeforeCommit) {
+                self.send_early(node, life, &commit);
+            }
             if !self.store_gateway(node, life, commit)? {
                 return Ok(());
             }
@@ -184,7 +188,7 @@ impl World<'_> {
         &mut self,
         node: usize,
         life: &mut Life,
-        commit: headwater_store::Commit,
+        commit: Commit,
     ) -> Result<bool, Ending> {
         let epoch = commit.epoch;
         let Some((commit, stats)) = life.process.store(commit)? else {
@@ -196,6 +200,19 @@ impl World<'_> {
         self.trace.add(self.at, node, "committed", epoch, frames);
         self.checker.bounded(node, life.agent.backlog().1, life.process.medium.disk.as_ref());
         Ok(true)
+    }
+
+    /// The planted bug: frames go out before they are stored.
+    fn send_early(&mut self, node: usize, life: &Life, commit: &Commit) {
+        let Some(connection) = life.process.port.connection else { return };
+        for row in commit.outbox_put.iter().filter(|_| life.agent.term() > 0) {
+            let mut bytes = row.bytes.clone();
+            address_frame(&mut bytes, life.agent.term(), life.agent.incarnation())
+                .expect("a frame of our own");
+            self.checker.sent(node, &bytes);
+            let message = Message { topic: Topic::Up(node, UpKind::Frame), bytes: bytes.into() };
+            self.publish(node, connection, message);
+        }
     }
 
     fn listen(&mut self, node: usize, life: &mut Life, now: Now) -> Result<(), Ending> {
