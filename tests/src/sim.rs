@@ -16,7 +16,7 @@ use headwater_store::crash::CrashDisk;
 use headwater_store::{Options, Snapshot, Store, StoreError};
 
 pub use core::Core;
-pub use edge::Edge;
+pub use edge::{Edge, Place};
 
 /// Wall clock of a simulation: the start of 2026, ms.
 const WALL_MS: i64 = 1_767_225_600_000;

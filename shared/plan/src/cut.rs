@@ -4,6 +4,7 @@
 //! where their rows are; a deduplication stays at the edge only when its key cannot occur at two
 //! gateways; a window aggregate becomes partials at the edge and their merge at the core.
 
+mod ladder;
 mod sources;
 
 use headwater_engine::fragment::{
@@ -17,7 +18,7 @@ use crate::catalog::TableDef;
 use crate::diagnostic::Issue;
 use crate::local::{self, Placement};
 use crate::lower::Layout;
-use crate::plan::{Channel, Place, Plan, Table};
+use crate::plan::{Channel, Place, Plan, Rung, Table};
 use crate::settings::Settings;
 
 /// The plan of one fragment that does everything.
@@ -33,6 +34,7 @@ fn empty() -> Plan {
         core: None,
         whole: None,
         channels: Vec::new(),
+        ladder: Vec::new(),
         fingerprint: 0,
         settings: std::collections::BTreeMap::new(),
         limits: Limits::default(),
@@ -72,6 +74,7 @@ struct Cut<'a> {
     edge: Fragment,
     core: Fragment,
     channels: Vec<Channel>,
+    ladder: Vec<Rung>,
     scans: Vec<At>,
     steps: Vec<At>,
     /// Edge input and core scan of each exchange of rows.
@@ -91,6 +94,7 @@ pub(crate) fn cut(
         edge: Fragment::default(),
         core: Fragment::default(),
         channels: Vec::new(),
+        ladder: Vec::new(),
         scans: Vec::new(),
         steps: Vec::new(),
         crossings: Vec::new(),
@@ -111,7 +115,14 @@ pub(crate) fn cut(
     }
     for index in 0..whole.steps.len() {
         let placement = local::placement(whole, index, &layout, tables);
-        cut.step(index, placement, settings.correction_ms);
+        cut.step(index, placement, settings);
+    }
+    if let Some((_, span)) = &settings.ladder
+        && cut.ladder.is_empty()
+    {
+        let message = "no window of this script can be made coarser".to_owned();
+        let remedy = "use TUMBLE windows that divide the first length, or remove the setting";
+        issues.push(Issue::new(*span, message, remedy));
     }
     let mut late_places = Vec::new();
     for (output, (table, span)) in whole.outputs.iter().zip(&layout.outputs) {
@@ -119,7 +130,7 @@ pub(crate) fn cut(
             issues.push(issue);
         }
     }
-    let Cut { edge, core, channels, .. } = cut;
+    let Cut { edge, core, channels, ladder, .. } = cut;
     let place = |table: &TableDef, read: bool| {
         let is_own = |name: &str| name == table.name.value;
         let late = late_places.iter().find(|(name, _)| is_own(name)).map(|(_, place)| *place);
@@ -128,7 +139,7 @@ pub(crate) fn cut(
         late.or(scan).unwrap_or_else(|| place_of(table, read))
     };
     let tables = used(whole, &layout, tables, place);
-    Some(Plan { tables, edge: Some(edge), core: Some(core), channels, ..empty() })
+    Some(Plan { tables, edge: Some(edge), core: Some(core), channels, ladder, ..empty() })
 }
 
 impl Cut<'_> {
@@ -139,13 +150,17 @@ impl Cut<'_> {
         }
     }
 
-    fn step(&mut self, index: usize, placement: Placement, correction_ms: i64) {
+    fn step(&mut self, index: usize, placement: Placement, settings: &Settings) {
         let step = &self.whole.steps[index];
         let inputs: Vec<At> = step.inputs.iter().map(|input| self.at(*input)).collect();
         let edge: Option<Vec<Input>> = inputs.iter().map(|at| at.edge()).collect();
+        let placement = match ladder::rungs(step, settings).is_empty() {
+            false if placement == Placement::Edge => Placement::Split,
+            _ => placement,
+        };
         let at = match (edge, placement) {
             (Some(inputs), Placement::Edge) => At::Edge(push(&mut self.edge, step, inputs)),
-            (Some(inputs), Placement::Split) => self.split(step, inputs[0], correction_ms),
+            (Some(inputs), Placement::Split) => self.split(step, inputs[0], settings),
             _ => {
                 let inputs = inputs.into_iter().map(|at| self.core_input(at)).collect();
                 At::Core(push(&mut self.core, step, inputs))
@@ -163,7 +178,7 @@ impl Cut<'_> {
     }
 
     /// Partials at the edge, their merge at the core.
-    fn split(&mut self, step: &Step, input: Input, correction_ms: i64) -> At {
+    fn split(&mut self, step: &Step, input: Input, settings: &Settings) -> At {
         let OperatorSpec::WindowAggregate(spec) = &step.operator else {
             unreachable!("called for an aggregate")
         };
@@ -180,13 +195,14 @@ impl Cut<'_> {
         let from = push(&mut self.edge, &edge, vec![input]);
         let scan = self.exchange(from, schema, None, true);
         let mut merge = spec.clone();
-        merge.phase = Phase::Merge { correction_ms };
+        merge.phase = Phase::Merge { correction_ms: settings.correction_ms };
         let core = Step {
             operator: OperatorSpec::WindowAggregate(merge),
             late_output: None,
             ..step.clone()
         };
-        At::Core(push(&mut self.core, &core, vec![scan]))
+        let merged = push(&mut self.core, &core, vec![scan]);
+        At::Core(self.coarser(&core, &edge.schema, merged, &ladder::rungs(step, settings)))
     }
 
     /// The core's scan of an edge stream, made on first use.
@@ -215,13 +231,7 @@ impl Cut<'_> {
             schema: schema.clone(),
             kind: OutputKind::Exchange,
         });
-        self.core.scans.push(Scan {
-            name: name.clone(),
-            decoded: schema.clone(),
-            computed: Vec::new(),
-            watermark: None,
-            future_max_ms: None,
-        });
+        self.core.scans.push(scan_of(&name, &schema));
         let source = source_of(&self.edge, input);
         self.channels.push(Channel { name, schema, partials, source });
         Input::Scan(self.core.scans.len() - 1)
@@ -288,6 +298,17 @@ impl Cut<'_> {
         fragment.steps[step].late_output = Some(fragment.outputs.len());
         fragment.outputs.push(Output { input: Input::Step(step), ..output.clone() });
         Ok(())
+    }
+}
+
+/// How an exchange is read.
+fn scan_of(name: &str, schema: &Schema) -> Scan {
+    Scan {
+        name: name.to_owned(),
+        decoded: schema.clone(),
+        computed: Vec::new(),
+        watermark: None,
+        future_max_ms: None,
     }
 }
 

@@ -57,9 +57,17 @@ impl Plan {
         if !self.channels.is_empty() {
             let _ = writeln!(out, "\nexchanges");
         }
-        for channel in &self.channels {
+        for (index, channel) in self.channels.iter().enumerate() {
             let what = if channel.partials { "partials" } else { "rows" };
-            let _ = writeln!(out, "  {}: {what} from {}", channel.name, channel.source);
+            let _ = write!(out, "  {}: {what} from {}", channel.name, channel.source);
+            let _ = match self.ladder.iter().find(|rung| rung.to == index) {
+                Some(rung) => writeln!(
+                    out,
+                    ", of {} ms, made of {} when the outbox is full",
+                    rung.size_ms, self.channels[rung.from].name
+                ),
+                None => writeln!(out),
+            };
             let _ = writeln!(out, "    {}", schema(&channel.schema));
         }
         out

@@ -22,7 +22,8 @@ pub(crate) fn of(plan: &Plan) -> u64 {
 
 /// Builds every fragment once; what the engine refuses is a fault of the planner or a bound.
 pub(crate) fn executable(plan: &Plan, script: &Script, issues: &mut Vec<Issue>) {
-    for (_, fragment) in plan.fragments() {
+    let rungs = plan.ladder.iter().map(|rung| &rung.fragment);
+    for fragment in plan.fragments().map(|(_, fragment)| fragment).chain(rungs) {
         if let Err(error) = Pipeline::build(fragment, &plan.limits) {
             let span = script
                 .inserts

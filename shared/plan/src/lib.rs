@@ -37,5 +37,5 @@ mod types;
 pub use diagnostic::Diagnostic;
 pub use lex::Vars;
 pub use options::{parse_bytes, parse_duration_ms};
-pub use plan::{Channel, Origin, Place, Plan, SourceColumn, Table, Target, compile};
+pub use plan::{Channel, Origin, Place, Plan, Rung, SourceColumn, Table, Target, compile};
 pub use types::{LENGTH_MAX, SqlType};

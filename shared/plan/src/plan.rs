@@ -117,6 +117,20 @@ pub struct Channel {
     pub source: String,
 }
 
+/// How partials of one exchange become those of another with longer windows, where the outbox is
+/// full.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rung {
+    /// Position of the finer exchange among [`Plan::channels`].
+    pub from: usize,
+    /// Position of the coarser one.
+    pub to: usize,
+    /// Length of the coarser windows in ms.
+    pub size_ms: i64,
+    /// One scan, of the finer partials; one output, of the coarser ones.
+    pub fragment: Fragment,
+}
+
 /// A compiled script.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -128,8 +142,10 @@ pub struct Plan {
     pub core: Option<Fragment>,
     /// The only fragment of [`Target::Whole`].
     pub whole: Option<Fragment>,
-    /// Exchanges of a cut, in the order of the edge's outputs.
+    /// Exchanges of a cut.
     pub channels: Vec<Channel>,
+    /// What `headwater.coarsen` makes of a full outbox, finest first for each exchange.
+    pub ladder: Vec<Rung>,
     /// xxh3-64 over the canonical text of the fragments.
     pub fingerprint: u64,
     /// `SET` statements that concern the run time, as written.

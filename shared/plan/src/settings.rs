@@ -18,17 +18,22 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// How long after its end a window can be corrected, in ms.
     pub(crate) correction_ms: i64,
+    /// `headwater.coarsen`: lengths in ms, and the place of the setting.
+    pub(crate) ladder: Option<(Vec<i64>, Span)>,
     /// `table.exec.state.ttl`: how long after its last use state is kept, in ms of event time.
     pub(crate) state_ttl_ms: Option<i64>,
     /// Keys that Flink has and that change nothing here, with their places.
     pub(crate) ignored: Vec<(String, Span)>,
 }
 
+/// Rungs of `headwater.coarsen`.
+const RUNGS_MAX: usize = 4;
+
 /// Seven days of partials are kept for corrections unless the script says otherwise.
 const CORRECTION_MS_DEFAULT: i64 = 7 * 86_400_000;
 
 /// Every key.
-pub(crate) const KEYS: [&str; 15] = [
+pub(crate) const KEYS: [&str; 16] = [
     "pipeline.name",
     "execution.runtime-mode",
     "execution.checkpointing.interval",
@@ -36,6 +41,7 @@ pub(crate) const KEYS: [&str; 15] = [
     "table.local-time-zone",
     "table.exec.source.idle-timeout",
     "table.exec.state.ttl",
+    "headwater.coarsen",
     "headwater.correction-horizon",
     "headwater.dedup-entries-max",
     "headwater.panes-max",
@@ -104,6 +110,15 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
             }
             None => bad("write a number and a unit: '7 d'"),
         },
+        "headwater.coarsen" => match ladder(&set.value) {
+            Some(lengths) => {
+                settings.ladder = Some((lengths, set.value_span));
+                Ok(())
+            }
+            None => {
+                bad("write one to four lengths, each a multiple of the one before: '1 min, 10 min'")
+            }
+        },
         "headwater.dedup-entries-max" => store(&mut limits.dedup_entries_max, count(), bad),
         "headwater.panes-max" => store(&mut limits.panes_max, count(), bad),
         "headwater.rows-max" => store(&mut limits.rows_max, count(), bad),
@@ -133,6 +148,16 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
             Err(Issue::new(set.key_span, message, suggest(key, known, "settings")))
         }
     }
+}
+
+/// Lengths of windows, each a multiple of the one before it.
+fn ladder(text: &str) -> Option<Vec<i64>> {
+    let lengths: Option<Vec<i64>> = text
+        .split(',')
+        .map(|rung| i64::try_from(parse_duration_ms(rung.trim())?).ok().filter(|ms| *ms > 0))
+        .collect();
+    let rises = |pair: &[i64]| pair[1] > pair[0] && pair[1] % pair[0] == 0;
+    lengths.filter(|all| all.len() <= RUNGS_MAX && all.windows(2).all(rises))
 }
 
 /// A duration; a bare number is milliseconds, as in Flink.

@@ -7,10 +7,12 @@
 //! stores commits, publishes what [`Agent::next_transmit`] names and feeds messages back. An agent
 //! without exchanges runs a whole pipeline alone.
 
+mod coarsen;
 mod life;
 mod link;
 mod outbox;
 mod post;
+mod quota;
 
 use std::collections::BTreeMap;
 
@@ -21,14 +23,16 @@ use headwater_wire::AgentId;
 use headwater_wire::{Clock, FrameHeader, encode_frame, frame_hash};
 use serde::{Deserialize, Serialize};
 
+pub use coarsen::{CoarsenError, Job, Rung};
 pub use link::{LinkState, Message};
 pub use outbox::Policy;
 pub use post::{Post, PostError};
 
 use crate::task::{Batch, Task, read_record, write_record};
+use coarsen::Coarsener;
 use life::Birth;
 use link::Link;
-use outbox::{Channel, Kind};
+use outbox::{Channel, Hole, Kind};
 
 /// What time it is: wall clock and the clock that never steps, in ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,12 @@ struct Record {
     offsets: BTreeMap<u32, u64>,
     /// Ranges that were dropped and not yet declared in a frame.
     dropped: BTreeMap<u32, Vec<(u64, u64, u64)>>,
+    /// The unacknowledged frame that declares ranges, and which, where frames may be dropped later.
+    carriers: BTreeMap<u32, (u64, Vec<(u64, u64, u64)>)>,
+    /// The last frame of each channel that may be under way, where frames may be made coarser.
+    opened: BTreeMap<u32, u64>,
+    /// Numbers without frames.
+    holes: BTreeMap<u32, Vec<Hole>>,
 }
 
 /// Name of the agent's record in the store.
@@ -100,6 +110,7 @@ pub struct Agent {
     /// Random bits for the next life.
     spare: Option<[u8; 16]>,
     birth: Birth,
+    coarsener: Coarsener,
     record: Record,
     channels: BTreeMap<u32, Channel>,
     link: Link,
@@ -130,7 +141,13 @@ impl Agent {
         let all = exchange.chain(settings.sinks.iter().map(|c| (*c, Kind::Sink)));
         let channels = all.map(|(number, kind)| {
             let stored = head.channels.get(&number).copied().unwrap_or_default();
-            (number, Channel::new(kind, &stored))
+            let mut channel = Channel::new(kind, &stored);
+            if settings.policy == Policy::Coarsen && kind == Kind::Exchange {
+                let all = channel.committed_upto;
+                let opened = record.opened.get(&number).copied().unwrap_or(all);
+                channel.restore(record.holes.get(&number).map_or(&[], Vec::as_slice), opened);
+            }
+            (number, channel)
         });
         task.start(now.wall_ms);
         Ok(Agent {
@@ -141,6 +158,7 @@ impl Agent {
             identity,
             spare: None,
             birth: Birth::default(),
+            coarsener: Coarsener::default(),
             record,
             epoch: head.epoch,
             base_bytes: head.base_bytes,
@@ -167,7 +185,8 @@ impl Agent {
         let quota = self.settings.quota_bytes;
         let sinks = self.channels.values().filter(|c| c.kind == Kind::Sink);
         let results: u64 = sinks.map(Channel::backlog_bytes).sum();
-        let are_frames_full = self.settings.policy == Policy::Pause && self.backlog().1 >= quota;
+        let waits = matches!(self.settings.policy, Policy::Pause | Policy::Coarsen);
+        let are_frames_full = waits && self.backlog().1 >= quota;
         are_frames_full || results >= quota
     }
 
@@ -176,6 +195,8 @@ impl Agent {
         let is_over = now.mono_ms - self.last_checkpoint_ms >= self.settings.checkpoint_interval_ms;
         let is_dirty = self.task.is_dirty() || self.channels.values().any(Channel::is_dirty);
         self.is_being_born()
+            || self.coarsening_wants_checkpoint()
+            || self.wants_to_declare()
             || self.task.bytes_pending() >= self.settings.dirty_bytes_max
             || (is_over && is_dirty)
     }
@@ -204,7 +225,9 @@ impl Agent {
                 && self.delta_bytes > FOLD_RATIO * self.base_bytes);
         self.put_birth(&mut commit);
         self.put_acknowledged(&mut commit, now);
+        self.put_coarser(&mut commit, now);
         self.put_frames(&mut commit, now);
+        self.open_frames();
         self.put_lines(&mut commit);
         self.task.checkpoint(is_full, &mut commit);
         self.record.last_term = self.link.term();
@@ -219,6 +242,11 @@ impl Agent {
         for row in &commit.outbox_put {
             if let Some(channel) = self.channels.get_mut(&row.channel) {
                 channel.committed(row.seq, row.bytes.len() as u64);
+            }
+        }
+        for &(number, _, to) in &commit.outbox_remove {
+            if let Some(channel) = self.channels.get_mut(&number) {
+                channel.left_out(to);
             }
         }
         for (number, watermark) in self.task.outputs().watermarks() {
@@ -236,26 +264,10 @@ impl Agent {
         }
     }
 
-    fn put_frames(&mut self, commit: &mut Commit, now: Now) {
-        for batch in self.task.outputs().take_batches() {
-            let (_, backlog) = self.backlog();
-            let is_full = backlog + batch.payload.len() as u64 > self.settings.quota_bytes;
-            match self.settings.policy {
-                Policy::DropNewest if is_full && batch.rows_count > 0 => {
-                    self.count("outbox/dropped-newest-rows", u64::from(batch.rows_count));
-                    continue;
-                }
-                Policy::DropOldest if is_full => self.drop_oldest(&batch, commit),
-                _ => {}
-            }
-            self.put_frame(&batch, commit, now);
-        }
-    }
-
     fn put_frame(&mut self, batch: &Batch, commit: &mut Commit, now: Now) {
         let channel = self.channels.get_mut(&batch.channel).expect("exchanges are channels");
         let seq = channel.take_seq();
-        let dropped = self.record.dropped.remove(&batch.channel).unwrap_or_default();
+        let dropped = self.take_dropped(batch.channel, seq);
         let header = FrameHeader {
             agent: self.settings.id.clone(),
             incarnation: self.identity.incarnation,
@@ -281,29 +293,6 @@ impl Agent {
             channel.rows_of.push_back((seq, batch.rows_count));
         }
         commit.outbox_put.push(OutboxRow { channel: batch.channel, seq, bytes });
-    }
-
-    /// Drops frames from the oldest on until the batch fits; the next frame declares them.
-    fn drop_oldest(&mut self, batch: &Batch, commit: &mut Commit) {
-        let mut excess = self.backlog().1 + batch.payload.len() as u64;
-        let quota = self.settings.quota_bytes;
-        let Some(channel) = self.channels.get_mut(&batch.channel) else { return };
-        let mut lost_rows = 0;
-        let mut lost: Option<(u64, u64)> = None;
-        while excess > quota {
-            let Some((seq, bytes)) = channel.drop_first() else { break };
-            excess = excess.saturating_sub(bytes);
-            lost = Some((lost.map_or(seq, |(from, _)| from), seq));
-            while channel.rows_of.front().is_some_and(|(s, _)| *s <= seq) {
-                lost_rows += channel.rows_of.pop_front().map_or(0, |(_, rows)| u64::from(rows));
-            }
-        }
-        if let Some((from, to)) = lost {
-            commit.outbox_delete.push((batch.channel, to));
-            self.record.dropped.entry(batch.channel).or_default().push((from, to, lost_rows));
-            self.count("outbox/dropped-oldest-frames", to - from + 1);
-            self.count("outbox/dropped-oldest-rows", lost_rows);
-        }
     }
 
     fn put_lines(&mut self, commit: &mut Commit) {

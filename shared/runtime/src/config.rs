@@ -246,6 +246,8 @@ pub enum OutboxPolicy {
     DropOldest,
     /// New frames are not kept; the loss is counted and declared to the aggregator.
     DropNewest,
+    /// Partials of neighbouring windows are added up, as `headwater.coarsen` of the pipeline says.
+    Coarsen,
 }
 
 /// Bounds of what is read and kept.

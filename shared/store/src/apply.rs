@@ -131,17 +131,12 @@ fn write_positions(txn: &WriteTransaction, commit: &Commit) -> ApplyResult<()> {
 
 fn write_outbox(txn: &WriteTransaction, commit: &Commit, head: &mut Head) -> ApplyResult<()> {
     let changes = commit.outbox_acked.len() + commit.outbox_delete.len() + commit.outbox_put.len();
-    if changes + commit.outbox_skip.len() == 0 {
+    if changes + commit.outbox_remove.len() == 0 {
         return Ok(());
     }
     let mut table = txn.open_table(OUTBOX)?;
-    for &(channel, next) in &commit.outbox_skip {
-        let state = head.channels.entry(channel).or_default();
-        if next > state.next_seq {
-            table.retain_in((channel, state.oldest_seq, 0)..(channel, next, 0), |_, _| false)?;
-            (state.oldest_seq, state.next_seq, state.acked_upto) = (next, next, next - 1);
-            (state.acked_bytes, state.deleted_bytes) = (state.put_bytes, state.put_bytes);
-        }
+    for &(channel, from, to) in &commit.outbox_remove {
+        remove_range(&mut table, head.channels.entry(channel).or_default(), channel, from, to)?;
     }
     for &(channel, upto) in &commit.outbox_acked {
         let state = head.channels.entry(channel).or_default();
@@ -167,7 +162,26 @@ fn write_outbox(txn: &WriteTransaction, commit: &Commit, head: &mut Head) -> App
     Ok(())
 }
 
-/// Sum of the bytes of all frames ever put up to `upto`: each row carries it.
+fn remove_range(
+    table: &mut Table<'_, BlobKey, Bytes>,
+    state: &mut crate::commit::ChannelState,
+    channel: u32,
+    from: u64,
+    to: u64,
+) -> ApplyResult<()> {
+    // From behind the last number on there may only be left out, not before it.
+    in_order("outbox range", state.next_seq.min(from), from)?;
+    if from <= state.oldest_seq && to >= state.oldest_seq {
+        state.deleted_bytes = bytes_upto(table, channel, to.min(state.next_seq - 1), state)?;
+        state.oldest_seq = to + 1;
+    }
+    table.retain_in((channel, from, 0)..=(channel, to, u32::MAX), |_, _| false)?;
+    state.next_seq = state.next_seq.max(to + 1);
+    Ok(())
+}
+
+/// Sum of the bytes of all frames ever put up to `upto`: each row carries it. Bytes of a removed
+/// range count until everything before it is deleted.
 fn bytes_upto(
     table: &Table<'_, BlobKey, Bytes>,
     channel: u32,
@@ -180,8 +194,11 @@ fn bytes_upto(
     if upto < state.oldest_seq {
         return Ok(state.deleted_bytes);
     }
-    let tag = blob_tag("outbox", table, (channel, upto, 0))?;
-    Ok(tag.ok_or_else(|| ReadError::Damaged(format!("outbox: {channel}/{upto} is missing")))?)
+    let last = table.range((channel, state.oldest_seq, 0)..=(channel, upto, u32::MAX))?.next_back();
+    let Some(last) = last else { return Ok(state.deleted_bytes) };
+    let seq = last?.0.value().1;
+    let tag = blob_tag("outbox", table, (channel, seq, 0))?;
+    Ok(tag.ok_or_else(|| ReadError::Damaged(format!("outbox: {channel}/{seq} is missing")))?)
 }
 
 fn put_frame(

@@ -23,9 +23,9 @@ pub struct Commit {
     pub positions: Vec<PositionWrite>,
     /// A new identity. Frames stay: they are sent under it.
     pub identity: Option<Identity>,
-    /// Channel and the seq of its next frame, where numbers are left out: every frame before it is
-    /// removed, ahead of the other fields.
-    pub outbox_skip: Vec<(u32, u64)>,
+    /// Channel, first and last seq of a range that holds no frame from now on, ahead of the other
+    /// fields: stored ones are removed, numbers not given yet are left out.
+    pub outbox_remove: Vec<(u32, u64, u64)>,
     /// Channel and highest seq that the core has acknowledged; the rows stay until deleted.
     pub outbox_acked: Vec<(u32, u64)>,
     /// Channel and seq up to which (inclusive) rows are removed, acknowledged or not.

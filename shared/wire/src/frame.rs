@@ -171,7 +171,8 @@ pub fn set_frame_term(bytes: &mut [u8], term: u32) -> Result<(), WireError> {
 /// Puts term and incarnation into a stored frame, which is how it is sent.
 ///
 /// A frame of an earlier life of the same agent goes out under the present one, outside of the
-/// hash chain; one of the present life keeps its hash.
+/// hash chain, and so does one with a range `behind` it that was taken out after it was made: the
+/// frame declares it. Any other keeps its hash.
 ///
 /// # Errors
 /// As `set_frame_term`; `Malformed` for an unreadable header.
@@ -179,11 +180,14 @@ pub fn address_frame(
     bytes: &mut Vec<u8>,
     term: u32,
     incarnation: [u8; 16],
+    behind: Option<DroppedRange>,
 ) -> Result<(), WireError> {
     let Parts { compression, payload_bytes, mut header, packed, .. } = split(bytes)?;
-    if header.incarnation == incarnation {
+    if header.incarnation == incarnation && behind.is_none() {
         return set_frame_term(bytes, term);
     }
+    header.dropped_before.extend(behind);
+    at_most("number of dropped ranges", header.dropped_before.len(), DROPPED_RANGES_MAX)?;
     header.incarnation = incarnation;
     header.previous_hash = 0;
     *bytes = join(term, compression, payload_bytes, &header, packed)?;

@@ -145,10 +145,10 @@ impl<'p> Core<'p> {
         self.medium.results(&self.sinks)
     }
 
-    /// Frames that were applied.
+    /// A total of the hub.
     #[must_use]
-    pub fn frames_applied(&self) -> u64 {
-        self.hub.counters().get("hub/frames-applied").copied().unwrap_or(0)
+    pub fn counter(&self, name: &str) -> u64 {
+        self.hub.counters().get(name).copied().unwrap_or(0)
     }
 
     /// Gaps that were declared.

@@ -3,11 +3,11 @@
 use headwater_engine::fragment::Fragment;
 use headwater_engine::pipeline::SplitId;
 use headwater_plan::Plan;
-use headwater_runtime::agent::{Agent, Now, Policy, RECORD, Settings};
+use headwater_runtime::agent::{Agent, Now, Policy, RECORD, Rung, Settings};
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::{Origin, Task};
 use headwater_store::{PositionWrite, Store};
-use headwater_wire::{Ack, AgentId, Control, address_frame, encode_ack, encode_control, encode_up};
+use headwater_wire::{Ack, AgentId, Control, encode_ack, encode_control, encode_up};
 
 use super::{MACHINE, Medium, SINK_CHANNEL_FIRST, bits, now};
 
@@ -71,6 +71,35 @@ pub struct Edge<'p> {
     /// Records taken, per scan; what the store holds after a crash.
     taken: Vec<u64>,
     ticks: i64,
+    place: Place<'p>,
+}
+
+/// Where an agent runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Name of the machine.
+    pub machine: &'a str,
+    /// What happens when the outbox is full.
+    pub policy: Policy,
+    /// From which size on it is.
+    pub quota_bytes: u64,
+}
+
+impl Default for Place<'_> {
+    fn default() -> Self {
+        Place { machine: MACHINE, policy: Policy::Pause, quota_bytes: 1 << 30 }
+    }
+}
+
+fn rungs(plan: &Plan) -> Vec<Rung> {
+    let number = |at: usize| u32::try_from(at).expect("a plan has few channels");
+    let rung = |rung: &headwater_plan::Rung| Rung {
+        from: number(rung.from),
+        to: number(rung.to),
+        fragment: rung.fragment.clone(),
+        limits: plan.limits.clone(),
+    };
+    plan.ladder.iter().map(rung).collect()
 }
 
 impl<'p> Edge<'p> {
@@ -80,28 +109,33 @@ impl<'p> Edge<'p> {
     /// When the state cannot be read: that is what a simulation looks for.
     #[must_use]
     pub fn open(plan: &'p Plan, id: &str, image: Vec<u8>, ticks: i64) -> Edge<'p> {
-        Edge::open_on(plan, id, image, ticks, MACHINE)
+        Edge::open_with(plan, id, image, ticks, &Place::default())
     }
 
-    /// The same on a machine of another name.
+    /// The same with another machine or outbox.
     ///
     /// # Panics
     /// When the state cannot be read.
     #[must_use]
-    pub fn open_on(
+    pub fn open_with(
         plan: &'p Plan,
         id: &str,
         image: Vec<u8>,
         ticks: i64,
-        machine: &str,
+        place: &Place<'p>,
     ) -> Edge<'p> {
         let fragment = fragment(plan);
-        let medium = Medium::open(image, id, machine, ticks);
+        let medium = Medium::open(image, id, place.machine, ticks);
         let name: AgentId = id.parse().expect("a valid name");
-        let mut agent = self::machine(plan, &name, &medium.store, |_| {}, now(ticks));
+        let settle = |settings: &mut Settings| {
+            settings.quota_bytes = place.quota_bytes;
+            settings.policy = place.policy;
+        };
+        let mut agent = self::machine(plan, &name, &medium.store, settle, now(ticks));
+        agent.set_ladder(rungs(plan));
         agent.set_random(bits(id, -ticks));
         if medium.store.machine_changed() {
-            agent.moved_to(machine);
+            agent.moved_to(place.machine);
         }
         let snapshot = medium.snapshot();
         let positions = snapshot.positions().expect("readable positions");
@@ -115,7 +149,7 @@ impl<'p> Edge<'p> {
             }));
         }
         drop(snapshot);
-        Edge { plan, fragment, id: name, medium, agent, splits, taken, ticks }
+        Edge { plan, fragment, id: name, medium, agent, splits, taken, ticks, place: *place }
     }
 
     /// A copy of the state directory.
@@ -127,9 +161,9 @@ impl<'p> Edge<'p> {
     /// The power goes and comes back: a new agent on what the disk still has.
     #[must_use]
     pub fn crash(self, seed: u64) -> Edge<'p> {
-        let Edge { plan, id, medium, ticks, agent, .. } = self;
+        let Edge { plan, id, medium, ticks, agent, place, .. } = self;
         drop(agent);
-        Edge::open(plan, id.as_str(), medium.crash(seed), ticks)
+        Edge::open_with(plan, id.as_str(), medium.crash(seed), ticks, &place)
     }
 
     /// Name of the agent.
@@ -179,10 +213,49 @@ impl<'p> Edge<'p> {
         self.agent.committed(&commit, stats.base_bytes, stats.delta_bytes);
     }
 
+    /// Makes frames coarser if that is due.
+    ///
+    /// # Panics
+    /// When a frame cannot be read.
+    pub fn coarsen(&mut self) {
+        if let Some(job) = self.agent.coarsen_due() {
+            let rows = self.medium.snapshot().outbox(job.channel, job.from, 2 << 20);
+            self.agent.coarsen(job, &rows.expect("a readable outbox")).expect("fitting frames");
+        }
+    }
+
+    /// Whether the outbox makes sources wait.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.agent.is_paused()
+    }
+
+    /// A total of the agent.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> u64 {
+        self.agent.counters().get(name).copied().unwrap_or(0)
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, ms: i64) {
+        self.ticks += ms;
+    }
+
+    /// Bytes of the state on its disk.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        self.medium.copy().len() as u64
+    }
+
     /// Whether a checkpoint is due at once.
     #[must_use]
     pub fn wants_checkpoint(&self) -> bool {
         self.agent.wants_checkpoint(now(self.ticks))
+    }
+
+    /// The link is gone.
+    pub fn disconnected(&mut self) {
+        self.agent.disconnected();
     }
 
     /// The link is up: a hello is due.
@@ -213,8 +286,7 @@ impl<'p> Edge<'p> {
             let row = rows.into_iter().next().expect("what is to be sent is in the outbox");
             assert_eq!(row.seq, seq);
             let mut bytes = row.bytes;
-            address_frame(&mut bytes, self.agent.term(), self.agent.incarnation())
-                .expect("a frame of our own");
+            self.agent.address(channel, seq, &mut bytes).expect("a frame of our own");
             self.agent.transmitted(channel, seq, now);
             frames.push(bytes);
         }

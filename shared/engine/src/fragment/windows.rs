@@ -49,6 +49,8 @@ pub enum Phase {
         /// How long after its end a window can be corrected, in ms.
         correction_ms: i64,
     },
+    /// Partials in, partials of longer windows out (an outbox that is full).
+    Coarsen,
 }
 
 /// Parameters of a window aggregation. In phase `Merge` the input is what phase `Partial` of the

@@ -10,6 +10,7 @@
 //!   counts in: the core needs no knowledge of the gateway's watermark.
 //! - `Merge` (core) adds partials up, fires, keeps closed slices as cold state and corrects results
 //!   when a partial comes after its window fired.
+//! - `Coarsen` adds partials of short windows up to partials of longer ones.
 //!
 //! A row is late when the last window it belongs to has ended: `window_end - 1 <= watermark`. With
 //! an allowed lateness it is late that much later, and corrects what has fired until then. Rows
@@ -183,7 +184,7 @@ impl WindowAggregate {
         out: &mut Emitter<'_>,
     ) -> Option<PaneId> {
         let keys: &[usize] = match self.spec.phase {
-            Phase::Merge { .. } => panes::leading(self.spec.keys.len()),
+            Phase::Merge { .. } | Phase::Coarsen => panes::leading(self.spec.keys.len()),
             _ => &self.spec.keys,
         };
         let (pane, is_new) = self.panes.find_or_insert(row, keys, slice, from, out.context)?;
@@ -211,7 +212,7 @@ impl WindowAggregate {
             return WATERMARK_MAX;
         };
         match self.spec.phase {
-            Phase::Partial => self.panes.first_from().saturating_sub(1),
+            Phase::Partial | Phase::Coarsen => self.panes.first_from().saturating_sub(1),
             _ => self.next_end(first).saturating_sub(1),
         }
     }
@@ -227,6 +228,7 @@ impl Operator for WindowAggregate {
         assert!(self.firing.is_none(), "no row is pushed while a window fires");
         match self.spec.phase {
             Phase::Merge { correction_ms } => self.push_partial(row, correction_ms, out),
+            Phase::Coarsen => self.push_finer(row, out),
             _ => self.push_row(row, out),
         }
         out.take_fault(row);
@@ -235,7 +237,7 @@ impl Operator for WindowAggregate {
     fn fanout_max(&self) -> usize {
         let windows = self.windows.windows_per_slice();
         match self.spec.phase {
-            Phase::Partial => 1,
+            Phase::Partial | Phase::Coarsen => 1,
             Phase::Complete if self.spec.lateness_ms == 0 => 1,
             _ => usize::try_from(2 * windows).unwrap_or(usize::MAX),
         }
@@ -243,7 +245,7 @@ impl Operator for WindowAggregate {
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
         let progress = match self.spec.phase {
-            Phase::Partial => self.flush_partials(watermark, out),
+            Phase::Partial | Phase::Coarsen => self.flush_partials(watermark, out),
             _ => self.fire(watermark, out),
         };
         if progress == Progress::Done {

@@ -108,6 +108,7 @@ fn aggregate_text(spec: &WindowAggregateSpec, below: &Schema) -> String {
     let phase = match spec.phase {
         Phase::Complete => "aggregate".to_owned(),
         Phase::Partial => "aggregate to partials".to_owned(),
+        Phase::Coarsen => "add partials up".to_owned(),
         Phase::Merge { correction_ms } => format!("merge, correct for {correction_ms} ms"),
     };
     let window = window_text(&spec.window, &column_text(below, spec.window.rowtime));

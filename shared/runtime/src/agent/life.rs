@@ -14,8 +14,8 @@ use super::{Agent, LinkState, Now, outbox::Kind};
 #[derive(Default)]
 pub(super) struct Birth {
     is_due: bool,
-    /// Channels whose numbers go on further ahead.
-    skips: Vec<(u32, u64)>,
+    /// Channels whose numbers go on further ahead, with the ranges left out.
+    skips: Vec<(u32, u64, u64)>,
     /// Channels with frames that the core has from another copy.
     deletes: Vec<(u32, u64)>,
 }
@@ -66,8 +66,9 @@ impl Agent {
             if channel.kind != Kind::Exchange {
                 continue;
             }
+            let (oldest, _) = channel.span();
             if channel.skip_to(mark.upto_seq + 1) {
-                self.birth.skips.push((mark.channel, mark.upto_seq + 1));
+                self.birth.skips.push((mark.channel, oldest, mark.upto_seq));
             } else if channel.drop_upto(mark.upto_seq, now.mono_ms) {
                 self.birth.deletes.push((mark.channel, mark.upto_seq));
             }
@@ -105,7 +106,7 @@ impl Agent {
         let birth = std::mem::take(&mut self.birth);
         if birth.is_due {
             commit.identity = Some(self.identity.clone());
-            commit.outbox_skip = birth.skips;
+            commit.outbox_remove = birth.skips;
             commit.outbox_delete.extend(birth.deletes);
         }
     }

@@ -3,7 +3,7 @@
 use headwater_engine::mutation::{Mutation, mutated};
 use headwater_wire::{
     ChannelBeat, ChannelSpan, ChannelUpto, Control, ControlBody, Declared, Heartbeat, Hello,
-    Parent, UpMessage, decode_ack, decode_control,
+    Parent, UpMessage, WireError, address_frame, decode_ack, decode_control,
 };
 
 use super::{Agent, Now, outbox::Kind};
@@ -171,8 +171,11 @@ impl Agent {
         let beats = exchanges.map(|(&channel, c)| ChannelBeat {
             channel,
             after_seq: c.committed_upto,
-            watermark: c.watermark,
-            idle: self.task.is_exchange_idle(channel),
+            watermark: self.coarse_watermark(channel).map_or(c.watermark, |coarse| coarse.0),
+            idle: match self.coarse_watermark(channel) {
+                Some((_, is_idle)) => is_idle,
+                None => self.task.is_exchange_idle(channel),
+            },
         });
         let channels = beats.collect();
         Heartbeat {
@@ -314,11 +317,22 @@ impl Agent {
                 channel.progress_ms = now.mono_ms;
                 channel.backoff += 1;
             }
-            if channel.cursor <= channel.committed_upto {
+            channel.cursor = channel.past_holes(channel.cursor);
+            if channel.cursor <= channel.sendable_upto() {
                 return Some((number, channel.cursor));
             }
         }
         None
+    }
+
+    /// Makes a stored frame ready to be sent: under the present term and life, behind the hole
+    /// before it if there is one.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn address(&self, channel: u32, seq: u64, bytes: &mut Vec<u8>) -> Result<(), WireError> {
+        let hole = self.channels.get(&channel).and_then(|channel| channel.hole_before(seq));
+        address_frame(bytes, self.link.term, self.identity.incarnation, hole)
     }
 
     /// The frame named last was handed to the connection.

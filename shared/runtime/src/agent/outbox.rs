@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use headwater_store::{ChannelState, Commit};
 use headwater_wire::DroppedRange;
 use headwater_wire::limits::DROPPED_RANGES_MAX;
+use serde::{Deserialize, Serialize};
 
 /// What happens when unacknowledged frames reach the quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,8 +15,20 @@ pub enum Policy {
     Pause,
     /// The oldest frames go, counted and declared.
     DropOldest,
-    /// New rows are not kept, counted.
+    /// New rows are not kept, counted and declared.
     DropNewest,
+    /// Partials of neighbouring windows are added up; where nothing is left to add up, sources
+    /// wait.
+    Coarsen,
+}
+
+/// A range of numbers without frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hole {
+    from: u64,
+    to: u64,
+    /// Bytes of what was removed: the store counts them until the range is passed.
+    bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +48,9 @@ pub(super) struct Channel {
     deleted_upto: u64,
     /// Sizes of stored frames from `deleted_upto + 1` on; 0 where the size is not known.
     sizes: VecDeque<u64>,
-    unknown_bytes: u64,
+    holes: Vec<Hole>,
+    /// The last frame that may be under way; those behind it may be made coarser.
+    open_upto: u64,
     /// Acknowledged frames that are still kept: seq, when (ms).
     retained: VecDeque<(u64, i64)>,
     pub(super) rows_of: VecDeque<(u64, u32)>,
@@ -57,7 +72,8 @@ impl Channel {
             acked_stored: stored.acked_upto.max(stored.oldest_seq - 1),
             deleted_upto: stored.oldest_seq - 1,
             sizes: VecDeque::from(vec![stored.bytes() / (known as u64).max(1); known]),
-            unknown_bytes: 0,
+            holes: Vec::new(),
+            open_upto: u64::MAX,
             retained: VecDeque::new(),
             rows_of: VecDeque::new(),
             cursor: stored.first_unacked(),
@@ -67,15 +83,106 @@ impl Channel {
         }
     }
 
+    /// Holes of an earlier life of the process, and which frames may be under way.
+    pub(super) fn restore(&mut self, holes: &[Hole], open_upto: u64) {
+        self.open_upto = open_upto;
+        self.holes = holes.to_vec();
+        let missing = |h: &Hole| h.to - h.from + 1;
+        let (numbers, bytes) =
+            (self.holes.iter().map(missing).sum(), self.holes.iter().map(|h| h.bytes).sum());
+        let frames = (self.sizes.len() as u64).saturating_sub(numbers).max(1);
+        let stored: u64 = self.sizes.iter().sum();
+        let each = stored.saturating_sub(bytes) / frames;
+        let first = self.deleted_upto + 1;
+        for (seq, size) in (first..).zip(&mut self.sizes) {
+            let is_hole = self.holes.iter().any(|h| (h.from..=h.to).contains(&seq));
+            *size = if is_hole { 0 } else { each };
+        }
+    }
+
+    pub(super) fn holes(&self) -> &[Hole] {
+        &self.holes
+    }
+
+    /// Takes the frames of a range out.
+    pub(super) fn remove(&mut self, from: u64, to: u64) {
+        let mut bytes = 0;
+        for seq in from.max(self.deleted_upto + 1)..=to {
+            let at = usize::try_from(seq - self.deleted_upto - 1).unwrap_or(usize::MAX);
+            bytes += self.sizes.get_mut(at).map_or(0, std::mem::take);
+        }
+        self.rows_of.retain(|(seq, _)| !(from..=to).contains(seq));
+        match self.holes.last_mut() {
+            Some(last) if last.to + 1 == from => (last.to, last.bytes) = (to, last.bytes + bytes),
+            _ => self.holes.push(Hole { from, to, bytes }),
+        }
+    }
+
+    /// The first number from `seq` on that has a frame, or will have one.
+    pub(super) fn past_holes(&self, seq: u64) -> u64 {
+        let hole = self.holes.iter().find(|h| (h.from..=h.to).contains(&seq));
+        hole.map_or(seq, |h| h.to + 1)
+    }
+
+    /// The hole that ends before `seq`.
+    pub(super) fn hole_before(&self, seq: u64) -> Option<DroppedRange> {
+        let hole = self.holes.iter().find(|h| h.to + 1 == seq)?;
+        Some(DroppedRange { from: hole.from, to: hole.to, rows: 0 })
+    }
+
+    /// Allows all frames to be transmitted, or no more than before; gives the last one allowed.
+    pub(super) fn open(&mut self, all: bool) -> u64 {
+        if all || self.open_upto == u64::MAX {
+            self.open_upto = self.next_seq - 1;
+        }
+        self.open_upto
+    }
+
+    /// Whether there are frames that may not be transmitted yet.
+    pub(super) fn is_shut(&self) -> bool {
+        self.committed_upto > self.open_upto
+    }
+
+    /// The last frame that may be transmitted.
+    pub(super) fn sendable_upto(&self) -> u64 {
+        self.committed_upto.min(self.open_upto)
+    }
+
+    /// Frames that were certainly never transmitted, but for the newest one, which tells the core
+    /// of the others: their bytes, and the first and last of at most `job_bytes`.
+    pub(super) fn closed_frames(&self, job_bytes: u64) -> Option<(u64, u64, u64)> {
+        let first = self.past_holes(self.open_upto.saturating_add(1).max(self.acked + 1));
+        let last = self.committed_upto.checked_sub(1)?;
+        let skip = usize::try_from(first.checked_sub(self.deleted_upto + 1)?).ok()?;
+        let mut total = 0;
+        let mut to = first;
+        for (seq, size) in (first..=last).zip(self.sizes.iter().skip(skip)) {
+            if total < job_bytes {
+                to = seq;
+            }
+            total += size;
+        }
+        (first < last).then_some((total, first, to))
+    }
+
     pub(super) fn take_seq(&mut self) -> u64 {
         self.next_seq += 1;
         self.next_seq - 1
     }
 
     pub(super) fn committed(&mut self, seq: u64, bytes: u64) {
-        assert_eq!(seq, self.committed_upto + 1, "frames are committed in order");
+        assert!(seq > self.committed_upto, "frames are committed in order");
+        self.left_out(seq - 1);
         self.committed_upto = seq;
         self.sizes.push_back(bytes);
+    }
+
+    /// Numbers up to `seq` are given, without frames.
+    pub(super) fn left_out(&mut self, seq: u64) {
+        while self.committed_upto < seq {
+            self.committed_upto += 1;
+            self.sizes.push_back(0);
+        }
     }
 
     /// Everything up to `seq` has arrived. Tells whether that is news.
@@ -144,6 +251,7 @@ impl Channel {
         }
         // A word that came late may have asked for what has just gone.
         self.cursor = self.cursor.max(self.deleted_upto + 1);
+        self.holes.retain(|hole| hole.to >= upto);
     }
 
     /// Drops the oldest stored frame, acknowledged or not; gives its number and size.
@@ -168,7 +276,12 @@ impl Channel {
         }
         let kind = self.kind;
         let watermark = self.watermark;
-        *self = Channel { watermark, ..Channel::new(kind, &ChannelState::starting_at(next)) };
+        let open_upto = if self.open_upto == u64::MAX { u64::MAX } else { next - 1 };
+        *self = Channel {
+            watermark,
+            open_upto,
+            ..Channel::new(kind, &ChannelState::starting_at(next))
+        };
         true
     }
 
@@ -202,7 +315,7 @@ impl Channel {
 
     pub(super) fn backlog_bytes(&self) -> u64 {
         let skip = usize::try_from(self.acked - self.deleted_upto).unwrap_or(0);
-        self.sizes.iter().skip(skip).sum::<u64>() + self.unknown_bytes
+        self.sizes.iter().skip(skip).sum::<u64>()
     }
 
     /// Stored frames: the oldest and the next.

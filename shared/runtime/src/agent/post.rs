@@ -2,7 +2,7 @@
 //! the store under the present term, and none taken as sent that was not handed over.
 
 use headwater_store::OutboxRow;
-use headwater_wire::{WireError, address_frame, encode_up};
+use headwater_wire::{WireError, encode_up};
 
 use super::{Agent, Now};
 
@@ -56,7 +56,7 @@ impl Agent {
                 if self.next_transmit(now) != Some((channel, row.seq)) {
                     break;
                 }
-                address_frame(&mut row.bytes, self.term(), self.incarnation())
+                self.address(channel, row.seq, &mut row.bytes)
                     .map_err(|error| PostError::Damaged(row.seq, error))?;
                 if !publish(Post::Frame, &row.bytes) {
                     return Ok(());

@@ -30,7 +30,7 @@ broker = "{broker}"               # mqtt://host:port, or mqtts:// with TLS
 
 [outbox]                          # what waits while the link is down
 # quota = "256MiB"
-# policy = "pause"                # or "drop-oldest", "drop-newest": counted and declared
+# policy = "pause"                # or "drop-oldest", "drop-newest", "coarsen"
 
 [limits]
 # payload-bytes-max = "256KiB"    # a larger payload or line becomes a dead letter

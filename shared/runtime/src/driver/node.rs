@@ -26,6 +26,8 @@ const IDLE_WAIT_MIN: Duration = Duration::from_millis(1);
 const UNDELIVERED_BYTES_MAX: usize = 16 << 20;
 /// How long a stopping node tries to flush its sinks.
 const FLUSH_MS: i64 = 3000;
+/// More than one job of making frames coarser has.
+const COARSEN_READ_BYTES: usize = 2 << 20;
 /// Time between two updates of the status, in ms.
 const STATUS_MS: i64 = 1000;
 
@@ -127,6 +129,7 @@ impl Node {
             if self.agent.wants_random() {
                 self.agent.set_random(setup::random()?);
             }
+            self.coarsen()?;
             if self.agent.wants_checkpoint(now) {
                 self.checkpoint()?;
             } else if self.records > 0 && self.source_wait().is_some_and(|wait| wait.is_zero()) {
@@ -148,6 +151,23 @@ impl Node {
                 self.wake.wait(wait.min(IDLE_WAIT).min(source_wait));
             }
         }
+    }
+
+    /// Reads frames that are to be made coarser; what becomes of them is in the next checkpoint.
+    fn coarsen(&mut self) -> Result<(), RunError> {
+        let (Some(job), Some(store)) = (self.agent.coarsen_due(), &self.store) else {
+            return Ok(());
+        };
+        let rows = store.snapshot()?.outbox(job.channel, job.from, COARSEN_READ_BYTES)?;
+        match self.agent.coarsen(job, &rows) {
+            Ok(()) => self.registry.well("outbox"),
+            Err(error) => {
+                let problem = format!("frames cannot be made coarser, sources wait: {error}");
+                tracing::warn!(%error, "Frames cannot be made coarser.");
+                self.registry.unwell("outbox", &problem);
+            }
+        }
+        Ok(())
     }
 
     /// How long until the server of a source should have its acknowledgements.

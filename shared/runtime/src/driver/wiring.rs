@@ -184,6 +184,7 @@ pub fn output_ports<'a>(
                 channel: channel_number(plan, &output.name)?,
                 time_column: crate::task::time_column(&output.schema),
                 schema: output.schema.clone(),
+                has_watermarks: true,
             });
             continue;
         }

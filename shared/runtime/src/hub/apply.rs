@@ -163,9 +163,16 @@ impl Hub {
         for range in &header.dropped_before {
             self.count("rows-dropped-by-agents", range.rows);
             let (agent, channel) = (&header.agent, header.channel);
-            self.skip(agent, channel, (range.from, range.to), now, "dropped at the outbox quota");
+            let why = match range.rows {
+                0 => "coarsened: the totals come by another exchange",
+                _ => "dropped at the outbox quota",
+            };
+            self.skip(agent, channel, (range.from, range.to), Some(range.rows), now, why);
         }
-        let hash = frame_hash(bytes).unwrap_or(0);
+        // What declares a gap was given another header when it was sent: the next frame carries the
+        // hash that it had before.
+        let is_declaring = !header.dropped_before.is_empty();
+        let hash = if is_declaring { 0 } else { frame_hash(bytes).unwrap_or(0) };
         let Some(member) = self.members.get_mut(&header.agent) else { return Ok(()) };
         let Some(uplink) = member.channels.get_mut(&header.channel) else { return Ok(()) };
         uplink.mark.incarnation = header.incarnation;

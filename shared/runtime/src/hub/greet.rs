@@ -162,6 +162,7 @@ impl Hub {
                     &hello.agent,
                     span.channel,
                     (from, to),
+                    None,
                     now,
                     "no longer in the agent's outbox",
                 );
@@ -207,16 +208,18 @@ impl Hub {
             return Ok(());
         }
         let (agent, channel) = (&declared.agent, declared.channel);
-        self.skip(agent, channel, (declared.from, declared.to), now, &declared.reason);
+        self.skip(agent, channel, (declared.from, declared.to), None, now, &declared.reason);
         self.apply_held(agent, channel, now, cold)
     }
 
-    /// A range will never come: the mark passes it and the gap is recorded.
+    /// A range will never come: the mark passes it and the gap is recorded. `rows`: how many were
+    /// in it, where that is known.
     pub(super) fn skip(
         &mut self,
         agent: &AgentId,
         channel: u32,
         (from, to): (u64, u64),
+        rows: Option<u64>,
         now: Now,
         why: &str,
     ) {
@@ -229,7 +232,8 @@ impl Hub {
         uplink.mark.seq = to;
         uplink.mark.last_frame_hash = 0;
         uplink.is_changed = true;
-        self.count("frames-lost", to - from + 1);
+        let what = if rows == Some(0) { "frames-coarsened" } else { "frames-lost" };
+        self.count(what, to - from + 1);
         if self.gaps.len() < REPORTS_PER_COMMIT_MAX && !mutated(Mutation::SilentGap) {
             let (agent, reason) = (agent.as_str().into(), why.into());
             self.gaps.push(Gap { at_ms: now.wall_ms, agent, channel, from, to, reason });

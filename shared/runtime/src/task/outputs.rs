@@ -45,6 +45,8 @@ pub enum OutputPort {
         schema: Schema,
         /// Column whose times the frame header tells.
         time_column: Option<usize>,
+        /// Whether watermarks cross with the rows.
+        has_watermarks: bool,
     },
 }
 
@@ -79,6 +81,7 @@ struct Exchange {
     channel: u32,
     encoder: BatchEncoder,
     time_column: Option<usize>,
+    has_watermarks: bool,
     times: (Timestamp, Timestamp),
     rows_count: u32,
     watermark: Timestamp,
@@ -90,13 +93,18 @@ impl Exchange {
         if self.encoder.is_empty() {
             return;
         }
-        self.ready.push(Batch {
+        let batch = self.batch();
+        self.ready.push(batch);
+    }
+
+    fn batch(&mut self) -> Batch {
+        Batch {
             channel: self.channel,
             payload: self.encoder.finish(),
             rows_count: std::mem::take(&mut self.rows_count),
             times: std::mem::replace(&mut self.times, (i64::MAX, i64::MIN)),
             watermark: self.watermark,
-        });
+        }
     }
 }
 
@@ -123,15 +131,18 @@ impl Outputs {
                 OutputPort::Sink { channel, encoder, mode, key } => {
                     Port::Sink(SinkPort::new(channel, encoder, mode, key))
                 }
-                OutputPort::Exchange { channel, schema, time_column } => Port::Exchange(Exchange {
-                    channel,
-                    encoder: BatchEncoder::new(&schema),
-                    time_column,
-                    times: (i64::MAX, i64::MIN),
-                    rows_count: 0,
-                    watermark: i64::MIN,
-                    ready: Vec::new(),
-                }),
+                OutputPort::Exchange { channel, schema, time_column, has_watermarks } => {
+                    Port::Exchange(Exchange {
+                        channel,
+                        has_watermarks,
+                        encoder: BatchEncoder::new(&schema),
+                        time_column,
+                        times: (i64::MAX, i64::MIN),
+                        rows_count: 0,
+                        watermark: i64::MIN,
+                        ready: Vec::new(),
+                    })
+                }
             })
             .collect();
         Outputs {
@@ -227,6 +238,14 @@ impl Outputs {
         batches
     }
 
+    /// A batch without rows on this channel.
+    pub(crate) fn empty_batch(&mut self, channel: u32) -> Option<Batch> {
+        self.ports.iter_mut().find_map(|port| match port {
+            Port::Exchange(exchange) if exchange.channel == channel => Some(exchange.batch()),
+            _ => None,
+        })
+    }
+
     /// Watermarks of the exchanges, by channel.
     pub fn watermarks(&self) -> Vec<(u32, Timestamp)> {
         let of = |port: &Port| match port {
@@ -311,7 +330,9 @@ impl Collector for Outputs {
     }
 
     fn watermark(&mut self, output: usize, watermark: Timestamp) {
-        if let Port::Exchange(exchange) = &mut self.ports[output] {
+        if let Port::Exchange(exchange) = &mut self.ports[output]
+            && exchange.has_watermarks
+        {
             exchange.encoder.watermark(watermark);
             exchange.watermark = watermark;
         }

@@ -126,7 +126,7 @@ fn outbox_numbers_follow_puts_acks_and_deletes() {
     assert_eq!((store.outbox_totals().rows, store.identity()), (5, &identity));
     let skipped = Commit {
         epoch: 6,
-        outbox_skip: vec![(1, 20), (2, 3)],
+        outbox_remove: vec![(1, 8, 19), (2, 1, 2)],
         outbox_put: vec![frame(1, 20, 10), frame(2, 3, 7)],
         ..Commit::default()
     };
@@ -134,6 +134,39 @@ fn outbox_numbers_follow_puts_acks_and_deletes() {
     let totals = store.outbox_totals();
     assert_eq!((totals.rows, totals.unacked_rows, totals.unacked_bytes), (2, 2, 17));
     assert_eq!(store.snapshot().unwrap().outbox(1, 0, 1 << 20).unwrap(), [frame(1, 20, 10)]);
+}
+
+#[test]
+fn a_range_in_the_middle_is_removed() {
+    let (_, mut store) = memory();
+    let frames: Vec<_> = (1..=6).map(|seq| frame(1, seq, 100)).collect();
+    store.commit(&Commit { epoch: 1, outbox_put: frames, ..Commit::default() }).unwrap();
+    let removed = Commit {
+        epoch: 2,
+        outbox_remove: vec![(1, 3, 4), (1, 7, 8)],
+        outbox_put: vec![frame(1, 9, 100)],
+        ..Commit::default()
+    };
+    store.commit(&removed).unwrap();
+    let left = |store: &Store| {
+        let rows = store.snapshot().unwrap().outbox(1, 0, 1 << 20).unwrap();
+        rows.iter().map(|row| row.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&store), [1, 2, 5, 6, 9]);
+    // An acknowledgement within a range counts what lies before it.
+    let acked = Commit {
+        epoch: 3,
+        outbox_acked: vec![(1, 4)],
+        outbox_delete: vec![(1, 4)],
+        ..Commit::default()
+    };
+    store.commit(&acked).unwrap();
+    assert_eq!((left(&store), store.head().channels[&1].oldest_seq), (vec![5, 6, 9], 5));
+    let all = Commit { epoch: 4, outbox_delete: vec![(1, 9)], ..Commit::default() };
+    store.commit(&all).unwrap();
+    assert_eq!((left(&store), store.outbox_totals().bytes), (vec![], 0));
+    let ahead = Commit { epoch: 5, outbox_remove: vec![(1, 12, 13)], ..Commit::default() };
+    assert!(matches!(store.commit(&ahead), Err(StoreError::OutOfOrder { expected: 10, .. })));
 }
 
 #[test]

@@ -41,15 +41,19 @@ fn a_new_term_changes_neither_hash_nor_content() {
 fn a_frame_of_an_earlier_life_goes_out_under_the_present_one() {
     let own = encode_frame(1, &header(1, 2), b"payload").unwrap();
     let mut bytes = own.clone();
-    address_frame(&mut bytes, 9, [7; 16]).unwrap();
+    address_frame(&mut bytes, 9, [7; 16], None).unwrap();
     assert_eq!((frame_hash(&bytes), frame_term(&bytes)), (frame_hash(&own), Ok(9)));
-    address_frame(&mut bytes, 10, [8; 16]).unwrap();
+    address_frame(&mut bytes, 10, [8; 16], None).unwrap();
     let frame = decode_frame(&bytes).unwrap();
     let adopted = FrameHeader { incarnation: [8; 16], previous_hash: 0, ..header(1, 2) };
     assert_eq!((frame.term, frame.header, &*frame.payload), (10, adopted, &b"payload"[..]));
+    let behind = DroppedRange { from: 4, to: 9, rows: 0 };
+    address_frame(&mut bytes, 10, [8; 16], Some(behind)).unwrap();
+    let found = decode_header(&bytes).unwrap().1;
+    assert_eq!((found.previous_hash, found.dropped_before.last()), (0, Some(&behind)));
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
-    assert_eq!(address_frame(&mut bytes, 11, [9; 16]), Err(WireError::Checksum));
+    assert_eq!(address_frame(&mut bytes, 11, [9; 16], None), Err(WireError::Checksum));
 }
 
 #[test]

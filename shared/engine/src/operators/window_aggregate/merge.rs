@@ -74,6 +74,17 @@ impl WindowAggregate {
         }
     }
 
+    /// A partial of a window that lies in one of these: none is late.
+    pub(super) fn push_finer(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
+        let slice = self.windows.slice_of(self.place(row).slice);
+        let Some(pane) = self.pane(row, slice, self.windows.first_end(slice), out) else {
+            out.drop_row(Reason::Fault(Fault::StateFull), row);
+            return;
+        };
+        self.add_partial(pane, row, out.context);
+        self.panes.get_mut(pane).is_empty = false;
+    }
+
     /// A late row within the allowed lateness; `from` is the end of the first window that takes it.
     pub(super) fn push_late(
         &mut self,

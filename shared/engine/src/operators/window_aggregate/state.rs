@@ -166,7 +166,7 @@ impl WindowAggregate {
                 self.panes.remove_slice(at, context);
                 continue;
             }
-            if self.spec.phase == Phase::Partial {
+            if matches!(self.spec.phase, Phase::Partial | Phase::Coarsen) {
                 self.drop_flushed(at, watermark, context);
             }
             self.panes.sort_slice(at);

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::alignment::Alignment;
 use super::inputs::{Input, replay};
 use super::{Metrics, Node};
-use crate::agent::{self, Agent, Now, Policy};
+use crate::agent::{self, Agent, Now, Policy, Rung};
 use crate::clock::{self, Clock};
 use crate::config::{AgentConfig, AgentUplink, OutboxPolicy, Secrets};
 use crate::driver::sinks::Outlet;
@@ -157,6 +157,7 @@ impl Setup {
                 OutboxPolicy::Pause => Policy::Pause,
                 OutboxPolicy::DropOldest => Policy::DropOldest,
                 OutboxPolicy::DropNewest => Policy::DropNewest,
+                OutboxPolicy::Coarsen => Policy::Coarsen,
             },
             drain_after_idle_ms: options.drain_after_idle.map(ms),
             stop_at_end_of_input: options.stop_at_end_of_input,
@@ -293,11 +294,30 @@ impl Setup {
             .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
         agent.restore_counters(store.counters());
         agent.set_random(random()?);
+        agent.set_ladder(self.ladder()?);
         if store.machine_changed() {
             tracing::warn!("The state directory was made on another machine: a new incarnation.");
             agent.moved_to(store.machine());
         }
         Ok(agent)
+    }
+
+    /// How a full outbox is made coarser.
+    fn ladder(&self) -> Result<Vec<Rung>, RunError> {
+        if self.policy == Policy::Coarsen && self.plan.ladder.is_empty() {
+            return Err(RunError::Config(
+                "[outbox] policy: the pipeline does not say how windows are made coarser\n  \
+                 remedy: add SET 'headwater.coarsen' = '1 min, 10 min' to it, or use \"pause\""
+                    .into(),
+            ));
+        }
+        let rungs = self.plan.ladder.iter().map(|rung| {
+            let number =
+                |at: usize| wiring::channel_number(&self.plan, &self.plan.channels[at].name);
+            let (fragment, limits) = (rung.fragment.clone(), self.plan.limits.clone());
+            Ok(Rung { from: number(rung.from)?, to: number(rung.to)?, fragment, limits })
+        });
+        rungs.collect()
     }
 
     fn open_inputs(
