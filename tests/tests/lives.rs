@@ -97,7 +97,8 @@ fn finish(edge: &mut Edge<'_>, core: &mut Core<'_>) {
 }
 
 fn was_rewound(said: &[ControlBody]) -> bool {
-    said.iter().any(|body| matches!(body, ControlBody::Rewound { .. }))
+    said.iter()
+        .any(|body| matches!(body, ControlBody::Rewound { .. } | ControlBody::Diverged { .. }))
 }
 
 #[test]

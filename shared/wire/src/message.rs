@@ -238,6 +238,15 @@ pub enum ControlBody {
         /// First seq that is wanted.
         from: u64,
     },
+    /// A frame does not carry the hash of the one before it: the state is an old copy that went on
+    /// by itself.
+    Diverged {
+        /// Term of the frame.
+        term: u32,
+        /// Marks by channel, for the parent of the next incarnation.
+        #[serde(deserialize_with = "bounded::channels")]
+        marks: Vec<ChannelUpto>,
+    },
 }
 
 /// Encodes a message for `up/<agent>/hello`.

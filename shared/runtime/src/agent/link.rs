@@ -246,6 +246,11 @@ impl Agent {
             ControlBody::Rewound { marks } if !self.is_being_born() && self.knows_less(&marks) => {
                 self.rewound(&marks, now);
             }
+            ControlBody::Diverged { term, marks }
+                if !self.is_being_born() && term == self.link.term =>
+            {
+                self.rewound(&marks, now);
+            }
             ControlBody::Conflict { reason } => self.refuse(reason, now),
             _ => {}
         }

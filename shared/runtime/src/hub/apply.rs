@@ -134,7 +134,7 @@ impl Hub {
             // that has gone on by itself.
             let marks = self.marks(member);
             self.count("frames-off-the-chain", 1);
-            self.control(&header.agent, header.incarnation, ControlBody::Rewound { marks });
+            self.control(&header.agent, header.incarnation, ControlBody::Diverged { term, marks });
             return Verdict::Wait;
         }
         Verdict::Apply

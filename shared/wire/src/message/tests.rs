@@ -33,10 +33,11 @@ fn controls() -> Vec<ControlBody> {
         ControlBody::Grant { term: 1, nonce: 2, marks: marks.clone() },
         ControlBody::Nack { term: 1, channel: 2, from: 3, to: 4 },
         ControlBody::Fenced { term: 2 },
-        ControlBody::Rewound { marks },
+        ControlBody::Rewound { marks: marks.clone() },
         ControlBody::Conflict { reason: "two machines".into() },
         ControlBody::Poison { channel: 1, seq: 2, reason: "crc".into() },
         ControlBody::Refill { channel: 1, from: 2 },
+        ControlBody::Diverged { term: 3, marks },
     ]
 }
 
