@@ -33,6 +33,7 @@ use coarsen::Coarsener;
 use life::Birth;
 use link::Link;
 use outbox::{Channel, Hole, Kind};
+use quota::Range;
 
 /// What time it is: wall clock and the clock that never steps, in ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +82,9 @@ struct Record {
     /// Bytes of all chunks ever made for each sink.
     offsets: BTreeMap<u32, u64>,
     /// Ranges that were dropped and not yet declared in a frame.
-    dropped: BTreeMap<u32, Vec<(u64, u64, u64)>>,
+    dropped: BTreeMap<u32, Vec<Range>>,
     /// The unacknowledged frame that declares ranges, and which, where frames may be dropped later.
-    carriers: BTreeMap<u32, (u64, Vec<(u64, u64, u64)>)>,
+    carriers: BTreeMap<u32, (u64, Vec<Range>)>,
     /// The last frame of each channel that may be under way, where frames may be made coarser.
     opened: BTreeMap<u32, u64>,
     /// Numbers without frames.

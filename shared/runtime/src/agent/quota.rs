@@ -10,7 +10,7 @@ use super::{Agent, Now, Policy};
 use crate::task::Batch;
 
 /// From, to, rows.
-type Range = (u64, u64, u64);
+pub(super) type Range = (u64, u64, u64);
 
 impl Agent {
     pub(super) fn put_frames(&mut self, commit: &mut Commit, now: Now) {
