@@ -10,6 +10,7 @@ mod channels;
 mod greet;
 mod lives;
 mod receipts;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ use crate::task::{Task, read_record, write_record};
 use channels::Uplink;
 use lives::Past;
 pub use receipts::Receipts;
+pub use status::MemberStatus;
 
 /// What a hub is told at its start.
 #[derive(Clone, Debug)]
@@ -457,55 +459,5 @@ impl Hub {
     /// Totals of the hub by name.
     pub fn counters(&self) -> &BTreeMap<String, u64> {
         &self.counters
-    }
-}
-
-/// What the status of a hub says of one agent.
-#[derive(Clone, Debug, Serialize)]
-pub struct MemberStatus {
-    /// Its name.
-    pub agent: String,
-    /// Term granted last.
-    pub term: u32,
-    /// Frames applied, over all channels.
-    pub applied_frames: u64,
-    /// Frames held because earlier ones are missing.
-    pub held_frames: usize,
-    /// Frames that the agent has without acknowledgement.
-    pub backlog_frames: u64,
-    /// Their bytes.
-    pub backlog_bytes: u64,
-    /// Whether it was silent for the idle timeout.
-    pub idle: bool,
-    /// Milliseconds since it was heard.
-    pub silent_ms: i64,
-    /// Version of its program.
-    pub version: String,
-    /// Whether it runs the plan of the core.
-    pub same_plan: bool,
-    /// The agent's wall clock against ours, in ms.
-    pub clock_offset_ms: i64,
-    /// Why nothing of it is taken, if so.
-    pub refused: Option<String>,
-}
-
-impl Hub {
-    /// What is known of the agents.
-    pub fn status(&self, now: Now) -> Vec<MemberStatus> {
-        let status = |(agent, m): (&AgentId, &Member)| MemberStatus {
-            agent: agent.as_str().into(),
-            term: m.record.term,
-            applied_frames: m.channels.values().map(|c| c.mark.seq).sum(),
-            held_frames: m.channels.values().map(Uplink::held_count).sum(),
-            backlog_frames: m.backlog.0,
-            backlog_bytes: m.backlog.1,
-            idle: m.is_idle,
-            silent_ms: now.mono_ms - m.heard_ms,
-            version: m.version.clone(),
-            same_plan: m.plan_fingerprint == self.settings.plan.fingerprint,
-            clock_offset_ms: m.clock_offset_ms,
-            refused: m.refused.clone(),
-        };
-        self.members.iter().map(status).collect()
     }
 }
