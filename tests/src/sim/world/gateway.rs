@@ -8,7 +8,7 @@ use headwater_runtime::agent::{Agent, LinkState, Now, Post, Settings};
 use headwater_runtime::task::Origin;
 use headwater_store::crash::Noise;
 use headwater_store::{Commit, PositionWrite};
-use headwater_wire::{AgentId, UpKind, address_frame};
+use headwater_wire::{AgentId, UpKind};
 
 use super::World;
 use super::broker::{Down, Message, Topic};
@@ -207,8 +207,7 @@ impl World<'_> {
         let Some(connection) = life.process.port.connection else { return };
         for row in commit.outbox_put.iter().filter(|_| life.agent.term() > 0) {
             let mut bytes = row.bytes.clone();
-            address_frame(&mut bytes, life.agent.term(), life.agent.incarnation())
-                .expect("a frame of our own");
+            life.agent.address(row.channel, row.seq, &mut bytes).expect("a frame of our own");
             self.checker.sent(node, &bytes);
             let message = Message { topic: Topic::Up(node, UpKind::Frame), bytes: bytes.into() };
             self.publish(node, connection, message);
