@@ -1,5 +1,5 @@
-//! What happens at the quota of the outbox: frames are dropped, and each loss is declared in a frame
-//! that comes after it (PROTOCOL.md, rule 17).
+//! What happens at the quota of the outbox: frames are dropped, and each loss is declared in a
+//! frame that comes after it (PROTOCOL.md, rule 17).
 //!
 //! Guarantees: the rows of every dropped frame are declared exactly once to a core that hears of
 //! them, also when the frame that declares them is dropped itself.
