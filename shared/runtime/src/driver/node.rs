@@ -160,11 +160,11 @@ impl Node {
         };
         let rows = store.snapshot()?.outbox(job.channel, job.from, COARSEN_READ_BYTES)?;
         match self.agent.coarsen(job, &rows) {
-            Ok(()) => self.registry.well("outbox"),
+            Ok(()) => self.registry.well("coarsen"),
             Err(error) => {
                 let problem = format!("frames cannot be made coarser, sources wait: {error}");
                 tracing::warn!(%error, "Frames cannot be made coarser.");
-                self.registry.unwell("outbox", &problem);
+                self.registry.unwell("coarsen", &problem);
             }
         }
         Ok(())
