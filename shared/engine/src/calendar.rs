@@ -8,6 +8,7 @@
 //! No function here panics or reads a clock; arithmetic beyond i64 milliseconds saturates.
 
 pub use pattern::{Dialect, Pattern, PatternError};
+pub use place::Place;
 pub use unit::TimeUnit;
 pub use zone::Zone;
 
@@ -15,6 +16,7 @@ pub mod parse;
 pub mod text;
 
 mod pattern;
+mod place;
 #[cfg(test)]
 mod tests;
 mod unit;

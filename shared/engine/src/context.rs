@@ -2,6 +2,7 @@
 
 use crate::{
     arena::Arena,
+    calendar::Place,
     limits::Limits,
     slot::{BytesRef, Datum, Slot},
     symbols::{SymbolId, Symbols},
@@ -55,6 +56,8 @@ pub struct Context {
     pub fault: Option<Fault>,
     /// Stages up to this one, exclusive, may have an unfinished row; later ones have none.
     pub(crate) busy_until: usize,
+    /// The session's time zone: where a TIMESTAMP_LTZ is shown and read.
+    pub zone: Place,
     /// Event time of the row that is being aggregated, for aggregates whose partials are ordered.
     pub event_time: i64,
 }
@@ -67,6 +70,7 @@ impl Context {
             symbols: Symbols::new(limits.symbols_max, limits.symbol_bytes_max),
             fault: None,
             busy_until: 0,
+            zone: Place::default(),
             event_time: 0,
         }
     }

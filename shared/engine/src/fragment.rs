@@ -32,6 +32,8 @@ pub use windows::{
 /// The part of a plan that one place runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fragment {
+    /// The session's time zone as [`crate::calendar::Place::parse`] reads it; empty: UTC.
+    pub zone: String,
     /// Where rows come in.
     pub scans: Vec<Scan>,
     /// What happens to them.
@@ -143,6 +145,13 @@ pub enum OperatorSpec {
     /// Appends `window_start`, `window_end` (TIMESTAMP(3)) and `window_time` to each row; a row of
     /// a hopping window appears once for each window. Late rows pass, as in Flink.
     WindowAssign(WindowSpec),
+    /// Appends an event time as the session's zone shows it; the watermark is local from here on.
+    LocalTime {
+        /// The event time.
+        rowtime: usize,
+        /// The zone, as [`crate::calendar::Place::parse`] reads it.
+        zone: String,
+    },
     /// Aggregates per window and key.
     WindowAggregate(WindowAggregateSpec),
     /// Aggregates by key without a window: the result changes with every row.

@@ -117,6 +117,11 @@ pub trait Operator: Send {
         0
     }
 
+    /// The watermark that the steps after it see; rises with its own.
+    fn watermark_after(&self, watermark: Timestamp) -> Timestamp {
+        watermark.saturating_sub(self.delay_ms())
+    }
+
     /// Rows that one `push` may emit.
     fn fanout_max(&self) -> usize {
         1
@@ -221,7 +226,7 @@ impl Stage {
     pub(crate) fn watermark_out(&self) -> Timestamp {
         match self.watermark {
             WATERMARK_MAX => WATERMARK_MAX,
-            watermark => watermark.saturating_sub(self.operator.delay_ms()),
+            watermark => self.operator.watermark_after(watermark),
         }
     }
 }

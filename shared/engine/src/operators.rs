@@ -1,8 +1,9 @@
 //! The list of operators: one variant of [`OperatorSpec`], one file, one line.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, format};
 
 use crate::{
+    calendar::Place,
     expr::CompileError,
     fragment::{OperatorSpec, Step},
     limits::Limits,
@@ -18,6 +19,7 @@ pub mod group_aggregate;
 pub mod interval_join;
 pub mod join;
 mod joined;
+pub mod local_time;
 pub mod lookup_join;
 pub mod match_recognize;
 pub mod over;
@@ -51,6 +53,9 @@ pub fn build(
         }
         OperatorSpec::WindowAssign(spec) => {
             Box::new(window_assign::WindowAssign::new(spec, input.len()))
+        }
+        OperatorSpec::LocalTime { rowtime, zone } => {
+            Box::new(local_time::LocalTime::new(*rowtime, place(zone)?, input.len()))
         }
         OperatorSpec::WindowAggregate(spec) => {
             Box::new(window_aggregate::WindowAggregate::new(spec, limits)?)
@@ -88,4 +93,12 @@ pub fn build(
         OperatorSpec::Join(spec) => Box::new(join::Join::new(spec, inputs, limits)?),
         OperatorSpec::Unnest { column } => Box::new(unnest::Unnest::new(*column, input)),
     })
+}
+
+/// The zone of a plan.
+pub(crate) fn place(text: &str) -> Result<Place, CompileError> {
+    if text.is_empty() {
+        return Ok(Place::default());
+    }
+    Place::parse(text).ok_or_else(|| CompileError(format!("there is no time zone '{text}'")))
 }

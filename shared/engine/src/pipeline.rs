@@ -82,8 +82,9 @@ impl Pipeline {
         let outputs = fragment.outputs.iter().map(output).collect::<Result<_, _>>()?;
         let is_exchange = |kind| kind == OutputKind::Exchange;
         let exchanges = fragment.outputs.iter().enumerate().filter(|(_, o)| is_exchange(o.kind));
+        let zone = operators::place(&fragment.zone)?;
         Ok(Pipeline {
-            context: Context::new(limits),
+            context: Context { zone, ..Context::new(limits) },
             scans,
             stages,
             inputs: fragment.steps.iter().map(|step| step.timed_inputs().to_vec()).collect(),

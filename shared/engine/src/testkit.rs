@@ -376,6 +376,7 @@ pub(crate) fn chain_over(table: Schema, steps: Vec<(OperatorSpec, Schema)>) -> F
         scans: vec![scan],
         steps: steps.into_iter().enumerate().map(step).collect(),
         outputs: vec![Output { kind: OutputKind::Rows, ..output }],
+        ..Fragment::default()
     }
 }
 

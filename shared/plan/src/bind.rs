@@ -16,7 +16,7 @@ mod row;
 mod scope;
 mod sets;
 pub(crate) mod special;
-mod zone;
+pub(crate) mod zone;
 
 use headwater_engine::aggregate;
 use headwater_engine::expr::{Expr, ExprKind, Literal};

@@ -61,7 +61,10 @@ impl Graph {
                 }
                 _ => below(),
             },
-            NodeKind::Windows(..) | NodeKind::Unnest(..) | NodeKind::Union(_) => below(),
+            NodeKind::Windows(..)
+            | NodeKind::LocalTime { .. }
+            | NodeKind::Unnest(..)
+            | NodeKind::Union(_) => below(),
             NodeKind::Join(join) => join_changes(join, below()),
         }
     }
@@ -128,6 +131,7 @@ impl Graph {
             | NodeKind::Filter(..)
             | NodeKind::Project(..)
             | NodeKind::Unnest(..)
+            | NodeKind::LocalTime { .. }
             | NodeKind::Group { .. }
             | NodeKind::Union(_) => true,
             NodeKind::Join(join) => join.by == By::Equality,

@@ -31,7 +31,7 @@ pub(crate) fn script(
 ) -> Option<Plan> {
     let script = script::parse(source, vars, issues);
     let settings = settings::check(&script.settings, issues);
-    let mut planner = Planner::default();
+    let mut planner = Planner { zone: settings.zone.clone(), ..Planner::default() };
     let mut broken = Broken(script.broken.clone());
     for definition in &script.definitions {
         define(definition, &mut planner, &mut broken, issues);
@@ -80,6 +80,9 @@ pub(crate) fn build(
         Target::Whole => cut::whole(fragment, layout, tables),
         Target::Cut => cut::cut(&fragment, layout, tables, settings, issues)?,
     };
+    for fragment in [&mut plan.edge, &mut plan.core, &mut plan.whole].into_iter().flatten() {
+        fragment.zone.clone_from(&settings.zone);
+    }
     plan.settings = settings.values.clone();
     plan.limits = settings.limits.clone();
     plan.fingerprint = fingerprint::of(&plan);

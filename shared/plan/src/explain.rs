@@ -202,6 +202,7 @@ fn capacity(operator: &OperatorSpec, limits: &Limits) -> Option<(&'static str, u
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)
+        | OperatorSpec::LocalTime { .. }
         | OperatorSpec::Unnest { .. }
         | OperatorSpec::Union
         | OperatorSpec::Values(_) => None,
@@ -236,6 +237,9 @@ fn schema(schema: &Schema) -> String {
 /// The text that the fingerprint is made of: everything that a fragment does, nothing else.
 pub(crate) fn canonical(fragment: &Fragment) -> String {
     let mut out = String::new();
+    if !fragment.zone.is_empty() {
+        let _ = writeln!(out, "zone {}", fragment.zone);
+    }
     for scan in &fragment.scans {
         let names = scan.schema();
         let _ = writeln!(out, "scan {} : {}", scan.name, schema(&names));

@@ -32,6 +32,7 @@ pub(crate) fn placement(
         OperatorSpec::Filter(_)
         | OperatorSpec::Project(_)
         | OperatorSpec::WindowAssign(_)
+        | OperatorSpec::LocalTime { .. }
         | OperatorSpec::Unnest { .. }
         | OperatorSpec::LookupJoin(_)
         | OperatorSpec::Union => return Placement::Edge,
@@ -95,6 +96,7 @@ impl Origins<'_> {
                 self.is_local(below, &passed)
             }
             OperatorSpec::WindowAssign(_)
+            | OperatorSpec::LocalTime { .. }
             | OperatorSpec::SessionWindows(_)
             | OperatorSpec::Unnest { .. }
             | OperatorSpec::LookupJoin(_)

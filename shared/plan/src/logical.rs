@@ -164,6 +164,12 @@ pub(crate) enum NodeKind {
     },
     /// One row per element of an array column, appended as the last column.
     Unnest(NodeId, usize),
+    /// The event time as the session's zone shows it, appended.
+    LocalTime {
+        input: NodeId,
+        rowtime: usize,
+        zone: String,
+    },
     /// The rows of all inputs, which have the same columns.
     Union(Vec<NodeId>),
     /// The last row of each silent key, with its deadline as the last column.
@@ -238,6 +244,7 @@ impl NodeKind {
             | Self::Absence(input, _)
             | Self::SessionAggregate { input, .. }
             | Self::SessionWindows { input, .. }
+            | Self::LocalTime { input, .. }
             | Self::Unnest(input, _) => core::slice::from_ref(input),
             Self::Top(top) => core::slice::from_ref(&top.input),
             Self::Union(inputs) => inputs,

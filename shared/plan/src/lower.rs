@@ -116,6 +116,9 @@ impl Lowering<'_> {
                 self.session_windows(node, *input, *rowtime, *gap_ms, key)
             }
             NodeKind::Unnest(input, column) => self.unnest(node, *input, *column),
+            NodeKind::LocalTime { input, rowtime, zone } => {
+                self.local_time(node, *input, *rowtime, zone)
+            }
             NodeKind::Union(inputs) => self.union(node, inputs),
             NodeKind::Values(rows) => self.values(node, rows),
             NodeKind::Join(join) => self.join(node, join),

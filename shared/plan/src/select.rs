@@ -46,6 +46,8 @@ pub(crate) struct Planner {
     pub(crate) names: BTreeMap<String, Source>,
     /// The node of each table that is read.
     pub(crate) scans: BTreeMap<usize, NodeId>,
+    /// The session's time zone as the engine reads it; empty: UTC.
+    pub(crate) zone: String,
     /// The node of each table that is looked up.
     pub(crate) lookups: BTreeMap<usize, NodeId>,
 }

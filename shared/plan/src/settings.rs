@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use headwater_engine::limits::Limits;
 use sqlparser::tokenizer::Span;
 
+use crate::bind::zone;
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::options::{parse_bytes, parse_duration_ms};
 use crate::statement::Set;
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) ladder: Option<(Vec<i64>, Span)>,
     /// `table.exec.state.ttl`: how long after its last use state is kept, in ms of event time.
     pub(crate) state_ttl_ms: Option<i64>,
+    /// `table.local-time-zone`, as the engine reads it; empty: UTC.
+    pub(crate) zone: String,
     /// Keys that Flink has and that change nothing here, with their places.
     pub(crate) ignored: Vec<(String, Span)>,
 }
@@ -95,8 +98,10 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
         "execution.runtime-mode" => {
             bad("only 'streaming' exists; bounded sources end by themselves")
         }
-        "table.local-time-zone" if matches!(set.value.as_str(), "UTC" | "Etc/UTC") => Ok(()),
-        "table.local-time-zone" => bad("only 'UTC' is supported"),
+        "table.local-time-zone" => {
+            settings.zone = zone::session(&set.value, set.value_span)?;
+            Ok(())
+        }
         "execution.checkpointing.interval"
         | "pipeline.auto-watermark-interval"
         | "table.exec.source.idle-timeout" => match millis(&set.value) {

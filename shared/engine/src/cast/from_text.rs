@@ -25,7 +25,7 @@ pub(super) fn find(to: &DataType) -> Option<Convert> {
         DataType::Time(_) => |value, _, _, cx| parse::time(cx.text(value.slot)).map(Datum::i64),
         DataType::Timestamp(_) | DataType::TimestampLtz(_) => |value, _, to, cx| {
             let found = parse::timestamp(cx.text(value.slot), points::precision(to));
-            found.map(points::timestamp)
+            found.map(|local| points::timestamp(points::read(local, to, cx)))
         },
         DataType::Bytes => |value, _, _, _| Some(value),
         _ => return None,

@@ -29,6 +29,10 @@ pub(super) fn find(from: &DataType) -> Option<Convert> {
         });
     }
     (shown || from.is_numeric() || from.is_timestamp()).then_some(|value, from, to, cx| {
+        let value = match from.is_timestamp() {
+            true => points::timestamp(points::shown(value, from, cx)),
+            false => value,
+        };
         let mut out = Builder::new(cx);
         write(&mut out, value, from).ok()?;
         let text = out.finish();

@@ -61,6 +61,11 @@ fn timestamp(moment: Moment) -> Datum {
     Datum::of(Slot::timestamp(moment.ms, moment.nanos))
 }
 
+/// A timestamp as the session's zone shows it.
+fn local(value: Datum, cx: &Context) -> Moment {
+    cx.zone.local(moment(value))
+}
+
 /// A DATE or a timestamp as a moment.
 fn moment_reader(data_type: &DataType) -> fn(Datum) -> Moment {
     match data_type {
@@ -80,18 +85,18 @@ fn point(name: &str, arg: &Arg<'_>, with_time: bool) -> Result<DataType, String>
     }
 }
 
-fn extractor(
-    name: &str,
-    arg: &Arg<'_>,
-    unit: TimeUnit,
-) -> Result<fn(TimeUnit, Datum) -> i64, String> {
+/// Takes a unit out of a date, a time or a timestamp.
+type Extract = fn(TimeUnit, Datum, &Context) -> i64;
+
+fn extractor(name: &str, arg: &Arg<'_>, unit: TimeUnit) -> Result<Extract, String> {
     match point(name, arg, true)? {
-        DataType::Date => Ok(|unit, v| unit.extract_from_date(v.slot.as_i64())),
+        DataType::Date => Ok(|unit, v, _| unit.extract_from_date(v.slot.as_i64())),
         DataType::Time(_) if unit.months().is_some() || unit.ms() >= Some(MS_PER_DAY) => {
             Err(format!("a TIME has no {}", unit.name()))
         }
-        DataType::Time(_) => Ok(|unit, v| unit.extract_from_time(v.slot.as_i64())),
-        _ => Ok(|unit, v| unit.extract(moment(v))),
+        DataType::Time(_) => Ok(|unit, v, _| unit.extract_from_time(v.slot.as_i64())),
+        DataType::TimestampLtz(_) => Ok(|unit, v, cx| unit.extract(local(v, cx))),
+        _ => Ok(|unit, v, _| unit.extract(moment(v))),
     }
 }
 
@@ -100,14 +105,14 @@ fn extract(args: &[Arg<'_>]) -> Bound {
     let unit = unit("EXTRACT", &args[0])?;
     let types = vec![DataType::STRING, point("EXTRACT", &args[1], true)?];
     let get = extractor("EXTRACT", &args[1], unit)?;
-    strict(types, DataType::BigInt, move |v, _| Datum::i64(get(unit, v[1])))
+    strict(types, DataType::BigInt, move |v, cx| Datum::i64(get(unit, v[1], cx)))
 }
 
 fn part(name: &str, args: &[Arg<'_>], unit: TimeUnit) -> Bound {
     count(name, args, 1, 1)?;
     let get = extractor(name, &args[0], unit)?;
-    strict(vec![point(name, &args[0], true)?], DataType::BigInt, move |v, _| {
-        Datum::i64(get(unit, v[0]))
+    strict(vec![point(name, &args[0], true)?], DataType::BigInt, move |v, cx| {
+        Datum::i64(get(unit, v[0], cx))
     })
 }
 
@@ -134,6 +139,16 @@ pub(super) fn round_to_unit(
             strict(types, own, move |v, _| {
                 let rounded = moments(unit, Moment::of_ms(v[0].slot.as_i64()));
                 rounded.map_or(Datum::NULL, |m| Datum::i64(m.ms))
+            })
+        }
+        DataType::TimestampLtz(_) => {
+            moments(unit, Moment::default()).ok_or_else(refuse)?;
+            strict(types, own, move |v, cx| {
+                // As in Flink, with the distance of the value itself, also where another one holds.
+                let distance = cx.zone.distance_ms(v[0].slot.as_i64());
+                let moved = |m: Moment, ms: i64| Moment { ms: m.ms.saturating_add(ms), ..m };
+                let rounded = moments(unit, moved(moment(v[0]), distance));
+                rounded.map_or(Datum::NULL, |m| timestamp(moved(m, -distance)))
             })
         }
         _ => {
@@ -291,6 +306,9 @@ fn date_format(args: &[Arg<'_>]) -> Bound {
             }
         });
     }
+    if matches!(own, DataType::TimestampLtz(_)) {
+        return strict(types, DataType::STRING, move |v, cx| shown(&show, local(v[0], cx), cx));
+    }
     let read = moment_reader(&own);
     strict(types, DataType::STRING, move |v, cx| shown(&show, read(v[0]), cx))
 }
@@ -320,6 +338,8 @@ fn unix_timestamp(args: &[Arg<'_>]) -> Bound {
     let read = read.unwrap_or_else(default_pattern);
     strict(types, DataType::BigInt, move |v, cx| {
         let found = read.parse(cx.text(v[0].slot));
+        // Of a time that comes twice, Java's old calendar takes the second.
+        let found = found.map(|local| cx.zone.instant(local, true));
         Datum::i64(found.map_or(i64::MIN, |m| m.ms / MS_PER_SECOND))
     })
 }
@@ -334,6 +354,7 @@ fn from_unixtime(args: &[Arg<'_>]) -> Bound {
     let show = show.unwrap_or_else(default_pattern);
     strict(types, DataType::STRING, move |v, cx| {
         let ms = v[0].slot.as_i64().saturating_mul(MS_PER_SECOND);
-        shown(&show, Moment::of_ms(ms), cx)
+        let local = cx.zone.local(Moment::of_ms(ms));
+        shown(&show, local, cx)
     })
 }

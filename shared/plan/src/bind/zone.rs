@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use headwater_engine::calendar::Zone;
+use headwater_engine::calendar::{Place, Zone};
 use headwater_engine::expr::{Expr, Literal};
 use sqlparser::tokenizer::Span;
 
@@ -35,6 +35,22 @@ pub(super) fn resolve(function: &str, args: &mut [Expr], span: Span) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The zone of a session, as the engine reads it; UTC is empty.
+pub(crate) fn session(name: &str, span: Span) -> Result<String> {
+    if matches!(name, "UTC" | "Etc/UTC") {
+        return Ok(String::new());
+    }
+    if is_name(name) {
+        return zone(name, Path::new(FOLDER), span);
+    }
+    if name.starts_with("GMT") && Place::parse(name).is_some() {
+        return Ok(name.to_owned());
+    }
+    let message = format!("'{name}' is no time zone of a session");
+    let remedy = "name the region, such as 'Europe/Berlin', or a distance: 'GMT+01:00'";
+    Err(Issue::new(span, message, remedy))
 }
 
 /// `Area/City`: short names mean other zones in Java than on the system.

@@ -88,6 +88,7 @@ impl Cut<'_> {
             scans: vec![scan_of(&fine.name, partials)],
             steps: vec![step],
             outputs: vec![output],
+            ..Fragment::default()
         };
         self.core.scans.push(scan_of(&channel.name, partials));
         self.channels.push(channel);

@@ -53,6 +53,10 @@ pub(super) fn operator_text(operator: &OperatorSpec, inputs: &[Schema]) -> Strin
         OperatorSpec::Join(spec) => join::regular(spec, inputs),
         OperatorSpec::Absence(spec) => pattern::absence_text(spec, below),
         OperatorSpec::MatchRecognize(spec) => pattern::pattern_text(spec, below),
+        OperatorSpec::LocalTime { rowtime, zone } => {
+            let zone = zone.split(';').next().unwrap_or_default();
+            format!("{} by the clock of {zone}, the watermark too", name(*rowtime))
+        }
         OperatorSpec::Unnest { column } => format!("unnest {}", name(*column)),
     }
 }

@@ -128,6 +128,9 @@ fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTr
         NodeKind::Windows(input, window) => {
             vec![(*input, windows::reads(own, window, width(*input)))]
         }
+        NodeKind::LocalTime { input, rowtime, .. } => {
+            vec![(*input, unnest::reads(own, *rowtime, width(*input)))]
+        }
         NodeKind::Unnest(input, array) => {
             vec![(*input, unnest::reads(own, *array, width(*input)))]
         }

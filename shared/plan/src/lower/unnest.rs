@@ -1,4 +1,4 @@
-//! Arrays unnested beside their rows.
+//! Arrays unnested beside their rows, and event times beside those of the session's clock.
 
 use std::collections::BTreeSet;
 
@@ -20,5 +20,19 @@ impl Lowering<'_> {
         let taken = self.take(input, &wanted, None, Shape::Wide);
         let column = taken.at(array);
         self.appended("unnest", node, width, &taken, OperatorSpec::Unnest { column })
+    }
+    pub(super) fn local_time(
+        &mut self,
+        node: NodeId,
+        input: NodeId,
+        rowtime: usize,
+        zone: &str,
+    ) -> Lowered {
+        let width = self.graph.columns(input).len();
+        let wanted = reads(&self.wanted(node, width), rowtime, width);
+        let taken = self.take(input, &wanted, None, Shape::Wide);
+        let operator =
+            OperatorSpec::LocalTime { rowtime: taken.at(rowtime), zone: zone.to_owned() };
+        self.appended("local-time", node, width, &taken, operator)
     }
 }

@@ -103,6 +103,16 @@ pub(super) fn check_sets(sets: &[Vec<usize>], keys: usize, span: Span) -> Result
 }
 
 impl Planner {
+    /// Group windows are those of UTC.
+    fn check_zone(&self, window: &GroupWindow, span: Span) -> Result<()> {
+        if self.zone.is_empty() || !matches!(window.time.data_type, DataType::TimestampLtz(_)) {
+            return Ok(());
+        }
+        let message = "a group window by the clock of another zone than UTC is not supported yet";
+        let remedy = "use a window function: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(rt), …))";
+        Err(Issue::new(span, message, remedy))
+    }
+
     /// Binds GROUP BY; `None` where the query is not grouped by windows.
     pub(super) fn window_terms(
         &self,
@@ -116,6 +126,7 @@ impl Planner {
         }
         for term in query.group_by.as_deref().unwrap_or_default() {
             if let Some(window) = bind::group_window(term, scope)? {
+                self.check_zone(&window, term.span)?;
                 if terms.group_window.replace(window).is_some() {
                     let message = "GROUP BY names two windows";
                     return Err(Issue::new(term.span, message, "name one of them"));
