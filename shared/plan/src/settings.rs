@@ -142,11 +142,7 @@ fn apply(set: &Set, settings: &mut Settings) -> Result<()> {
             settings.ignored.push((key.to_owned(), set.key_span));
             Ok(())
         }
-        key if key.starts_with("table.exec.emit.") => {
-            let message = format!("'{key}' is a property of each source here");
-            let remedy = "write 'allowed-lateness' = '1 min' in the options of the source table";
-            Err(Issue::new(set.key_span, message, remedy))
-        }
+        key if key.starts_with("table.exec.emit.") => Err(emit(set)),
         key => {
             let message = format!("unknown setting '{key}'");
             let known = KEYS.into_iter().chain(WITHOUT_MEANING);
@@ -163,6 +159,20 @@ fn ladder(text: &str) -> Option<Vec<i64>> {
         .collect();
     let rises = |pair: &[i64]| pair[1] > pair[0] && pair[1] % pair[0] == 0;
     lengths.filter(|all| all.len() <= RUNGS_MAX && all.windows(2).all(rises))
+}
+
+/// Early and late results of windows: what to write instead.
+fn emit(set: &Set) -> Issue {
+    let message = format!("'{}' is a property of each source here", set.key);
+    let remedy = match set.key.as_str() {
+        "table.exec.emit.allow-lateness" => {
+            format!("write 'allowed-lateness' = '{}' in the options of the source table", set.value)
+        }
+        _ => {
+            "remove it; with the source's 'allowed-lateness' late rows correct a result".to_owned()
+        }
+    };
+    Issue::new(set.key_span, message, remedy)
 }
 
 /// A duration; a bare number is milliseconds, as in Flink.
