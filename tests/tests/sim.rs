@@ -1,6 +1,6 @@
 //! The protocol under faults, in virtual time: a fixed set of seeds, each a whole fleet.
 
-use headwater_tests::sim::world::{Coverage, FAULTS, Mix, Options, cores, run, run_seeds};
+use headwater_tests::sim::world::{Coverage, Mix, Options, cores, run, run_seeds};
 
 /// Seeds of the fixed set; `headwater-sim` runs as many as one likes.
 const SEEDS: u64 = 400;
@@ -24,7 +24,7 @@ fn run_all(seeds: u64, options: &Options) -> Coverage {
 fn no_seed_breaks_a_promise() {
     let coverage = run_all(SEEDS, &Options::default());
     println!("{coverage}");
-    for fault in FAULTS {
+    for fault in Mix::all().kinds() {
         assert!(coverage.count_of(fault.name()) > 0, "{} never happened", fault.name());
     }
     for state in ["off", "offline", "hello-sent", "granted", "awaiting-ack", "outbox-full"] {

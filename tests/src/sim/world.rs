@@ -229,6 +229,10 @@ impl<'p> World<'p> {
         let gaps: Vec<_> = gaps.into_iter().map(|(_, gap)| gap).collect();
         let answers = self.gateways.iter().map(|gateway| readings::answer(&gateway.readings));
         let answers: Vec<_> = answers.collect();
+        if self.checker.is_changed() {
+            let most = self.gateways.iter().map(|gateway| readings::all(&gateway.readings));
+            return self.checker.finish_changed(&answers, &most.collect::<Vec<_>>(), &gaps);
+        }
         self.checker.finish(&answers, &gaps);
     }
 }

@@ -46,6 +46,11 @@ pub(super) struct Checker {
     results: BTreeMap<(u32, u64), Vec<u8>>,
     /// Bytes of unacknowledged frames that a gateway may hold.
     backlog_max: u64,
+    /// Gateways whose state was replaced by an older one, and those that lost it.
+    copied: BTreeSet<usize>,
+    reflashed: BTreeSet<usize>,
+    /// The core's state was replaced by an older one just now.
+    is_restored: bool,
     pub(super) violations: Vec<Violation>,
 }
 
@@ -67,6 +72,9 @@ impl Checker {
             terms: BTreeMap::new(),
             results: BTreeMap::new(),
             backlog_max,
+            copied: BTreeSet::new(),
+            reflashed: BTreeSet::new(),
+            is_restored: false,
             violations: Vec::new(),
         }
     }
@@ -100,6 +108,9 @@ impl Checker {
 
     /// A gateway starts: frames beyond what its disk holds were never made.
     pub(super) fn gateway_opened(&mut self, node: usize, store: &Store) {
+        if self.is_replaced(node) {
+            return;
+        }
         let incarnation = store.identity().incarnation;
         for (&channel, state) in &store.head().channels {
             let stream = (node, incarnation, channel);
@@ -117,6 +128,9 @@ impl Checker {
 
     /// A gateway transmits a frame.
     pub(super) fn sent(&mut self, node: usize, bytes: &[u8]) {
+        if self.is_replaced(node) {
+            return;
+        }
         let frame = decode_frame(bytes).expect("a readable frame").header;
         let stream = (node, frame.incarnation, frame.channel);
         let known = self.frames.get(&(stream, frame.seq)).map(|content| content.hash);
@@ -138,6 +152,7 @@ impl Checker {
 
     /// The core starts: what it has acknowledged must be there.
     pub(super) fn core_opened(&mut self, store: &Store) {
+        self.core_results(store);
         let ledger = store.snapshot().and_then(|snapshot| snapshot.ledger());
         self.marks.clear();
         for ((agent, channel), mark) in ledger.expect("a readable ledger") {
@@ -152,6 +167,42 @@ impl Checker {
                 self.fail(stream.0, what);
             }
         }
+    }
+
+    /// What has left the core must be in its store; after a restore the sink goes back with it.
+    fn core_results(&mut self, store: &Store) {
+        let next = |channel: u32| store.head().channels.get(&channel).map_or(1, |c| c.next_seq);
+        let count = self.results.len();
+        self.results.retain(|(channel, seq), _| *seq < next(*channel));
+        if count > self.results.len() && !std::mem::take(&mut self.is_restored) {
+            self.fail(0, "results left the core that it does not hold".into());
+        }
+        self.is_restored = false;
+    }
+
+    /// The state of a node was replaced by an older one.
+    pub(super) fn restored(&mut self, node: usize) {
+        if node == 0 {
+            self.acked.clear();
+            self.terms.clear();
+            self.is_restored = true;
+        } else {
+            self.copied.insert(node);
+        }
+    }
+
+    /// A gateway has lost its state.
+    pub(super) fn reflashed(&mut self, node: usize) {
+        self.reflashed.insert(node);
+    }
+
+    /// Whether the state of a gateway was replaced.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.copied.is_empty() || !self.reflashed.is_empty()
+    }
+
+    fn is_replaced(&self, node: usize) -> bool {
+        self.copied.contains(&node) || self.reflashed.contains(&node)
     }
 
     /// The core publishes a reply.
@@ -218,6 +269,46 @@ impl Checker {
         }
         let committed = self.committed();
         self.compare(0, "the core's results", &committed, &arrived);
+    }
+
+    /// The end of a run in which states of gateways were replaced: nothing counts twice, nothing
+    /// of the others is lost, and what is lost is declared. `most` is all that was read.
+    pub(super) fn finish_changed(&mut self, expected: &[Answer], most: &[Answer], gaps: &[Gap]) {
+        let kept: Vec<Gap> =
+            gaps.iter().filter(|gap| !self.is_replaced(node(&gap.agent))).cloned().collect();
+        let lost = self.declared(&kept);
+        let (mut low, mut high) = (Answer::new(), Answer::new());
+        for ((stream, seq), content) in &self.frames {
+            if self.is_replaced(stream.0) || lost.contains(&(*stream, *seq)) {
+                continue;
+            }
+            for (window, totals) in &content.cells {
+                merge_into(&mut low, window, totals);
+                merge_into(&mut high, window, totals);
+            }
+        }
+        for (index, (expected, most)) in expected.iter().zip(most).enumerate() {
+            let upper = if self.reflashed.contains(&(index + 1)) { most } else { expected };
+            for (window, totals) in upper.iter().filter(|_| self.is_replaced(index + 1)) {
+                merge_into(&mut high, window, totals);
+            }
+        }
+        let committed = self.committed();
+        let count = |answer: &Answer, window: &Window| answer.get(window).map_or(0, |t| t.count);
+        let all: BTreeSet<&Window> = committed.keys().chain(high.keys()).collect();
+        for window in &all {
+            let found = count(&committed, window);
+            let (least, most) = (count(&low, window), count(&high, window));
+            if !(least..=most).contains(&found) {
+                let what = format!("I1, I2: {window:?}: {found} rows, not {least} to {most}");
+                return self.fail(0, what);
+            }
+        }
+        let is_less = all.iter().any(|w| count(&committed, w) < count(&high, w));
+        let is_declared = gaps.iter().any(|gap| self.is_replaced(node(&gap.agent)));
+        if is_less && !is_declared && self.reflashed.is_empty() {
+            self.fail(0, "I3: rows of a restored gateway are lost and no gap says so".into());
+        }
     }
 
     /// Frames that were declared lost.

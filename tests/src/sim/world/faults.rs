@@ -47,10 +47,16 @@ pub enum Fault {
     ClockDrift,
     /// A machine without a battery boots: its clock says 1970 until it is set.
     Boot1970,
+    /// The core gets the state of an earlier time back.
+    CoreBackup,
+    /// A gateway gets the state of an earlier time back.
+    AgentBackup,
+    /// A gateway loses its state.
+    Reflash,
 }
 
 /// All kinds.
-pub const FAULTS: [Fault; 20] = [
+pub const FAULTS: [Fault; 23] = [
     Fault::Loss,
     Fault::Doubling,
     Fault::Delay,
@@ -71,6 +77,9 @@ pub const FAULTS: [Fault; 20] = [
     Fault::ClockStep,
     Fault::ClockDrift,
     Fault::Boot1970,
+    Fault::CoreBackup,
+    Fault::AgentBackup,
+    Fault::Reflash,
 ];
 
 impl Fault {
@@ -98,6 +107,9 @@ impl Fault {
             Fault::ClockStep => "clock-step",
             Fault::ClockDrift => "clock-drift",
             Fault::Boot1970 => "boot-1970",
+            Fault::CoreBackup => "core-backup",
+            Fault::AgentBackup => "agent-backup",
+            Fault::Reflash => "reflash",
         }
     }
 
@@ -126,7 +138,7 @@ impl Mix {
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             let (name, is_taken) = word.strip_prefix('-').map_or((word, true), |n| (n, false));
             let named: Vec<Fault> = match name {
-                "all" => FAULTS.to_vec(),
+                "all" => Mix::all().0,
                 "none" => Vec::new(),
                 name => FAULTS.into_iter().filter(|fault| fault.name() == name).collect(),
             };
@@ -155,7 +167,13 @@ impl World<'_> {
             true => 0,
             false => 1 + self.chance.below(gateways),
         };
-        let node = if fault.is_of_broker() { 0 } else { usize::try_from(drawn).expect("few") };
+        let node = match fault {
+            Fault::BrokerRestart | Fault::BrokerForgets | Fault::CoreBackup => 0,
+            Fault::AgentBackup | Fault::Reflash => {
+                1 + usize::try_from(self.chance.below(gateways)).expect("few")
+            }
+            _ => usize::try_from(drawn).expect("few"),
+        };
         let state = match node {
             0 => self.core.state(self.at),
             node => self.gateways[node - 1].state(),
@@ -192,6 +210,8 @@ impl World<'_> {
                 let at = self.at;
                 self.machine(node).clock.boot(at, has_battery);
             }
+            Fault::CoreBackup | Fault::AgentBackup => self.back_up(node),
+            Fault::Reflash => self.reflash(node),
             Fault::ClockStep => self.step_clock(node),
             Fault::ClockDrift => {
                 let ppm = i64::try_from(self.chance.below(100_000)).expect("small") - 50_000;
@@ -224,6 +244,31 @@ impl World<'_> {
                 self.room_returns(node, until);
             }
         }
+    }
+
+    /// The state is copied, or the copy taken before is put in its place.
+    fn back_up(&mut self, node: usize) {
+        self.kill(node, Ending::Killed);
+        let machine = self.machine(node);
+        match machine.backup.take() {
+            None => machine.backup = Some(machine.image.clone()),
+            Some(backup) => {
+                machine.image = backup;
+                self.trace.fault(self.at, node, "restored", 0);
+                self.checker.restored(node);
+            }
+        }
+    }
+
+    /// The state is gone; the source goes on behind what was acknowledged to it.
+    fn reflash(&mut self, node: usize) {
+        let gateway = &mut self.gateways[node - 1];
+        let Some(life) = &gateway.life else { return };
+        gateway.source_from = life.stored();
+        self.kill(node, Ending::Killed);
+        let machine = self.machine(node);
+        (machine.image, machine.backup) = (Vec::new(), None);
+        self.checker.reflashed(node);
     }
 
     fn step_clock(&mut self, node: usize) {

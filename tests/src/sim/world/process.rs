@@ -26,6 +26,8 @@ pub(super) struct Machine {
     pub(super) clock: MachineClock,
     /// The disk while no process has it.
     pub(super) image: Vec<u8>,
+    /// A copy of the disk of an earlier time.
+    pub(super) backup: Option<Vec<u8>>,
     /// Processes that have run here.
     pub(super) lives: u64,
 }
