@@ -2,10 +2,18 @@
 //! fraction of them, and totals that are exact all the same.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use headwater_plan::{Plan, Target};
 use headwater_runtime::agent::Policy;
 use headwater_runtime::hub::Reply;
+use headwater_tests::broker::{Mosquitto, mosquitto_is_installed};
+use headwater_tests::node::{Kind, Node};
+use headwater_tests::process::wait_until;
+use headwater_tests::scratch::Scratch;
 use headwater_tests::sim::{self, Chance, Core, Edge, Place};
 use headwater_wire::AgentId;
 
@@ -80,9 +88,14 @@ fn talk(edge: &mut Edge<'_>, core: &mut Core<'_>) {
 
 /// Totals of the results, and how many windows there are of each length in seconds.
 fn results(core: &Core<'_>) -> (Totals, BTreeMap<i64, usize>) {
+    totals_of(&String::from_utf8(core.results()).expect("JSON"))
+}
+
+/// The same of a text, up to its last whole line.
+fn totals_of(text: &str) -> (Totals, BTreeMap<i64, usize>) {
     let mut totals = Totals::new();
     let mut lengths = BTreeMap::new();
-    for line in String::from_utf8(core.results()).expect("JSON").lines() {
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(row["op"], "+I", "no window is corrected: {line}");
         let data = row.get("data").unwrap_or(&row);
@@ -187,4 +200,72 @@ fn what_is_not_kept_is_declared() {
 fn seven_days_in_64_mib_keep_every_total() {
     let lengths = outage(7, 800, 64 << 20);
     assert!(lengths.contains_key(&60));
+}
+
+/// A file of readings over `minutes`, and what its keys add up to.
+fn readings_file(path: &Path, minutes: i64, keys: u64) -> Totals {
+    let mut expected = Totals::new();
+    let mut chance = Chance::new(11);
+    let mut text = String::new();
+    for second in (0..minutes * 60).step_by(10) {
+        for key in 0..keys {
+            let value = i64::try_from(chance.below(100_000)).expect("small");
+            let (hour, minute) = (second / 3600, second / 60 % 60);
+            let time = format!("2026-01-01 {hour:02}:{minute:02}:{:02}.000Z", second % 60);
+            let key = format!("sensor-{key}");
+            let _ = writeln!(text, r#"{{"k": "{key}", "v": {value}, "rt": "{time}"}}"#);
+            add(&mut expected, &key, 1, value, value);
+        }
+    }
+    fs::write(path, text).expect("written");
+    expected
+}
+
+#[test]
+fn an_agent_without_a_broker_makes_its_outbox_coarser() {
+    if !mosquitto_is_installed() {
+        println!("skipped: Mosquitto is not installed");
+        return;
+    }
+    let scratch = Scratch::new("coarsen").expect("a folder");
+    let mut broker = Mosquitto::start(scratch.path(), 100, "").expect("a broker");
+    broker.stop();
+    let input = scratch.join("readings.ndjson");
+    let expected = readings_file(&input, 10 * 60, 40);
+    let out = scratch.join("result.ndjson");
+    let sink = format!(
+        "'connector' = 'filesystem', 'path' = '{}', 'format' = 'changelog-json'",
+        out.display()
+    );
+    let script = SCRIPT
+        .replace("/nowhere", &input.to_string_lossy())
+        .replace("'connector' = 'print'", &sink);
+    let quota = "[outbox]\nquota = \"256KiB\"\npolicy = \"coarsen\"\n\
+                 [checkpoint]\ninterval = \"100ms\"\ndirty-bytes = \"16KiB\"\n";
+    let node = |kind, id, extra| {
+        Node::new(kind, scratch.path(), id, broker.address(), &script, extra).expect("a node")
+    };
+    let mut agent = node(Kind::Agent, "gw", quota);
+    let mut core = node(Kind::Aggregator, "core", "[checkpoint]\ninterval = \"100ms\"\n");
+    agent.start().expect("started");
+    let wait = Duration::from_secs(60);
+    let coarsened = |agent: &Node| {
+        agent.metric("headwater_total{name=\"outbox/coarsened-frames\"}").unwrap_or(0.0)
+    };
+    assert!(wait_until(wait, || coarsened(&agent) > 10.0), "{}", agent.metrics());
+    agent.kill();
+    agent.start().expect("started");
+    broker.restart().expect("restarted");
+    core.start().expect("started");
+    let total = |totals: &Totals| totals.values().map(|t| t.0).sum::<u64>();
+    let found = || totals_of(&fs::read_to_string(&out).unwrap_or_default());
+    let is_all = || total(&found().0) >= total(&expected);
+    let said = || format!("{}\n{}", agent.status(), core.status());
+    assert!(wait_until(wait, is_all), "{} readings\n{}", total(&found().0), said());
+    assert_eq!(found().0, expected);
+    assert!(found().1.contains_key(&60), "{:?}", found().1);
+    agent.kill();
+    core.kill();
+    let gaps = core.inspect().expect("readable")["gaps"].to_string();
+    assert!(gaps.contains("coarsened"), "{gaps}");
 }

@@ -14,7 +14,7 @@ mod outbox;
 mod post;
 mod quota;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::operator::RestoreError;
@@ -87,6 +87,8 @@ struct Record {
     carriers: BTreeMap<u32, (u64, Vec<Range>)>,
     /// The last frame of each channel that may be under way, where frames may be made coarser.
     opened: BTreeMap<u32, u64>,
+    /// Coarse channels whose last rows no watermark follows yet.
+    unsettled: BTreeSet<u32>,
     /// Numbers without frames.
     holes: BTreeMap<u32, Vec<Hole>>,
 }
@@ -228,6 +230,7 @@ impl Agent {
         self.put_acknowledged(&mut commit, now);
         self.put_coarser(&mut commit, now);
         self.put_frames(&mut commit, now);
+        self.settle_coarse(&mut commit, now);
         self.open_frames();
         self.put_lines(&mut commit);
         self.task.checkpoint(is_full, &mut commit);

@@ -5,12 +5,14 @@
 //! which frames may be under way is durable before the first of them goes out. Memory is that of
 //! one job. Where nothing is left to make coarser, sources wait as under `pause`.
 
+use std::collections::BTreeMap;
+
 use headwater_engine::fragment::Fragment;
 use headwater_engine::limits::Limits;
 use headwater_engine::row::Row;
 use headwater_engine::slot::Slot;
 use headwater_store::{Commit, OutboxRow};
-use headwater_wire::{BatchDecoder, BatchItem, WireError, decode_frame};
+use headwater_wire::{BatchDecoder, BatchEncoder, BatchItem, WireError, decode_frame};
 
 use super::{Agent, LinkState, Now, Policy, outbox::Kind};
 use crate::task::{Batch, OutputPort, ScanPort, Task, time_column};
@@ -137,8 +139,10 @@ impl Agent {
     /// transmitted before it is durable that they may be.
     pub(super) fn coarsening_wants_checkpoint(&self) -> bool {
         let is_shut = |c: &super::Channel| c.kind == Kind::Exchange && c.is_shut();
-        self.coarsener.staged.is_some()
-            || (self.link.state == LinkState::Granted && self.channels.values().any(is_shut))
+        let is_granted = self.link.state == LinkState::Granted;
+        let is_unsettled =
+            || !self.record.unsettled.is_empty() || self.channels.values().any(is_shut);
+        self.coarsener.staged.is_some() || (is_granted && is_unsettled())
     }
 
     pub(super) fn put_coarser(&mut self, commit: &mut Commit, now: Now) {
@@ -150,6 +154,35 @@ impl Agent {
         commit.outbox_remove.push((channel, from, to));
         self.count("outbox/coarsened-frames", to - from + 1);
         for batch in batches {
+            self.record.unsettled.insert(batch.channel);
+            self.put_frame(&batch, commit, now);
+        }
+    }
+
+    /// While the core listens nothing that it is about to get will be made coarser any more: what
+    /// has been made coarser is complete as far as the fine exchange is.
+    pub(super) fn settle_coarse(&mut self, commit: &mut Commit, now: Now) {
+        if self.link.state != LinkState::Granted {
+            return;
+        }
+        let watermarks: BTreeMap<u32, i64> = self.task.outputs().watermarks().into_iter().collect();
+        for channel in std::mem::take(&mut self.record.unsettled) {
+            let rungs = &self.coarsener.rungs;
+            let Some(rung) = rungs.iter().find(|rung| rung.to == channel) else { continue };
+            let mut fine = rung.from;
+            while let Some(finer) = rungs.iter().find(|rung| rung.to == fine) {
+                fine = finer.from;
+            }
+            let (Some(&watermark), Some(output)) =
+                (watermarks.get(&fine), rung.fragment.outputs.first())
+            else {
+                continue;
+            };
+            let mut encoder = BatchEncoder::new(&output.schema);
+            encoder.watermark(watermark);
+            let (rows_count, times) = (0, (i64::MAX, i64::MIN));
+            let payload = encoder.finish();
+            let batch = Batch { channel, payload, rows_count, times, watermark };
             self.put_frame(&batch, commit, now);
         }
     }

@@ -87,9 +87,10 @@ impl Channel {
     pub(super) fn restore(&mut self, holes: &[Hole], open_upto: u64) {
         self.open_upto = open_upto;
         self.holes = holes.to_vec();
-        let missing = |h: &Hole| h.to - h.from + 1;
-        let (numbers, bytes) =
-            (self.holes.iter().map(missing).sum(), self.holes.iter().map(|h| h.bytes).sum());
+        // A hole in front is no longer among what the store counts.
+        let counted = || self.holes.iter().filter(|h| h.from > self.deleted_upto);
+        let numbers: u64 = counted().map(|h| h.to - h.from + 1).sum();
+        let bytes: u64 = counted().map(|h| h.bytes).sum();
         let frames = (self.sizes.len() as u64).saturating_sub(numbers).max(1);
         let stored: u64 = self.sizes.iter().sum();
         let each = stored.saturating_sub(bytes) / frames;
@@ -320,7 +321,10 @@ impl Channel {
 
     /// Stored frames: the oldest and the next.
     pub(super) fn span(&self) -> (u64, u64) {
-        (self.deleted_upto + 1, self.committed_upto + 1)
+        let oldest = self.deleted_upto + 1;
+        // The first frame declares the hole before it, which is no loss.
+        let oldest = self.hole_before(oldest).map_or(oldest, |hole| hole.from);
+        (oldest, self.committed_upto + 1)
     }
 }
 
