@@ -87,6 +87,9 @@ struct Record {
     carriers: BTreeMap<u32, (u64, Vec<Range>)>,
     /// The last frame of each channel that may be under way, where frames may be made coarser.
     opened: BTreeMap<u32, u64>,
+    /// Watermark of each exchange, where frames may be made coarser: a stream at its end says it
+    /// only once.
+    watermarks: BTreeMap<u32, i64>,
     /// Coarse channels whose last rows no watermark follows yet.
     unsettled: BTreeSet<u32>,
     /// Numbers without frames.

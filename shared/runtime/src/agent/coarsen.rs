@@ -5,8 +5,6 @@
 //! which frames may be under way is durable before the first of them goes out. Memory is that of
 //! one job. Where nothing is left to make coarser, sources wait as under `pause`.
 
-use std::collections::BTreeMap;
-
 use headwater_engine::fragment::Fragment;
 use headwater_engine::limits::Limits;
 use headwater_engine::row::Row;
@@ -162,10 +160,16 @@ impl Agent {
     /// While the core listens nothing that it is about to get will be made coarser any more: what
     /// has been made coarser is complete as far as the fine exchange is.
     pub(super) fn settle_coarse(&mut self, commit: &mut Commit, now: Now) {
+        if self.settings.policy != Policy::Coarsen {
+            return;
+        }
+        for (channel, watermark) in self.task.outputs().watermarks() {
+            let known = self.record.watermarks.entry(channel).or_insert(i64::MIN);
+            *known = watermark.max(*known);
+        }
         if self.link.state != LinkState::Granted {
             return;
         }
-        let watermarks: BTreeMap<u32, i64> = self.task.outputs().watermarks().into_iter().collect();
         for channel in std::mem::take(&mut self.record.unsettled) {
             let rungs = &self.coarsener.rungs;
             let Some(rung) = rungs.iter().find(|rung| rung.to == channel) else { continue };
@@ -174,7 +178,7 @@ impl Agent {
                 fine = finer.from;
             }
             let (Some(&watermark), Some(output)) =
-                (watermarks.get(&fine), rung.fragment.outputs.first())
+                (self.record.watermarks.get(&fine), rung.fragment.outputs.first())
             else {
                 continue;
             };
