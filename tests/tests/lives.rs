@@ -1,8 +1,17 @@
 //! Copies of state directories: restored, cloned, lost, and the core's own (fault table, rows 10,
 //! 11 and 14): nothing is counted twice, and what is lost is declared.
 
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::time::Duration;
+
 use headwater_plan::{Plan, Target};
 use headwater_runtime::hub::Reply;
+use headwater_tests::broker::{Mosquitto, mosquitto_is_installed};
+use headwater_tests::node::{Kind, Node};
+use headwater_tests::process::wait_until;
+use headwater_tests::scratch::Scratch;
 use headwater_tests::sim::{self, Core, Edge, Place};
 use headwater_wire::{AgentId, ControlBody};
 
@@ -240,4 +249,64 @@ fn a_core_restored_from_a_backup_is_refilled() {
     finish(&mut edge, &mut core);
     assert_eq!(results(&core), exact(0..120));
     assert_eq!(core.gaps_count(), 0);
+}
+
+/// Lines of readings, one a second.
+fn lines(seconds: std::ops::Range<u64>) -> String {
+    let mut text = String::new();
+    for n in seconds {
+        let time = format!("2026-01-01 00:{:02}:{:02}", n / 60, n % 60);
+        let _ = writeln!(text, r#"{{"k": "a", "v": {n}, "rt": "{time}"}}"#);
+    }
+    text
+}
+
+#[test]
+fn an_agent_sets_a_damaged_state_aside_and_goes_on() {
+    if !mosquitto_is_installed() {
+        println!("skipped: Mosquitto is not installed");
+        return;
+    }
+    let scratch = Scratch::new("damaged").expect("a folder");
+    let broker = Mosquitto::start(scratch.path(), 100, "").expect("a broker");
+    let (input, out) = (scratch.join("readings.ndjson"), scratch.join("result.ndjson"));
+    fs::write(&input, lines(0..95)).expect("written");
+    let source = format!("'path' = '{}', 'source.monitor-interval' = '100 ms'", input.display());
+    let sink = format!(
+        "'connector' = 'filesystem', 'path' = '{}', 'format' = 'changelog-json'",
+        out.display()
+    );
+    let script =
+        SCRIPT.replace("'path' = '/nowhere'", &source).replace("'connector' = 'print'", &sink);
+    let extra = "[checkpoint]\ninterval = \"100ms\"\n";
+    let node = |kind, id| {
+        Node::new(kind, scratch.path(), id, broker.address(), &script, extra).expect("a node")
+    };
+    let (mut agent, mut core) = (node(Kind::Agent, "gw"), node(Kind::Aggregator, "core"));
+    core.start().expect("started");
+    agent.start().expect("started");
+    let wait = Duration::from_secs(60);
+    let windows = || fs::read_to_string(&out).unwrap_or_default().lines().count();
+    assert!(wait_until(wait, || windows() == 9), "{}\n{}", agent.log(), core.status());
+    agent.kill();
+    fs::write(agent.dir().join("state/state.redb"), b"no database").expect("written");
+    agent.start().expect("started");
+    agent.wait_for_health(&["state file"], wait).expect("said in health");
+    let mut file = OpenOptions::new().append(true).open(&input).expect("there");
+    file.write_all(lines(95..155).as_bytes()).expect("written");
+    assert!(wait_until(wait, || windows() >= 15), "{}\n{}", agent.log(), core.status());
+    agent.kill();
+    core.kill();
+    let text = fs::read_to_string(&out).expect("results");
+    let row = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let data = row.get("data").unwrap_or(&row).clone();
+        (data["n"].as_u64().expect("a count"), data["total"].as_u64().expect("a sum"))
+    };
+    let found: Vec<_> = text.lines().map(row).collect();
+    let all: Vec<_> = exact(0..150).into_iter().map(|(_, n, total)| (n, total)).collect();
+    assert_eq!(found, all);
+    assert!(agent.dir().join("state/state.redb.damaged").is_file());
+    let gaps = core.inspect().expect("readable")["gaps"].to_string();
+    assert!(gaps.contains("new state directory"), "{gaps}");
 }

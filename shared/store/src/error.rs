@@ -82,6 +82,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the content is gone: damaged, or missing where there was some.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Missing { .. })
+    }
+
     /// The program's exit code for this error (sysexits: 74 input/output, 78 configuration).
     #[must_use]
     pub fn exit_code(&self) -> u8 {

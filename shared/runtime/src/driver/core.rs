@@ -94,8 +94,7 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
     }
     let record = wiring::plan_record(plan, fragment);
     let cache_bytes = config.limits.state_cache.0;
-    let store = open_store(Some(&config.state_dir), cache_bytes, &record)?
-        .expect("a store is opened where a directory is named");
+    let store = open_store(&config.state_dir, cache_bytes, &record)?;
     if config.http.enabled {
         report::serve(config.http.listen, &registry, network.handle(), Some(&config.state_dir))?;
     }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use headwater_engine::fragment::Fragment;
 use headwater_plan::Plan;
-use headwater_store::{Head, Identity, PlanRecord, Snapshot, Store};
+use headwater_store::{Head, Identity, PlanRecord, Snapshot, StateRead, Store};
 use headwater_wire::AgentId;
 use tokio::runtime::Handle;
 use xxhash_rust::xxh3::xxh3_64;
@@ -192,7 +192,7 @@ impl Setup {
                 .map_err(|error| RunError::Failed(format!("no thread for the input: {error}")))?;
         }
         let record = wiring::plan_record(&self.plan, &fragment);
-        let mut store = open_store(self.state_dir.as_deref(), self.cache_bytes, &record)?;
+        let (mut store, state) = self.open_state(&record, &registry)?.unzip();
         let snapshot = store.as_ref().map(Store::snapshot).transpose()?;
         if let Some(listen) = self.http {
             report::serve(listen, &registry, network.handle(), self.state_dir.as_deref())?;
@@ -202,7 +202,8 @@ impl Setup {
         let limits = &self.plan.limits;
         let task = Task::new(&fragment, limits, scans, outputs)
             .map_err(|error| RunError::Config(error.to_string()))?;
-        let mut agent = self.agent_machine(task, record, store.as_ref(), &sinks)?;
+        let state = state.unwrap_or_default();
+        let mut agent = self.agent_machine(task, record, (store.as_ref(), &state), &sinks)?;
         let env = Environment {
             secrets: &self.secrets,
             wake: &wake,
@@ -249,11 +250,48 @@ impl Setup {
         })
     }
 
+    /// The state directory and the operators' state in it. What is damaged is set aside where a
+    /// core is there to be told: the agent goes on as a new incarnation, which is a declared gap.
+    fn open_state(
+        &self,
+        plan: &PlanRecord,
+        registry: &Registry,
+    ) -> Result<Option<(Store, StateRead)>, RunError> {
+        let Some(dir) = self.state_dir.as_deref() else { return Ok(None) };
+        let found = self.read_state(dir, plan);
+        let error = match found {
+            Err(RunError::State(error)) if error.is_lost() && self.feeds_core() => error,
+            found => return found.map(Some),
+        };
+        let aside = headwater_store::set_aside(dir)?;
+        let path = aside.path.display();
+        tracing::error!(%error, %path, "The state file is damaged: set aside, a new life begins.");
+        let problem = format!("it was damaged and is set aside as {path}: a new life has begun");
+        registry.unwell("state file", &problem);
+        self.read_state(dir, plan).map(Some)
+    }
+
+    fn read_state(
+        &self,
+        dir: &std::path::Path,
+        plan: &PlanRecord,
+    ) -> Result<(Store, StateRead), RunError> {
+        let store = open_store(dir, self.cache_bytes, plan)?;
+        let snapshot = store.snapshot()?;
+        let state = snapshot.load_state()?;
+        snapshot.positions()?;
+        Ok((store, state))
+    }
+
+    fn feeds_core(&self) -> bool {
+        self.uplink.is_some() && !self.plan.channels.is_empty()
+    }
+
     fn agent_machine(
         &self,
         mut task: Task,
         plan: PlanRecord,
-        store: Option<&Store>,
+        (store, state): (Option<&Store>, &StateRead),
         sinks: &[SinkSpec<'_>],
     ) -> Result<Agent, RunError> {
         let id: AgentId =
@@ -285,8 +323,7 @@ impl Setup {
             return agent.map_err(|error| RunError::StateOfAnotherPlan(error.to_string()));
         };
         let snapshot = store.snapshot()?;
-        task.restore(&snapshot.load_state()?)
-            .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
+        task.restore(state).map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
         let record = snapshot.record(agent::RECORD)?;
         let identity = store.identity().clone();
         let now = self.now();
@@ -362,17 +399,16 @@ pub(in crate::driver) fn random() -> Result<[u8; 16], RunError> {
 
 /// Opens the state directory and checks that it belongs to this plan.
 pub(in crate::driver) fn open_store(
-    dir: Option<&std::path::Path>,
+    dir: &std::path::Path,
     cache_bytes: u64,
     plan: &PlanRecord,
-) -> Result<Option<Store>, RunError> {
-    let Some(dir) = dir else { return Ok(None) };
+) -> Result<Store, RunError> {
     let machine = clock::machine_id().map(|id| format!("{id:032x}")).unwrap_or_default();
     let mut options = headwater_store::Options::new(random()?, &machine);
     options.cache_bytes = usize::try_from(cache_bytes).unwrap_or(usize::MAX);
     let store = Store::open(dir, &options)?;
     store.check_plan(plan)?;
-    Ok(Some(store))
+    Ok(store)
 }
 
 fn open_sinks(
