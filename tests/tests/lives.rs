@@ -159,6 +159,32 @@ fn an_old_copy_that_went_on_alone_is_noticed_by_the_chain() {
 }
 
 #[test]
+fn an_old_copy_that_went_on_just_as_far_is_noticed_too() {
+    let plan = plan();
+    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
+    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 30);
+    let backup = edge.copy();
+    read_to(&mut edge, 60);
+    meet(&mut edge, &mut core);
+    drop(edge);
+    // As many frames as the core has seen, with readings of their own.
+    let mut edge = Edge::open(&plan, "gw", backup, 1000);
+    let scan = edge.scan("readings").expect("the source");
+    for n in 30..60 {
+        let time = format!("2026-01-01 00:{:02}:{:02}", n / 60, n % 60);
+        edge.record(scan, format!(r#"{{"k": "b", "v": 1, "rt": "{time}"}}"#).as_bytes());
+        if n % 5 == 4 {
+            edge.checkpoint();
+        }
+    }
+    assert!(was_rewound(&meet(&mut edge, &mut core)));
+    finish(&mut edge, &mut core);
+    assert!(core.gaps_count() > 0, "what only this copy had is lost, and declared");
+}
+
+#[test]
 fn a_copy_on_another_machine_sends_what_was_not_sent() {
     let plan = plan();
     let mut core = Core::open(&plan, &["gw".parse().unwrap()], Vec::new(), 0);

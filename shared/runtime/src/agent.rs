@@ -117,6 +117,9 @@ pub struct Agent {
     spare: Option<[u8; 16]>,
     birth: Birth,
     coarsener: Coarsener,
+    /// Channels whose last frames a grant acknowledged: of another copy, perhaps. The next frame
+    /// carries the hash that tells, so one follows.
+    unproved: BTreeSet<u32>,
     record: Record,
     channels: BTreeMap<u32, Channel>,
     link: Link,
@@ -165,6 +168,7 @@ impl Agent {
             spare: None,
             birth: Birth::default(),
             coarsener: Coarsener::default(),
+            unproved: BTreeSet::new(),
             record,
             epoch: head.epoch,
             base_bytes: head.base_bytes,
@@ -203,6 +207,7 @@ impl Agent {
         self.is_being_born()
             || self.coarsening_wants_checkpoint()
             || self.wants_to_declare()
+            || !self.unproved.is_empty()
             || self.task.bytes_pending() >= self.settings.dirty_bytes_max
             || (is_over && is_dirty)
     }

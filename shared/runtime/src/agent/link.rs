@@ -261,7 +261,11 @@ impl Agent {
         for (&number, channel) in &mut self.channels {
             if channel.kind == Kind::Exchange {
                 let mark = marks.iter().find(|mark| mark.channel == number);
-                channel.set_mark(mark.map_or(0, |mark| mark.upto_seq), now.mono_ms);
+                let seq = mark.map_or(0, |mark| mark.upto_seq);
+                if seq > channel.acked && seq == channel.committed_upto {
+                    self.unproved.insert(number);
+                }
+                channel.set_mark(seq, now.mono_ms);
             }
         }
     }

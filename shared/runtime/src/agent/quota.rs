@@ -29,6 +29,18 @@ impl Agent {
             self.put_frame(&batch, commit, now);
         }
         self.declare_dropped(commit, now);
+        self.put_proofs(commit, now);
+    }
+
+    /// A grant acknowledged all that there is: a frame without rows follows, unless another does.
+    /// Its hash of the frame before shows the core whether that was this state's.
+    fn put_proofs(&mut self, commit: &mut Commit, now: Now) {
+        for channel in std::mem::take(&mut self.unproved) {
+            let is_followed = commit.outbox_put.iter().any(|row| row.channel == channel);
+            if !is_followed && let Some(batch) = self.task.outputs().empty_batch(channel) {
+                self.put_frame(&batch, commit, now);
+            }
+        }
     }
 
     /// Whether a loss is not declared and there is room to do so.

@@ -103,8 +103,9 @@ impl Hub {
             }
             Origin::Unknown => (Self::unknown_life(hello), Some("new state directory")),
         };
-        let had_life = member.record.term > 0;
-        if had_life {
+        // A core restored from a backup may have forgotten a life that the agent remembers.
+        let had_life = member.record.term > 0 || hello.parent.is_some();
+        if member.record.term > 0 {
             member.past.retire(was, hello.incarnation);
         }
         member.record.incarnation = hello.incarnation;

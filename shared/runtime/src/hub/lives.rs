@@ -87,7 +87,9 @@ impl Past {
     /// known by its nonce.
     pub(super) fn takes_turn(&mut self, nonce: u64, wall_ms: i64) -> Turn {
         let process = |nonce: u64| nonce >> NONCE_COUNT_BITS;
-        self.turns.retain(|(_, at)| (wall_ms - at).abs() < TURNS_WINDOW_MS);
+        // A clock that was ahead and steps back must not keep what it wrote alive.
+        self.turns.iter_mut().for_each(|(_, at)| *at = (*at).min(wall_ms));
+        self.turns.retain(|(_, at)| wall_ms - at < TURNS_WINDOW_MS);
         let is_known =
             |(known, _): &(u64, i64)| process(*known) == process(nonce) && *known >= nonce;
         if self.turns.iter().any(is_known) {
@@ -205,6 +207,23 @@ mod tests {
         let again: Vec<_> = hellos.iter().map(|n| past.takes_turn(*n, 2000)).collect();
         assert_eq!(again, [Turn::Repeated; 3]);
         assert_eq!(past.takes_turn(nonce(2, 2), 3000), Turn::Alone);
+    }
+
+    #[test]
+    fn a_conflict_ends_in_time_when_the_clock_steps_back() {
+        let nonce = |process: u64, count: u64| process << NONCE_COUNT_BITS | count;
+        let mut past = Past::default();
+        let ahead = 9 * 60_000;
+        for (count, process) in (1..).zip([1, 2, 1, 2]) {
+            past.takes_turn(nonce(process, count), ahead);
+        }
+        assert!(past.refusal().is_some());
+        let mut is_free = |minute: u64| {
+            let at = i64::try_from(minute).unwrap() * 60_000;
+            past.takes_turn(nonce(2, minute + 10), at) == Turn::Alone
+        };
+        let first = (1..30).find(|minute| is_free(*minute)).unwrap();
+        assert!(first <= 12, "{first}");
     }
 
     #[test]
