@@ -115,6 +115,7 @@ impl Gateway {
             life.is_ended
                 && life.process.pending.is_none()
                 && life.agent.backlog().0 == 0
+                && life.agent.link_state() == LinkState::Granted
                 && !life.agent.wants_final_checkpoint()
         })
     }
