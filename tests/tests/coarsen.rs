@@ -176,6 +176,8 @@ fn what_is_not_kept_is_declared() {
             read(&mut edge, START_S + 10 * n, 10, &mut expected, &mut chance);
             edge.checkpoint();
         }
+        // Numbers without frames are known after a restart, also under another policy.
+        edge = edge.under(Policy::Pause).crash(5).under(policy).crash(6);
         edge.connected();
         talk(&mut edge, &mut core);
         read(&mut edge, START_S + 2000, 10, &mut expected, &mut chance);

@@ -151,9 +151,12 @@ impl Agent {
         let channels = all.map(|(number, kind)| {
             let stored = head.channels.get(&number).copied().unwrap_or_default();
             let mut channel = Channel::new(kind, &stored);
-            if settings.policy == Policy::Coarsen && kind == Kind::Exchange {
-                let all = channel.committed_upto;
-                let opened = record.opened.get(&number).copied().unwrap_or(all);
+            if kind == Kind::Exchange {
+                let opened = match settings.policy {
+                    Policy::Coarsen => record.opened.get(&number).copied(),
+                    _ => Some(u64::MAX),
+                };
+                let opened = opened.unwrap_or(channel.committed_upto);
                 channel.restore(record.holes.get(&number).map_or(&[], Vec::as_slice), opened);
             }
             (number, channel)

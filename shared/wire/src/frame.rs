@@ -183,6 +183,10 @@ pub fn address_frame(
     behind: Option<DroppedRange>,
 ) -> Result<(), WireError> {
     let Parts { compression, payload_bytes, mut header, packed, .. } = split(bytes)?;
+    let covers = |b: &DroppedRange| {
+        header.dropped_before.iter().any(|range| range.from <= b.from && b.to <= range.to)
+    };
+    let behind = behind.filter(|range| !covers(range));
     if header.incarnation == incarnation && behind.is_none() {
         return set_frame_term(bytes, term);
     }

@@ -166,6 +166,13 @@ impl<'p> Edge<'p> {
         Edge::open_with(plan, id.as_str(), medium.crash(seed), ticks, &place)
     }
 
+    /// The same agent with another policy, from its next start on.
+    #[must_use]
+    pub fn under(mut self, policy: Policy) -> Edge<'p> {
+        self.place.policy = policy;
+        self
+    }
+
     /// Name of the agent.
     #[must_use]
     pub fn id(&self) -> &AgentId {

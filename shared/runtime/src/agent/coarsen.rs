@@ -194,13 +194,17 @@ impl Agent {
     /// While the core listens all frames of this checkpoint may be transmitted after it.
     pub(super) fn open_frames(&mut self) {
         self.record.opened.clear();
-        if self.settings.policy != Policy::Coarsen {
-            return;
-        }
+        self.record.holes.clear();
         let is_granted = self.link.state == LinkState::Granted;
         for (&number, channel) in &mut self.channels {
-            if channel.kind == Kind::Exchange {
+            if channel.kind != Kind::Exchange {
+                continue;
+            }
+            if self.settings.policy == Policy::Coarsen {
                 self.record.opened.insert(number, channel.open(is_granted));
+            }
+            // Whatever the policy is now: the numbers stay without frames.
+            if !channel.holes().is_empty() {
                 self.record.holes.insert(number, channel.holes().to_vec());
             }
         }
