@@ -178,9 +178,14 @@ fn what_is_not_kept_is_declared() {
         }
         // Numbers without frames are known after a restart, also under another policy.
         edge = edge.under(Policy::Pause).crash(5).under(policy).crash(6);
+        // Frames from before it are dropped after it.
+        for n in 200..260 {
+            read(&mut edge, START_S + 10 * n, 10, &mut expected, &mut chance);
+            edge.checkpoint();
+        }
         edge.connected();
         talk(&mut edge, &mut core);
-        read(&mut edge, START_S + 2000, 10, &mut expected, &mut chance);
+        read(&mut edge, START_S + 2600, 10, &mut expected, &mut chance);
         edge.checkpoint();
         edge.end();
         edge.checkpoint();

@@ -52,6 +52,7 @@ pub(super) fn machine(
     let mut agent = Agent::new(settings, task, identity, head, stored.as_deref(), now)
         .expect("a record of this version");
     agent.restore_counters(store.counters());
+    agent.restore_rows(&snapshot).expect("a readable outbox");
     agent
 }
 

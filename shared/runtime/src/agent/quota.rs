@@ -4,15 +4,44 @@
 //! Guarantees: the rows of every dropped frame are declared exactly once to a core that hears of
 //! them, also when the frame that declares them is dropped itself.
 
-use headwater_store::Commit;
+use headwater_store::{Commit, OutboxRow, Snapshot, StoreError};
+use headwater_wire::decode_header;
 
-use super::{Agent, Now, Policy};
+use super::{Agent, Now, Policy, outbox::Kind};
 use crate::task::Batch;
 
 /// From, to, rows.
 pub(super) type Range = (u64, u64, u64);
 
+/// Bytes that are read from the store at a time.
+const READ_BYTES: usize = 1 << 20;
+
 impl Agent {
+    /// Counts the rows of frames that an earlier process left, so that those of them that are
+    /// dropped are declared in full. Reads the whole backlog, under `drop-oldest` alone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn restore_rows(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        if self.settings.policy != Policy::DropOldest {
+            return Ok(());
+        }
+        for (number, channel) in &mut self.channels {
+            let mut next = channel.acked + 1;
+            while channel.kind == Kind::Exchange && next <= channel.committed_upto {
+                let rows = snapshot.outbox(*number, next, READ_BYTES)?;
+                let Some(last) = rows.last() else { break };
+                next = last.seq + 1;
+                // The core sets a frame aside that cannot be read.
+                let count = |row: &OutboxRow| {
+                    decode_header(&row.bytes).ok().map(|(_, head)| (row.seq, head.rows_count))
+                };
+                channel.rows_of.extend(rows.iter().filter_map(count));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn put_frames(&mut self, commit: &mut Commit, now: Now) {
         self.settle_carriers();
         for batch in self.task.outputs().take_batches() {

@@ -330,6 +330,7 @@ impl Setup {
         let mut agent = Agent::new(settings, task, identity, store.head(), record.as_deref(), now)
             .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
         agent.restore_counters(store.counters());
+        agent.restore_rows(&snapshot)?;
         agent.set_random(random()?);
         agent.set_ladder(self.ladder()?);
         if store.machine_changed() {
