@@ -13,6 +13,17 @@ pub use mosquitto::{Mosquitto, mosquitto_is_installed};
 
 use crate::process::wait_until;
 
+/// Ends a test early, and says so, where Mosquitto is not installed.
+#[macro_export]
+macro_rules! needs_mosquitto {
+    () => {
+        if !$crate::broker::mosquitto_is_installed() {
+            println!("skipped: Mosquitto is not installed");
+            return;
+        }
+    };
+}
+
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }

@@ -261,12 +261,41 @@ impl Node {
         &self.dir
     }
 
+    /// Copies the state directory of a node that does not run to `to`.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub fn copy_state(&self, to: &Path) -> io::Result<()> {
+        copy_files(&self.dir.join("state"), to)
+    }
+
+    /// Puts a copy in the place of the state directory of a node that does not run.
+    ///
+    /// # Errors
+    /// When a file cannot be removed or copied.
+    pub fn put_state(&self, from: &Path) -> io::Result<()> {
+        let state = self.dir.join("state");
+        if state.exists() {
+            fs::remove_dir_all(&state)?;
+        }
+        copy_files(from, &state)
+    }
+
     /// Bytes that the files of the state directory take.
     #[must_use]
     pub fn state_bytes(&self) -> u64 {
         let entries = fs::read_dir(self.dir.join("state")).into_iter().flatten().flatten();
         entries.filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum()
     }
+}
+
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 fn total(a: Usage, b: Usage) -> Usage {

@@ -52,6 +52,8 @@ pub struct Rig {
     pub core: Node,
     /// Between the agents and the broker, for frames alone.
     pub proxy: Proxy,
+    /// Between the aggregator and the broker.
+    pub core_proxy: Proxy,
     /// The broker.
     pub broker: Broker,
     /// The folder of it all.
@@ -84,16 +86,18 @@ impl Rig {
     ) -> io::Result<Rig> {
         let dir = scratch.path();
         let proxy = Proxy::start(broker.address())?;
+        let core_proxy = Proxy::start(broker.address())?;
         let out = dir.to_string_lossy();
         let text = pipeline("gateway.sql", &[("source", source), ("out", &out)])?;
         let extra = |n| format!("{extra}\n[vars]\nn = \"{n}\"\n");
-        let core = Node::new(Kind::Aggregator, dir, "core", broker.address(), &text, &extra(0))?;
+        let link = core_proxy.address();
+        let core = Node::new(Kind::Aggregator, dir, "core", link, &text, &extra(0))?;
         let mut agents = Vec::new();
         for n in 0..agents_count {
             let id = format!("a{n}");
             agents.push(Node::new(Kind::Agent, dir, &id, proxy.address(), &text, &extra(n))?);
         }
-        Ok(Rig { agents, core, proxy, broker, scratch })
+        Ok(Rig { agents, core, proxy, core_proxy, broker, scratch })
     }
 
     /// Starts every node and waits until all are well.

@@ -81,6 +81,17 @@ impl Mosquitto {
         loopback(self.port)
     }
 
+    /// Removes what a server that does not run has saved: sessions, queues, retained messages.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn forget(&self) -> io::Result<()> {
+        match std::fs::remove_file(self.config.with_file_name("mosquitto.db")) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     /// SIGKILL: what it had not saved is lost.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
