@@ -8,6 +8,7 @@
 //! without exchanges runs a whole pipeline alone.
 
 mod coarsen;
+mod flash;
 mod life;
 mod link;
 mod outbox;
@@ -24,12 +25,14 @@ use headwater_wire::{Clock, FrameHeader, encode_frame, frame_hash};
 use serde::{Deserialize, Serialize};
 
 pub use coarsen::{CoarsenError, Job, Rung};
+pub use flash::{FLASH_RECORD, FlashLimits};
 pub use link::{LinkState, Message};
 pub use outbox::Policy;
 pub use post::{Post, PostError};
 
 use crate::task::{Batch, Task, read_record, write_record};
 use coarsen::Coarsener;
+use flash::FlashBudget;
 use life::Birth;
 use link::Link;
 use outbox::{Channel, Hole, Kind};
@@ -57,6 +60,8 @@ pub struct Settings {
     pub sinks: Vec<u32>,
     /// Longest time between checkpoints in ms.
     pub checkpoint_interval_ms: i64,
+    /// What the medium may be given to write: checkpoints are further apart for it.
+    pub flash: FlashLimits,
     /// Bytes of waiting results that make a checkpoint earlier.
     pub dirty_bytes_max: usize,
     /// Bytes of unacknowledged frames.
@@ -127,6 +132,7 @@ pub struct Agent {
     base_bytes: u64,
     delta_bytes: u64,
     last_checkpoint_ms: i64,
+    flash: FlashBudget,
     last_wall: Option<Now>,
     step_ms: i64,
     counters: BTreeMap<String, u64>,
@@ -165,6 +171,7 @@ impl Agent {
         Ok(Agent {
             link: Link::new(record.last_term),
             channels: channels.collect(),
+            flash: FlashBudget::new(settings.flash, now),
             settings,
             task,
             identity,
@@ -192,6 +199,48 @@ impl Agent {
         self.counters = ours.map(|(name, value)| (name.clone(), *value)).collect();
     }
 
+    /// Puts back what may be written to the medium.
+    pub fn restore_flash(&mut self, stored: Option<&[u8]>, now: Now) {
+        if let Some(stored) = stored {
+            self.flash.restore(stored, self.settings.boot_id, now);
+        }
+    }
+
+    /// So many bytes were written to the medium since this was called last.
+    pub fn flash_written(&mut self, bytes: u64, now: Now) {
+        self.flash.spend(bytes, now);
+    }
+
+    /// Bytes that may be written to the medium now; below 0 when the budget has less than was
+    /// needed, `None` without a budget.
+    pub fn flash_balance(&self) -> Option<i64> {
+        self.flash.balance_bytes()
+    }
+
+    /// What is wrong when more is written than the budget has, although checkpoints are as far
+    /// apart as they may be.
+    pub fn flash_problem(&self) -> Option<String> {
+        let FlashLimits { bytes_per_day, interval_max_ms } = self.flash.limits();
+        let budget = bytes_per_day.filter(|_| self.flash.is_exceeded())?;
+        Some(format!(
+            "more than the {} MiB a day of the flash budget are written, with checkpoints up to \
+             {} s apart; raise flash-budget or interval-max, or let less come in",
+            budget >> 20,
+            interval_max_ms / 1000
+        ))
+    }
+
+    /// Time between the last checkpoint and the next one, in ms, unless something asks for it
+    /// earlier.
+    pub fn checkpoint_spacing_ms(&self) -> i64 {
+        self.checkpoint_due_ms().saturating_sub(self.last_checkpoint_ms)
+    }
+
+    /// When a checkpoint is due that nothing but time asks for, in monotonic ms.
+    pub(super) fn checkpoint_due_ms(&self) -> i64 {
+        self.flash.due_ms(self.last_checkpoint_ms, self.settings.checkpoint_interval_ms)
+    }
+
     /// Whether sources must wait because the outbox is full: of frames (policy `pause`), or of
     /// results that no sink takes, for which there is no other policy.
     pub fn is_paused(&self) -> bool {
@@ -205,7 +254,7 @@ impl Agent {
 
     /// Whether a checkpoint is due.
     pub fn wants_checkpoint(&self, now: Now) -> bool {
-        let is_over = now.mono_ms - self.last_checkpoint_ms >= self.settings.checkpoint_interval_ms;
+        let is_over = now.mono_ms >= self.checkpoint_due_ms();
         let is_dirty = self.task.is_dirty() || self.channels.values().any(Channel::is_dirty);
         self.is_being_born()
             || self.coarsening_wants_checkpoint()
@@ -225,6 +274,7 @@ impl Agent {
     pub fn checkpoint(&mut self, positions: Vec<PositionWrite>, now: Now) -> Commit {
         self.epoch += 1;
         self.last_checkpoint_ms = now.mono_ms;
+        self.flash.checkpoint(now);
         let mut commit = Commit {
             epoch: self.epoch,
             plan: Some(self.settings.plan.clone()),
@@ -246,6 +296,7 @@ impl Agent {
         self.put_lines(&mut commit);
         self.task.checkpoint(is_full, &mut commit);
         self.record.last_term = self.link.term();
+        self.flash.put(self.settings.boot_id, &mut commit);
         commit.counters.extend(self.counters.clone());
         commit.records.push((RECORD.into(), Some(write_record(&self.record, RECORD_VERSION))));
         commit

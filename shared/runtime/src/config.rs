@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer};
 
+use crate::agent::FlashLimits;
 pub use diagnostic::{ConfigError, did_you_mean};
 pub use secret::{Secret, SecretError, Secrets, expand_vars};
 pub use template::{agent_template, aggregator_template};
-pub use units::{Bytes, Span, parse_bytes, parse_duration};
+pub use units::{Bytes, FlashBudget, Span, parse_bytes, parse_duration};
 
 /// Name of a node or fleet: 1 to 64 of `A-Z a-z 0-9 _ -`; it is part of topics.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,11 +67,14 @@ pub struct AgentConfig {
     pub fleet: NodeId,
     /// Directory that holds state, outbox and identity.
     pub state_dir: PathBuf,
+    /// What may be written to the medium in a day.
+    #[serde(default)]
+    pub flash_budget: FlashBudget,
     /// Connection to the broker that carries frames; absent for an agent that runs alone.
     pub uplink: Option<AgentUplink>,
     /// When to take checkpoints.
     #[serde(default)]
-    pub checkpoint: Checkpoint,
+    pub checkpoint: AgentCheckpoint,
     /// Bounds of the outbox.
     #[serde(default)]
     pub outbox: Outbox,
@@ -219,6 +223,25 @@ impl Default for Checkpoint {
     }
 }
 
+/// When an agent takes checkpoints.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct AgentCheckpoint {
+    /// Longest time between two while the flash budget allows it.
+    pub interval: Span,
+    /// Longest time between two for the sake of the flash budget.
+    pub interval_max: Span,
+    /// Changed state that makes one earlier.
+    pub dirty_bytes: Bytes,
+}
+
+impl Default for AgentCheckpoint {
+    fn default() -> Self {
+        let Checkpoint { interval, dirty_bytes } = Checkpoint::default();
+        Self { interval, interval_max: Span::from_secs(300), dirty_bytes }
+    }
+}
+
 /// Bounds of the outbox.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -318,6 +341,14 @@ pub enum LogLevel {
 }
 
 impl AgentConfig {
+    /// The flash budget, and how far it may stretch the time between checkpoints.
+    pub(crate) fn flash_limits(&self) -> FlashLimits {
+        FlashLimits {
+            bytes_per_day: self.flash_budget.bytes_per_day(),
+            interval_max_ms: self.checkpoint.interval_max.ms(),
+        }
+    }
+
     /// Reads and checks a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::file(path, &error))?;
@@ -332,6 +363,11 @@ impl AgentConfig {
             if uplink.window == 0 {
                 return Err(ConfigError::at_key(file, text, "window", "must be at least 1"));
             }
+        }
+        let AgentCheckpoint { interval, interval_max, .. } = config.checkpoint;
+        if interval_max < interval {
+            let reason = "must not be shorter than interval";
+            return Err(ConfigError::at_key(file, text, "interval-max", reason));
         }
         check_common(file, text, &config.http, &config.limits)?;
         Ok(config)

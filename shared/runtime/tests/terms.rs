@@ -2,7 +2,7 @@
 //! its own is another machine.
 
 use headwater_plan::{Target, Vars, compile};
-use headwater_runtime::agent::{Agent, LinkState, Message, Now, Policy, Settings};
+use headwater_runtime::agent::{Agent, FlashLimits, LinkState, Message, Now, Policy, Settings};
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::Task;
 use headwater_store::{Head, Identity, PlanRecord};
@@ -38,6 +38,7 @@ fn agent() -> Agent {
         exchanges: vec![0],
         sinks: Vec::new(),
         checkpoint_interval_ms: 1000,
+        flash: FlashLimits::NONE,
         dirty_bytes_max: 1 << 20,
         quota_bytes: 1 << 20,
         policy: Policy::Pause,

@@ -3,7 +3,7 @@
 use headwater_engine::fragment::Fragment;
 use headwater_engine::pipeline::SplitId;
 use headwater_plan::Plan;
-use headwater_runtime::agent::{Agent, Now, Policy, RECORD, Rung, Settings};
+use headwater_runtime::agent::{Agent, FlashLimits, Now, Policy, RECORD, Rung, Settings};
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::{Origin, Task};
 use headwater_store::{PositionWrite, Store};
@@ -39,6 +39,7 @@ pub(super) fn machine(
         exchanges: (0..exchanges).collect(),
         sinks: sinks.iter().map(|sink| sink.channel).collect(),
         checkpoint_interval_ms: i64::MAX,
+        flash: FlashLimits::NONE,
         dirty_bytes_max: usize::MAX,
         quota_bytes: 1 << 30,
         policy: Policy::Pause,

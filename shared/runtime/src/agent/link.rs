@@ -364,7 +364,7 @@ impl Agent {
 
     /// Time at which the agent wants to be called again at the latest, in monotonic ms.
     pub fn wake_at(&self, now: Now) -> i64 {
-        let checkpoint = self.last_checkpoint_ms + self.settings.checkpoint_interval_ms;
+        let checkpoint = self.checkpoint_due_ms();
         let link = match self.link.state {
             LinkState::Down | LinkState::Minting => i64::MAX,
             LinkState::Waiting(since) => since + HELLO_AGAIN_MS,

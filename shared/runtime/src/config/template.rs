@@ -9,6 +9,7 @@ pub fn agent_template(id: &str, state_dir: &str, broker: &str) -> String {
 id = "{id}"                      # unique in the fleet: A-Z a-z 0-9 _ -
 # fleet = "default"
 state-dir = "{state_dir}"        # state, outbox and identity of this agent
+# flash-budget = "2GiB/day"       # checkpoints are further apart when more is written; or "none"
 
 [uplink]                          # leave it out for an agent that runs alone
 broker = "{broker}"               # mqtt://host:port, or mqtts:// with TLS
@@ -26,6 +27,7 @@ broker = "{broker}"               # mqtt://host:port, or mqtts:// with TLS
 
 [checkpoint]                      # each one writes to the flash
 # interval = "10s"
+# interval-max = "5min"           # as far as the flash budget stretches it
 # dirty-bytes = "1MiB"
 
 [outbox]                          # what waits while the link is down

@@ -46,6 +46,44 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
+/// Bytes that may be written to a medium in a day; `None` for no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlashBudget(Option<u64>);
+
+/// A budget below this would not hold one checkpoint in the longest interval.
+const FLASH_BUDGET_MIN: u64 = 16 << 20;
+
+impl FlashBudget {
+    /// Bytes in 24 h.
+    #[must_use]
+    pub const fn bytes_per_day(self) -> Option<u64> {
+        self.0
+    }
+}
+
+impl Default for FlashBudget {
+    fn default() -> Self {
+        Self(Some(2 << 30))
+    }
+}
+
+impl<'de> Deserialize<'de> for FlashBudget {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let what = "a size a day, such as \"2GiB/day\", or \"none\"";
+        let text = deserializer.deserialize_any(Text { what })?;
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let size = text.trim().strip_suffix("/day");
+        let size = size.ok_or_else(|| de::Error::custom(format!("'{text}' is not {what}")))?;
+        let bytes = parse_bytes(size).map_err(de::Error::custom)?;
+        if bytes < FLASH_BUDGET_MIN {
+            return Err(de::Error::custom("a flash budget must be at least 16MiB/day"));
+        }
+        Ok(Self(Some(bytes)))
+    }
+}
+
 struct Text {
     what: &'static str,
 }

@@ -28,6 +28,8 @@ const UNDELIVERED_BYTES_MAX: usize = 16 << 20;
 const FLUSH_MS: i64 = 3000;
 /// More than one job of making frames coarser has.
 const COARSEN_READ_BYTES: usize = 2 << 20;
+/// Component of the health report.
+const FLASH: &str = "flash budget";
 /// Time between two updates of the status, in ms.
 const STATUS_MS: i64 = 1000;
 
@@ -49,6 +51,8 @@ pub(super) struct Node {
     last_record_ms: i64,
     last_status_ms: i64,
     is_ended: bool,
+    /// What was counted of the bytes that reached the medium.
+    flash_counted: u64,
     metrics: Metrics,
     _network: Network,
 }
@@ -56,6 +60,8 @@ pub(super) struct Node {
 struct Metrics {
     records: Counter,
     flash_bytes: Counter,
+    flash_balance: Gauge,
+    spacing: Gauge,
     checkpoints: Counter,
     intake_commits: Counter,
     backlog_frames: Gauge,
@@ -69,7 +75,17 @@ impl Metrics {
             records: registry.counter("headwater_records_total", "Records read from sources.", &[]),
             flash_bytes: registry.counter(
                 "headwater_flash_bytes_total",
-                "Bytes that checkpoints wrote to the medium.",
+                "Bytes written to the medium for state, outbox and journal, in blocks of 4 KiB.",
+                &[],
+            ),
+            flash_balance: registry.gauge(
+                "headwater_flash_budget_left_bytes",
+                "What the flash budget allows to be written now; below 0: it is overdrawn.",
+                &[],
+            ),
+            spacing: registry.gauge(
+                "headwater_checkpoint_spacing_seconds",
+                "Time between checkpoints as the flash budget stretches it.",
                 &[],
             ),
             checkpoints: registry.counter("headwater_checkpoints_total", "Checkpoints.", &[]),
@@ -230,18 +246,40 @@ impl Node {
         let (base, delta) = match &mut self.store {
             Some(store) => {
                 let stats = commit::store(store, &commit, &self.registry, &self.stop)?;
-                self.metrics.flash_bytes.add(stats.bytes_written);
                 (stats.base_bytes, stats.delta_bytes)
             }
             // Without a store there is nothing to fold.
             None => (1, 0),
         };
         self.agent.committed(&commit, base, delta);
+        self.count_flash(now);
         for input in &mut self.inputs {
             input.source.committed();
         }
         self.hand_over(commit);
         Ok(())
+    }
+
+    /// Counts what reached the medium since the last time.
+    fn count_flash(&mut self, now: Now) {
+        let Some(store) = &self.store else { return };
+        let total = store.meter().flash_bytes_written();
+        let written = total - self.flash_counted;
+        self.flash_counted = total;
+        self.metrics.flash_bytes.add(written);
+        self.agent.flash_written(written, now);
+    }
+
+    fn show_flash(&mut self) {
+        let due = self.agent.checkpoint_spacing_ms();
+        self.metrics.spacing.set(due / 1000);
+        if let Some(balance) = self.agent.flash_balance() {
+            self.metrics.flash_balance.set(balance);
+        }
+        match self.agent.flash_problem() {
+            Some(problem) => self.registry.unwell(FLASH, &problem),
+            None => self.registry.well(FLASH),
+        }
     }
 
     fn hand_over(&mut self, commit: Commit) {
@@ -313,6 +351,7 @@ impl Node {
         self.metrics.backlog_frames.set(i64::try_from(frames).unwrap_or(i64::MAX));
         self.metrics.backlog_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.show_windows();
+        self.show_flash();
         self.show_held();
         let redelivered: u64 = self.inputs.iter().map(|input| input.source.redelivered()).sum();
         self.metrics.redelivered.set(i64::try_from(redelivered).unwrap_or(i64::MAX));

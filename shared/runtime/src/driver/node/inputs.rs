@@ -196,10 +196,11 @@ impl Node {
                 _ => Ok(None),
             };
             match written {
-                Ok(Some(bytes)) => {
-                    self.metrics.flash_bytes.add(bytes);
-                    self.metrics.intake_commits.add(1);
+                Ok(Some(_)) => {
                     input.source.journaled();
+                    self.metrics.intake_commits.add(1);
+                    let now = self.now();
+                    self.count_flash(now);
                 }
                 Ok(None) => return self.checkpoint(),
                 Err(error) => {

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::alignment::Alignment;
 use super::inputs::{Input, replay};
 use super::{Metrics, Node};
-use crate::agent::{self, Agent, Now, Policy, Rung};
+use crate::agent::{self, Agent, FlashLimits, Now, Policy, Rung};
 use crate::clock::{self, Clock};
 use crate::config::{AgentConfig, AgentUplink, OutboxPolicy, Secrets};
 use crate::driver::sinks::Outlet;
@@ -85,6 +85,7 @@ pub(in crate::driver) struct Setup {
     state_dir: Option<PathBuf>,
     cache_bytes: u64,
     checkpoint_interval_ms: i64,
+    flash: FlashLimits,
     pub(super) checkpoint_every_rows: Option<u64>,
     dirty_bytes_max: usize,
     quota_bytes: u64,
@@ -116,6 +117,7 @@ impl Setup {
             state_dir: options.state_dir.clone(),
             cache_bytes: STANDALONE_CACHE_BYTES,
             checkpoint_interval_ms: interval.unwrap_or(10_000),
+            flash: FlashLimits::NONE,
             checkpoint_every_rows: options.checkpoint_every_rows,
             dirty_bytes_max: STANDALONE_DIRTY_BYTES,
             quota_bytes: STANDALONE_QUOTA_BYTES,
@@ -142,6 +144,7 @@ impl Setup {
                     .into(),
             ));
         }
+        let flash = config.flash_limits();
         Ok(Setup {
             plan,
             node: config.id.as_str().into(),
@@ -150,6 +153,7 @@ impl Setup {
             state_dir: Some(config.state_dir),
             cache_bytes: config.limits.state_cache.0,
             checkpoint_interval_ms: config.checkpoint.interval.ms(),
+            flash,
             checkpoint_every_rows: None,
             dirty_bytes_max: usize::try_from(config.checkpoint.dirty_bytes.0).unwrap_or(usize::MAX),
             quota_bytes: config.outbox.quota.0,
@@ -245,6 +249,7 @@ impl Setup {
             last_record_ms,
             last_status_ms: 0,
             is_ended: false,
+            flash_counted: 0,
             setup: self,
             _network: network,
         })
@@ -309,6 +314,7 @@ impl Setup {
             exchanges,
             sinks: sinks.iter().map(|sink| sink.channel).collect(),
             checkpoint_interval_ms: self.checkpoint_interval_ms,
+            flash: self.flash,
             dirty_bytes_max: self.dirty_bytes_max,
             quota_bytes: self.quota_bytes,
             policy: self.policy,
@@ -331,6 +337,7 @@ impl Setup {
             .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
         agent.restore_counters(store.counters());
         agent.restore_rows(&snapshot)?;
+        agent.restore_flash(snapshot.record(agent::FLASH_RECORD)?.as_deref(), now);
         agent.set_random(random()?);
         agent.set_ladder(self.ladder()?);
         if store.machine_changed() {
