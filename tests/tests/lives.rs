@@ -208,6 +208,34 @@ fn a_copy_on_another_machine_sends_what_was_not_sent() {
 }
 
 #[test]
+fn a_life_that_comes_back_after_its_copy_counts_nothing_twice() {
+    let plan = plan();
+    let mut core = Core::open(&plan, &["gw".parse().unwrap()], Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 30);
+    meet(&mut edge, &mut core);
+    edge.disconnected();
+    read_to(&mut edge, 70);
+    let another = Place { machine: "another", ..Place::default() };
+    let mut copy = Edge::open_with(&plan, "gw", edge.copy(), 1000, &another);
+    copy.checkpoint();
+    meet(&mut copy, &mut core);
+    read_to(&mut copy, 90);
+    talk(&mut copy, &mut core);
+    drop(copy);
+    // The first machine still has what its copy has sent, and reads the same readings again.
+    read_to(&mut edge, 120);
+    meet(&mut edge, &mut core);
+    finish(&mut edge, &mut core);
+    let found = results(&core);
+    let twice: Vec<_> = found.iter().filter(|(_, n, _)| *n > 10).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert_eq!(found[..7], exact(0..70), "what the copy sent");
+    assert!(found.contains(&exact(110..120)[0]), "what comes later: {found:?}");
+    assert_eq!(core.gaps_count(), 1, "what may be missing is declared");
+}
+
+#[test]
 fn two_that_claim_one_identity_are_both_refused() {
     let plan = plan();
     let mut core = Core::open(&plan, &["gw".parse().unwrap()], Vec::new(), 0);

@@ -94,7 +94,8 @@ impl Hub {
         let was = Life::of(member.record.incarnation, &member.channels);
         let (life, gap) = match origin {
             Origin::Present => return,
-            Origin::Former(life) => (life, None),
+            // What it still has may be in frames of the life that took its place.
+            Origin::Former(life) => (life, Some("an earlier life is back")),
             Origin::Child(life) => {
                 let is_old_copy = hello.parent.as_ref().is_some_and(|p| !p.marks.is_empty());
                 let seqs = life.marks.into_iter().map(|(channel, (seq, _))| (channel, (seq, 0)));
