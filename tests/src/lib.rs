@@ -7,6 +7,7 @@ pub mod bench;
 pub mod broker;
 pub mod conformance;
 pub mod feed;
+pub mod isolated;
 pub mod mqtt;
 pub mod node;
 pub mod process;

@@ -2,11 +2,10 @@
 //! loses nothing, survives SIGKILL meanwhile, ends within its time when told to, and goes on by
 //! itself when there is room; a sink without room holds its results back, within a bound.
 //!
-//! Small file systems are mounted in a name space of the test's own: each test starts itself again
-//! by `unshare`, and is skipped by name where that is not allowed.
+//! Small file systems are mounted in a name space of the test's own, and the tests are skipped by
+//! name where that is not allowed.
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
-use std::env;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use headwater_tests::broker::mosquitto_is_installed;
+use headwater_tests::isolated::isolated;
 use headwater_tests::node::{Kind, Node};
 use headwater_tests::process::{run, wait_until};
 use headwater_tests::rig::{Rig, publish, without_repeats};
@@ -25,32 +25,10 @@ const SHOWN_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_secs(5);
 const TEST_MAX: Duration = Duration::from_secs(300);
 const FAST: &str = "[checkpoint]\ninterval = \"200ms\"\n";
-/// Says that the process runs in a name space of its own.
-const INSIDE: &str = "HEADWATER_TEST_INSIDE";
-
-/// Runs `test` in a name space of its own, by starting this program again for the test `name`.
-fn isolated(name: &str, test: fn()) {
-    if env::var_os(INSIDE).is_some() {
-        return test();
-    }
-    let unshare = |arguments: &[&std::ffi::OsStr]| {
-        let mut command = Command::new("unshare");
-        command.args(["-m", "-r"]).args(arguments).env(INSIDE, "1");
-        run(&mut command, TEST_MAX)
-    };
+/// A name space in which small file systems can be mounted, also without being root.
+fn isolated_here(name: &str, test: fn()) {
     let probe = "mkdir -p \"$0\" && mount -t tmpfs -o size=1m none \"$0\"";
-    let scratch = Scratch::new("probe").unwrap();
-    let arguments = ["sh", "-c", probe].map(std::ffi::OsStr::new);
-    let allowed = unshare(&[&arguments[..], &[scratch.path().as_os_str()]].concat());
-    if !allowed.is_ok_and(|finished| finished.is_some_and(|f| f.code == Some(0))) {
-        println!("skipped: a file system cannot be mounted here, not even by unshare -m -r");
-        return;
-    }
-    let program = env::current_exe().unwrap();
-    let arguments = [name, "--exact", "--nocapture"].map(std::ffi::OsStr::new);
-    let finished = unshare(&[&[program.as_os_str()], &arguments[..]].concat()).unwrap();
-    let finished = finished.expect("the test ends in time");
-    assert_eq!(finished.code, Some(0), "{}{}", finished.stdout, finished.stderr);
+    isolated(name, &["-m", "-r"], probe, TEST_MAX, test);
 }
 
 /// A small file system at `dir`.
@@ -130,7 +108,7 @@ fn a_node_without_room_for_its_state_waits_and_goes_on() {
         println!("skipped: Mosquitto is not installed");
         return;
     }
-    isolated(
+    isolated_here(
         "a_node_without_room_for_its_state_waits_and_goes_on",
         nodes_without_room_for_their_state,
     );
@@ -172,5 +150,5 @@ fn a_sink_without_room() {
 
 #[test]
 fn a_sink_without_room_holds_results_back_within_a_bound() {
-    isolated("a_sink_without_room_holds_results_back_within_a_bound", a_sink_without_room);
+    isolated_here("a_sink_without_room_holds_results_back_within_a_bound", a_sink_without_room);
 }

@@ -6,12 +6,14 @@
 //! Does not parse command lines and does not print.
 
 mod check;
+mod forecast;
 mod init;
 mod inspect;
 mod locate;
 mod status;
 
 pub use check::{NodeConfig, Subject, check, explain};
+pub use forecast::Load;
 pub use init::{Kind, init};
 pub use inspect::inspect;
 pub use status::{Answer, Target, fetch, status};

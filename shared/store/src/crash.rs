@@ -1,8 +1,8 @@
 //! A disk in memory that can lose power: what was not synced survives in part, torn at sectors.
 //!
 //! Guarantees: the same seed gives the same crash. Injected errors: a barrier or a write that
-//! fails, a device without room, the end of all power at a given operation. For tests and
-//! simulations; nothing in a node uses it.
+//! fails, a device without room, the end of all power at a given operation. For tests,
+//! simulations and forecasts; no running node uses it.
 
 use std::collections::BTreeSet;
 use std::io;

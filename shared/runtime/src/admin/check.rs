@@ -13,8 +13,12 @@ use std::path::Path;
 use headwater_plan::{Diagnostic, Place, Plan, Table, Target, compile};
 use headwater_store::{Inspector, StoreError};
 
+use crate::admin::forecast::{self, Load, Timing};
 use crate::admin::{Failure, locate};
-use crate::config::{AgentConfig, AggregatorConfig, Limits, Secrets, Tls};
+use crate::agent::FlashLimits;
+use crate::config::{
+    AgentCheckpoint, AgentConfig, AggregatorConfig, FlashBudget, Limits, Secrets, Tls,
+};
 use crate::driver::{self, memory};
 use crate::exit::Exit;
 use crate::mqtt::MqttOptions;
@@ -76,6 +80,25 @@ impl Subject<'_> {
             NodeConfig::Agent(config) => config.secrets.clone(),
             NodeConfig::Aggregator(config) => config.secrets.clone(),
         })
+    }
+
+    /// When an agent takes checkpoints: with the defaults where its configuration is not at hand.
+    fn timing(&self) -> Timing {
+        let own = match self.node {
+            NodeConfig::Agent(config) => Some((config.checkpoint, config.flash_limits())),
+            _ => None,
+        };
+        let (checkpoint, flash) = own.unwrap_or_else(|| {
+            let checkpoint = AgentCheckpoint::default();
+            let bytes_per_day = FlashBudget::default().bytes_per_day();
+            let interval_max_ms = checkpoint.interval_max.ms();
+            (checkpoint, FlashLimits { bytes_per_day, interval_max_ms })
+        });
+        Timing {
+            interval_ms: checkpoint.interval.ms(),
+            dirty_bytes: usize::try_from(checkpoint.dirty_bytes.0).unwrap_or(usize::MAX),
+            flash,
+        }
     }
 
     fn limits(&self) -> Option<Limits> {
@@ -141,16 +164,21 @@ fn check_state(subject: &Subject<'_>, plan: &Plan) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Everything that is wrong with the pipeline's text; exit code 78.
-pub fn explain(subject: Subject<'_>, json: bool) -> Result<String, Failure> {
+pub fn explain(subject: Subject<'_>, load: &Load, json: bool) -> Result<String, Failure> {
     let (file, text) = read(subject.pipeline)?;
     let plan = compiled(&subject, &file, &text)?;
+    let (forecast, numbers) = match plan.whole.as_ref().or(plan.edge.as_ref()) {
+        Some(fragment) => forecast::forecast(&plan, fragment, load, subject.timing())?,
+        None => (String::new(), serde_json::Value::Null),
+    };
     if json {
         let mut json = plan.explain_json();
+        json["forecast"] = numbers;
         json["notes"] = plan.notes.into();
         return Ok(format!("{json:#}\n"));
     }
     let notes: String = plan.notes.iter().map(|note| format!("\n{}\n", note.trim_end())).collect();
-    Ok(plan.explain() + &notes)
+    Ok(plan.explain() + &forecast + &notes)
 }
 
 fn read(path: &Path) -> Result<(String, String), Failure> {

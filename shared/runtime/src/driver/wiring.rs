@@ -20,6 +20,7 @@ use crate::task::{Metadata, OutputPort, ScanPort, SinkMode};
 
 mod connect;
 
+pub(crate) use connect::datagen_options;
 pub(super) use connect::{client_id, mqtt_options};
 
 /// Channels of sinks stand behind those of exchanges.

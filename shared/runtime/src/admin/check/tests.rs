@@ -149,5 +149,5 @@ fn sql_faults_and_absent_files_are_exit_78() {
     let set = BTreeMap::new();
     let absent = Path::new("/nonexistent/p.sql");
     let subject = Subject { pipeline: absent, set: &set, node: NodeConfig::Standalone };
-    assert_eq!(explain(subject, false).unwrap_err().exit, Exit::Config);
+    assert_eq!(explain(subject, &Load::default(), false).unwrap_err().exit, Exit::Config);
 }

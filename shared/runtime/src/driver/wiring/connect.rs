@@ -79,7 +79,7 @@ fn tls_files(
 }
 
 /// Options of a `datagen` table, with Flink's defaults.
-pub(super) fn datagen_options(table: &Table) -> Result<DatagenOptions, RunError> {
+pub(crate) fn datagen_options(table: &Table) -> Result<DatagenOptions, RunError> {
     let number = |key: &str| table.options.get(key).and_then(|text| text.parse::<u64>().ok());
     let mut fields = Vec::new();
     for column in table.source.as_deref().unwrap_or_default() {
