@@ -2,6 +2,7 @@
 
 mod alignment;
 mod inputs;
+mod network;
 mod setup;
 
 use std::collections::VecDeque;
@@ -17,7 +18,8 @@ use crate::metrics::{Counter, Gauge, Registry};
 use crate::signal::Stop;
 use crate::source::Wake;
 use inputs::Input;
-pub(super) use setup::{Network, Setup, open_store};
+pub(super) use network::Network;
+pub(super) use setup::{Setup, open_store};
 
 /// Longest sleep of the loop when nothing happens.
 const IDLE_WAIT: Duration = Duration::from_millis(200);

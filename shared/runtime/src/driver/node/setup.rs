@@ -2,17 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 
 use headwater_engine::fragment::Fragment;
 use headwater_plan::Plan;
 use headwater_store::{Head, Identity, PlanRecord, Snapshot, StateRead, Store};
 use headwater_wire::AgentId;
-use tokio::runtime::Handle;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::alignment::Alignment;
 use super::inputs::{Input, replay};
+use super::network::Network;
 use super::{Metrics, Node};
 use crate::agent::{self, Agent, FlashLimits, Now, Policy, Rung};
 use crate::clock::{self, Clock};
@@ -22,7 +21,6 @@ use crate::driver::uplink::AgentLink;
 use crate::driver::wiring::{self, Environment, SinkSpec};
 use crate::driver::{RunError, RunOptions, StandaloneOptions, report};
 use crate::metrics::Registry;
-use crate::mqtt::pace;
 use crate::signal::{self, Stop};
 use crate::source::Wake;
 use crate::task::Task;
@@ -33,48 +31,6 @@ const STANDALONE_DIRTY_BYTES: usize = 8 << 20;
 const STANDALONE_QUOTA_BYTES: u64 = 256 << 20;
 const STANDALONE_PAYLOAD_BYTES: usize = 1 << 20;
 const STANDALONE_CACHE_BYTES: u64 = 4 << 20;
-
-/// The network thread: sockets live here.
-pub(in crate::driver) struct Network {
-    handle: Handle,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Network {
-    pub(in crate::driver) fn start() -> Result<Self, RunError> {
-        let failed =
-            |error: std::io::Error| RunError::Failed(format!("no network thread: {error}"));
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().on_thread_park(pace::rest).build().map_err(failed)?;
-        let handle = runtime.handle().clone();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let thread = std::thread::Builder::new()
-            .name("network".into())
-            .stack_size(1 << 20)
-            .spawn(move || {
-                // Both a message and a dropped sender mean the end.
-                let _ = runtime.block_on(stopped);
-                runtime.shutdown_background();
-            })
-            .map_err(failed)?;
-        Ok(Network { handle, stop: Some(stop), thread: Some(thread) })
-    }
-
-    pub(in crate::driver) fn handle(&self) -> &Handle {
-        &self.handle
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the network thread was reported when it happened.
-            let _ = thread.join();
-        }
-    }
-}
 
 /// Everything a node needs to be opened.
 pub(in crate::driver) struct Setup {
