@@ -15,4 +15,5 @@ pub mod proxy;
 pub mod rig;
 pub mod scratch;
 pub mod sim;
+pub mod soak;
 pub mod w1;

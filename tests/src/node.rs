@@ -190,6 +190,22 @@ impl Node {
         Some(finished)
     }
 
+    /// Freezes it: connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.process.as_ref().ok_or(io::ErrorKind::NotFound)?.signal(Signal::Stop)
+    }
+
+    /// Ends a [`Node::freeze`].
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.process.as_ref().ok_or(io::ErrorKind::NotFound)?.signal(Signal::Cont)
+    }
+
     fn end(&mut self) {
         if let Some(mut process) = self.process.take() {
             let usage = process.usage();
