@@ -60,8 +60,16 @@ impl Feed {
     /// # Errors
     /// When it cannot be written.
     pub fn upto(&mut self, agent: usize, permille: usize) -> io::Result<()> {
+        self.upto_part(agent, permille, 1000)
+    }
+
+    /// The same with `part` of `parts`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn upto_part(&mut self, agent: usize, part: usize, parts: usize) -> io::Result<()> {
         let file = &mut self.files[agent];
-        let about = file.bytes.len() * permille / 1000;
+        let about = file.bytes.len() / parts * part + file.bytes.len() % parts * part / parts;
         let rest = file.bytes[about..].iter().position(|byte| *byte == b'\n');
         let end = rest.map_or(file.bytes.len(), |n| about + n + 1).max(file.written);
         let mut out = OpenOptions::new().append(true).open(&file.path)?;
