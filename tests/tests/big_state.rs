@@ -14,7 +14,8 @@ use headwater_tests::node::{Kind, Node};
 use headwater_tests::process::wait_until;
 use headwater_tests::scratch::Scratch;
 
-/// Two windows: the aggregator keeps the first one, for an agent that it waits for, the agent the second.
+/// Two windows: the aggregator keeps the first one, for an agent that it waits for, and the agent
+/// the second.
 const PIPELINE: &str = "\
 SET 'headwater.panes-max' = '350000';
 SET 'headwater.symbols-max' = '400000';

@@ -13,8 +13,9 @@ use headwater_tests::soak::{Options, run};
 const USAGE: &str = "\
 usage: headwater-soak [--minutes M] [--seed N] [--agents N]
 
-Agents and an aggregator with Mosquitto: readings flow over MQTT and from files, faults are drawn from
-the seed. Says at the end what was injected and whether each promise of docs/guarantees.md was kept.
+Agents and an aggregator with Mosquitto: readings flow over MQTT and from files, faults are drawn
+from the seed. Says at the end what was injected, and whether each promise of docs/guarantees.md
+was kept.
 60 minutes and 3 agents unless told otherwise.
 
 Runs in name spaces of its own where that is allowed (root, or unshare -r): then some nodes run out

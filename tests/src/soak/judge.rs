@@ -1,5 +1,5 @@
-//! Compares what the aggregator's sinks hold with what the agents were given, per device and window,
-//! and reads from the nodes what they declare lost.
+//! Compares what the aggregator's sinks hold with what the agents were given, per device and
+//! window, and reads from the nodes what they declare lost.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
