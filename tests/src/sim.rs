@@ -159,5 +159,5 @@ fn bits(id: &str, ticks: i64) -> [u8; 16] {
 }
 
 fn now(ticks: i64) -> Now {
-    Now { wall_ms: WALL_MS + ticks, mono_ms: ticks }
+    Now { wall_ms: WALL_MS + ticks, mono_ms: ticks, boot_ms: ticks }
 }

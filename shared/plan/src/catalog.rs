@@ -134,7 +134,7 @@ fn decode(column: &statement::Column, table: &mut TableDef) -> Result<()> {
             if key == "revision" && !read_only {
                 return sink_revision(column, data_type, table);
             }
-            check_metadata(&key, &data_type, &table.options.connector, span)?;
+            check_metadata(&key, &data_type, &table.options, span)?;
             table.decoded.push(SourceColumn {
                 name: name.clone(),
                 data_type,
@@ -188,9 +188,12 @@ fn sink_revision(
 }
 
 /// Metadata that a source has.
-fn check_metadata(key: &str, data_type: &DataType, connector: &str, span: Span) -> Result<()> {
+fn check_metadata(key: &str, data_type: &DataType, options: &Options, span: Span) -> Result<()> {
+    let connector = options.connector.as_str();
+    let is_followed = options.get("source.monitor-interval").is_some();
     let own: &[&str] = match connector {
-        "mqtt" => &["topic", "topic-segment.1"],
+        "mqtt" => &["topic", "topic-segment.1", "timestamp"],
+        "filesystem" if is_followed => &["file.path", "file.name", "timestamp"],
         "filesystem" => &["file.path", "file.name"],
         _ => &[],
     };
@@ -202,11 +205,24 @@ fn check_metadata(key: &str, data_type: &DataType, connector: &str, span: Span) 
         let all = own.iter().copied().chain(["gateway"]);
         return Err(Issue::new(span, message, suggest(key, all, "metadata keys")));
     }
+    if key == "timestamp" {
+        return check_arrival(data_type, span);
+    }
     if !matches!(data_type, DataType::Varchar(_)) {
         let message = format!("the metadata '{key}' is STRING, not {data_type}");
         return Err(Issue::new(span, message, "declare it as STRING and cast it in the query"));
     }
     Ok(())
+}
+
+/// The time of arrival has the clock's precision.
+fn check_arrival(data_type: &DataType, span: Span) -> Result<()> {
+    if *data_type == DataType::TimestampLtz(3) {
+        return Ok(());
+    }
+    let message = format!("the metadata 'timestamp' is TIMESTAMP_LTZ(3), not {data_type}");
+    let remedy = "declare it as TIMESTAMP_LTZ(3) and cast it in the query";
+    Err(Issue::new(span, message, remedy))
 }
 
 /// A column, and the fields of a ROW beside it, each with its path: what is read is decoded.

@@ -14,6 +14,7 @@ mod link;
 mod outbox;
 mod post;
 mod quota;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,7 @@ use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::operator::RestoreError;
 use headwater_store::{Commit, Head, Identity, OutboxRow, PlanRecord, PositionWrite};
 use headwater_wire::AgentId;
-use headwater_wire::{Clock, FrameHeader, encode_frame, frame_hash};
+use headwater_wire::{FrameHeader, encode_frame, frame_hash};
 use serde::{Deserialize, Serialize};
 
 pub use coarsen::{CoarsenError, Job, Rung};
@@ -30,6 +31,8 @@ pub use link::{LinkState, Message};
 pub use outbox::Policy;
 pub use post::{Post, PostError};
 
+pub use crate::clock::Now;
+use crate::clock::{Hold, Keeper, Rules};
 use crate::task::{Batch, Task, read_record, write_record};
 use coarsen::Coarsener;
 use flash::FlashBudget;
@@ -37,15 +40,6 @@ use life::Birth;
 use link::Link;
 use outbox::{Channel, Hole, Kind};
 use quota::Range;
-
-/// What time it is: wall clock and the clock that never steps, in ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// Wall clock, ms since 1970.
-    pub wall_ms: i64,
-    /// Monotonic clock, ms.
-    pub mono_ms: i64,
-}
 
 /// What an agent is told at its start.
 #[derive(Clone, Debug)]
@@ -74,6 +68,8 @@ pub struct Settings {
     pub machine_hash: u64,
     /// Names this boot.
     pub boot_id: u64,
+    /// How the wall clock is judged, and what becomes of rows until it is believed.
+    pub clock: Rules,
 }
 
 /// What an agent stores about itself besides operator state.
@@ -103,6 +99,8 @@ struct Record {
 
 /// Name of the agent's record in the store.
 pub const RECORD: &str = "agent";
+/// What the names of the agent's own totals begin with.
+const OWN_TOTALS: [&str; 3] = ["outbox/", "agent/", "clock/"];
 /// Bytes of one chunk of results in the outbox.
 const CHUNK_BYTES: usize = 256 << 10;
 /// A delta log larger than this many times the whole state is folded.
@@ -133,8 +131,10 @@ pub struct Agent {
     delta_bytes: u64,
     last_checkpoint_ms: i64,
     flash: FlashBudget,
-    last_wall: Option<Now>,
-    step_ms: i64,
+    keeper: Keeper,
+    hold: Hold,
+    /// Steps of the wall clock that the last frame and the last message told of, in ms.
+    steps_told: (i64, i64),
     counters: BTreeMap<String, u64>,
 }
 
@@ -172,7 +172,6 @@ impl Agent {
             link: Link::new(record.last_term),
             channels: channels.collect(),
             flash: FlashBudget::new(settings.flash, now),
-            settings,
             task,
             identity,
             spare: None,
@@ -184,18 +183,19 @@ impl Agent {
             base_bytes: head.base_bytes,
             delta_bytes: head.delta_bytes,
             last_checkpoint_ms: now.mono_ms,
-            last_wall: None,
-            step_ms: 0,
+            keeper: Keeper::new(settings.clock, settings.boot_id, None, now)?,
+            hold: Hold::new(settings.clock.hold_bytes_max),
+            steps_told: (0, 0),
             counters: BTreeMap::new(),
+            settings,
         })
     }
 
     /// Puts totals of earlier lives back.
     pub fn restore_counters(&mut self, counters: &BTreeMap<String, u64>) {
         self.task.restore_counts(counters);
-        let ours = counters
-            .iter()
-            .filter(|(name, _)| name.starts_with("outbox/") || name.starts_with("agent/"));
+        let ours =
+            counters.iter().filter(|(name, _)| OWN_TOTALS.iter().any(|own| name.starts_with(own)));
         self.counters = ours.map(|(name, value)| (name.clone(), *value)).collect();
     }
 
@@ -255,7 +255,7 @@ impl Agent {
     /// Whether a checkpoint is due.
     pub fn wants_checkpoint(&self, now: Now) -> bool {
         let is_over = now.mono_ms >= self.checkpoint_due_ms();
-        let is_dirty = self.task.is_dirty() || self.channels.values().any(Channel::is_dirty);
+        let is_dirty = self.wants_final_checkpoint();
         self.is_being_born()
             || self.coarsening_wants_checkpoint()
             || self.wants_to_declare()
@@ -266,7 +266,8 @@ impl Agent {
 
     /// Whether something is left for a last checkpoint before the end.
     pub fn wants_final_checkpoint(&self) -> bool {
-        self.task.is_dirty() || self.channels.values().any(Channel::is_dirty)
+        let are_channels_dirty = self.channels.values().any(Channel::is_dirty);
+        self.task.is_dirty() || are_channels_dirty || self.hold.is_dirty()
     }
 
     /// Everything since the last checkpoint as one commit. The driver stores it, as often as it
@@ -299,6 +300,7 @@ impl Agent {
         self.flash.put(self.settings.boot_id, &mut commit);
         commit.counters.extend(self.counters.clone());
         commit.records.push((RECORD.into(), Some(write_record(&self.record, RECORD_VERSION))));
+        self.put_clock(&mut commit, now);
         commit
     }
 
@@ -347,7 +349,7 @@ impl Agent {
             first_event_time: batch.times.0,
             last_event_time: batch.times.1,
             watermark: batch.watermark,
-            clock: self.clock(now),
+            clock: self.frame_clock(now),
             rows_count: batch.rows_count,
             dropped_before: outbox::ranges(&dropped),
         };
@@ -375,20 +377,6 @@ impl Agent {
 
     fn count(&mut self, name: &str, by: u64) {
         *self.counters.entry(name.into()).or_default() += by;
-    }
-
-    fn clock(&mut self, now: Now) -> Clock {
-        if let Some(last) = self.last_wall.replace(now) {
-            let step = (now.wall_ms - last.wall_ms) - (now.mono_ms - last.mono_ms);
-            self.step_ms = if step.abs() > CLOCK_STEP_MS { step } else { 0 };
-        }
-        Clock {
-            wall_ms: now.wall_ms,
-            boot_ms: u64::try_from(now.mono_ms).unwrap_or(0),
-            boot_id: self.settings.boot_id,
-            step_ms: self.step_ms,
-            trusted: now.wall_ms > CLOCK_PLAUSIBLE_MS,
-        }
     }
 
     /// Unacknowledged frames of all exchanges and their bytes.
@@ -436,8 +424,3 @@ impl Agent {
         &self.settings
     }
 }
-
-/// A jump of the wall clock against the monotonic one that is told upstream, in ms.
-const CLOCK_STEP_MS: i64 = 2000;
-/// A wall clock before 2024 was never set.
-const CLOCK_PLAUSIBLE_MS: i64 = 1_704_067_200_000;

@@ -4,6 +4,7 @@
 //! column, the source line and a remedy; times and sizes always carry a unit; a [`Secret`] is
 //! never printed. Does not open sockets and reads no other file than the ones named.
 
+mod clock;
 mod diagnostic;
 mod secret;
 mod template;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer};
 
 use crate::agent::FlashLimits;
+pub use clock::{ClockConfig, ClockTrust, Untrusted};
 pub use diagnostic::{ConfigError, did_you_mean};
 pub use secret::{Secret, SecretError, Secrets, expand_vars};
 pub use template::{agent_template, aggregator_template};
@@ -78,6 +80,9 @@ pub struct AgentConfig {
     /// Bounds of the outbox.
     #[serde(default)]
     pub outbox: Outbox,
+    /// How the wall clock is judged.
+    #[serde(default)]
+    pub clock: ClockConfig,
     /// Bounds of what is read and kept.
     #[serde(default)]
     pub limits: Limits,
@@ -368,6 +373,10 @@ impl AgentConfig {
         if interval_max < interval {
             let reason = "must not be shorter than interval";
             return Err(ConfigError::at_key(file, text, "interval-max", reason));
+        }
+        if !(1..=1 << 30).contains(&config.clock.hold_bytes.0) {
+            let reason = "must be between 1B and 1GiB";
+            return Err(ConfigError::at_key(file, text, "hold-bytes", reason));
         }
         check_common(file, text, &config.http, &config.limits)?;
         Ok(config)

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use headwater_engine::operator::RestoreError;
 use headwater_plan::{Place, Plan, Target};
 use headwater_store::StoreError;
 
@@ -85,6 +86,12 @@ pub enum RunError {
     /// Anything that went wrong while running.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<RestoreError> for RunError {
+    fn from(error: RestoreError) -> Self {
+        RunError::StateOfAnotherPlan(error.to_string())
+    }
 }
 
 impl RunError {

@@ -29,6 +29,7 @@ use crate::task::{Task, read_record, write_record};
 use channels::Uplink;
 use lives::Past;
 pub use receipts::Receipts;
+use status::MemberClock;
 pub use status::MemberStatus;
 
 /// What a hub is told at its start.
@@ -103,7 +104,7 @@ struct Member {
     backlog: (u64, u64),
     version: String,
     plan_fingerprint: u64,
-    clock_offset_ms: i64,
+    clock: MemberClock,
 }
 
 /// The state machine.
@@ -245,7 +246,7 @@ impl Hub {
                 backlog: (0, 0),
                 version: String::new(),
                 plan_fingerprint: 0,
-                clock_offset_ms: 0,
+                clock: MemberClock::default(),
             };
             self.members.insert(agent.clone(), member);
         }

@@ -152,8 +152,8 @@ pub trait Source: Send {
     /// What was appended last is durable: acknowledge to the server what it covers.
     fn journaled(&mut self) {}
 
-    /// Hands out, before anything else, what a journal holds beyond the position.
-    fn replay(&mut self, _journaled: &[u8]) -> Result<(), PositionError> {
+    /// Hands out, before anything else, what a journal holds beyond the position: so many records.
+    fn replay(&mut self, _journaled: &[u8]) -> Result<usize, PositionError> {
         Err(PositionError("this source keeps no journal".into()))
     }
 

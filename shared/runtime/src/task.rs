@@ -36,6 +36,8 @@ pub enum Metadata {
     TopicSegment(usize),
     /// A text that is the same for all records, such as the agent's id.
     Constant(String),
+    /// The time at which the record came to this node.
+    Arrival,
 }
 
 /// How the records of a scan become rows.
@@ -57,6 +59,8 @@ pub struct Origin<'a> {
     pub split: SplitId,
     /// Topic, for sources that have topics.
     pub topic: Option<&'a [u8]>,
+    /// The time of the record's arrival, for scans with a column of it.
+    pub arrival_ms: i64,
 }
 
 /// A node's own record as it is stored: a version, then its fields.
@@ -158,7 +162,7 @@ impl Task {
             }
         }
         for (column, metadata) in &port.metadata {
-            put_metadata(*column, metadata, origin.topic, slots, nulls, context);
+            put_metadata(*column, metadata, origin, slots, nulls, context);
         }
         self.rows_in += 1;
         self.out.begin(record, wall_ms);
@@ -242,6 +246,11 @@ impl Task {
     /// The smallest watermark of the scans that have one.
     pub fn event_time(&self) -> Option<Timestamp> {
         self.timed_scans.iter().map(|scan| self.pipeline.watermark(*scan)).min()
+    }
+
+    /// Whether rows of a scan have the time of their arrival.
+    pub fn is_stamped(&self, scan: usize) -> bool {
+        self.scans[scan].metadata.iter().any(|(_, metadata)| *metadata == Metadata::Arrival)
     }
 
     /// Scans, in order.
@@ -364,15 +373,21 @@ const COLD_CHUNK_BYTES: usize = 32 << 10;
 fn put_metadata(
     column: usize,
     metadata: &Metadata,
-    topic: Option<&[u8]>,
+    origin: Origin<'_>,
     slots: &mut [Slot],
     nulls: &mut u64,
     context: &mut Context,
 ) {
     let text = match metadata {
+        Metadata::Arrival => {
+            slots[column] = Slot::timestamp(origin.arrival_ms, 0);
+            *nulls &= !(1 << column);
+            return;
+        }
         Metadata::Constant(text) => Some(text.as_bytes()),
-        Metadata::Topic => topic,
-        Metadata::TopicSegment(position) => topic
+        Metadata::Topic => origin.topic,
+        Metadata::TopicSegment(position) => origin
+            .topic
             .and_then(|topic| topic.split(|byte| *byte == b'/').nth(position.saturating_sub(1))),
     };
     *nulls |= 1 << column;

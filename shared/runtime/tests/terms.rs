@@ -3,6 +3,7 @@
 
 use headwater_plan::{Target, Vars, compile};
 use headwater_runtime::agent::{Agent, FlashLimits, LinkState, Message, Now, Policy, Settings};
+use headwater_runtime::clock::Rules;
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::Task;
 use headwater_store::{Head, Identity, PlanRecord};
@@ -19,7 +20,7 @@ INSERT INTO results SELECT id, COUNT(*)
 const INCARNATION: [u8; 16] = [7; 16];
 
 fn at(mono_ms: i64) -> Now {
-    Now { wall_ms: 1_800_000_000_000 + mono_ms, mono_ms }
+    Now { wall_ms: 1_800_000_000_000 + mono_ms, mono_ms, boot_ms: mono_ms }
 }
 
 fn name() -> AgentId {
@@ -45,6 +46,7 @@ fn agent() -> Agent {
         resend_after_ms: 1000,
         machine_hash: 1,
         boot_id: 1,
+        clock: Rules::default(),
     };
     let identity = Identity { incarnation: INCARNATION, machine_id: String::new(), parent: None };
     Agent::new(settings, task, identity, &Head::default(), None, at(0)).expect("no record")

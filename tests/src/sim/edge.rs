@@ -1,9 +1,11 @@
 //! An agent over a disk in memory: takes records, makes checkpoints, loses power, goes on.
 
 use headwater_engine::fragment::Fragment;
+use headwater_engine::operator::RestoreError;
 use headwater_engine::pipeline::SplitId;
 use headwater_plan::Plan;
 use headwater_runtime::agent::{Agent, FlashLimits, Now, Policy, RECORD, Rung, Settings};
+use headwater_runtime::clock::Rules;
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::{Origin, Task};
 use headwater_store::{PositionWrite, Store};
@@ -46,6 +48,7 @@ pub(super) fn machine(
         resend_after_ms: 30_000,
         machine_hash: 1,
         boot_id: 1,
+        clock: Rules::default(),
     };
     tune(&mut settings);
     let stored = snapshot.record(RECORD).expect("a readable record");
@@ -54,6 +57,11 @@ pub(super) fn machine(
         .expect("a record of this version");
     agent.restore_counters(store.counters());
     agent.restore_rows(&snapshot).expect("a readable outbox");
+    let read = |name: &str| {
+        let stored = snapshot.record(name);
+        Ok::<_, RestoreError>(stored.expect("a readable record"))
+    };
+    agent.restore_clock(now, read).expect("records of this version");
     agent
 }
 
@@ -195,7 +203,7 @@ impl<'p> Edge<'p> {
 
     /// Takes one record.
     pub fn record(&mut self, scan: usize, record: &[u8]) {
-        let origin = Origin { scan, split: self.splits[scan], topic: None };
+        let origin = Origin { scan, split: self.splits[scan], topic: None, arrival_ms: 0 };
         self.agent.task.record(origin, record, now(self.ticks).wall_ms);
         self.taken[scan] += 1;
     }

@@ -184,7 +184,7 @@ mod tests {
     const INTERVAL_MAX_MS: i64 = 300_000;
 
     fn at(mono_ms: i64) -> Now {
-        Now { wall_ms: 1_800_000_000_000 + mono_ms, mono_ms }
+        Now { wall_ms: 1_800_000_000_000 + mono_ms, mono_ms, boot_ms: mono_ms }
     }
 
     fn budget() -> FlashBudget {

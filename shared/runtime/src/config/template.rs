@@ -34,6 +34,12 @@ broker = "{broker}"               # mqtt://host:port, or mqtts:// with TLS
 # quota = "256MiB"
 # policy = "pause"                # or "drop-oldest", "drop-newest", "coarsen"
 
+[clock]                           # is this machine's clock right?
+# trust = "auto"                  # or "ntp", "plausible", "always"
+# settle = "10min"                # a doubtful clock is believed when it stood for so long
+# untrusted = "hold"              # rows stamped here wait for the time; or "estimate"
+# hold-bytes = "4MiB"             # what waits for it at most; then its sources wait
+
 [limits]
 # payload-bytes-max = "256KiB"    # a larger payload or line becomes a dead letter
 # memory = "128MiB"                # ceiling of the pipeline's state

@@ -15,6 +15,7 @@ fn the_least_configuration_has_the_written_defaults() {
     assert_eq!(config.checkpoint.dirty_bytes, Bytes(1 << 20));
     assert_eq!(config.outbox.policy, OutboxPolicy::Pause);
     assert!(config.http.listen.ip().is_loopback());
+    assert_eq!(config.clock.rules(), crate::clock::Rules::default());
     assert!(config.uplink.is_none());
 }
 
@@ -58,6 +59,10 @@ fn errors_name_their_place_and_a_remedy() {
     assert!(text.contains("agent.toml:1:"), "{text}");
     let text = error(&format!("{LEAST}[outbox]\npolicy = \"drop-oldes\"\n"));
     assert!(text.contains("did you mean 'drop-oldest'?"), "{text}");
+    let text = error(&format!("{LEAST}[clock]\ntrust = \"ntpd\"\n"));
+    assert!(text.contains("did you mean 'ntp'?"), "{text}");
+    let text = error(&format!("{LEAST}[clock]\nhold-bytes = \"2GiB\"\n"));
+    assert!(text.contains("agent.toml:4:14") && text.contains("1GiB"), "{text}");
     let text = error(&format!("{LEAST}[http]\nlisten = \"0.0.0.0:80\"\n"));
     assert!(text.contains("agent.toml:4:10") && text.contains("public = true"), "{text}");
     let text = error(&format!("{LEAST}[uplink]\nbroker = \"http://x\"\n"));

@@ -99,7 +99,7 @@ fn open(plan: &Plan, config: AggregatorConfig, options: &RunOptions) -> Result<C
         report::serve(config.http.listen, &registry, network.handle(), Some(&config.state_dir))?;
     }
     let clock = Clock::new();
-    let now = Now { wall_ms: clock.wall_ms(), mono_ms: clock.boot_ms() };
+    let now = clock.now();
     let scans = wiring::scan_ports(plan, fragment, config.id.as_str())?;
     let (outputs, sinks) = wiring::output_ports(plan, fragment)?;
     let task = Task::new(fragment, &plan.limits, scans, outputs)
@@ -190,7 +190,7 @@ fn connect(
 
 impl Core {
     fn now(&self) -> Now {
-        Now { wall_ms: self.clock.wall_ms(), mono_ms: self.clock.boot_ms() }
+        self.clock.now()
     }
 
     fn work(&mut self) -> Result<(), RunError> {

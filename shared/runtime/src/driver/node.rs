@@ -1,6 +1,8 @@
 //! The loop of a node that reads sources: an agent, or a whole pipeline alone.
 
 mod alignment;
+mod arrivals;
+mod clock;
 mod inputs;
 mod network;
 mod setup;
@@ -14,6 +16,7 @@ use super::sinks::Outlet;
 use super::uplink::AgentLink;
 use super::{RunError, Summary, commit, report};
 use crate::agent::{Agent, LinkState, Now};
+use crate::clock::Synchronised;
 use crate::metrics::{Counter, Gauge, Registry};
 use crate::signal::Stop;
 use crate::source::Wake;
@@ -55,6 +58,7 @@ pub(super) struct Node {
     is_ended: bool,
     /// What was counted of the bytes that reached the medium.
     flash_counted: u64,
+    synchronised: Synchronised,
     metrics: Metrics,
     _network: Network,
 }
@@ -132,16 +136,14 @@ pub(super) fn run(setup: Setup) -> Result<Summary, RunError> {
 
 impl Node {
     fn now(&self) -> Now {
-        let clock = &self.setup.clock;
-        Now { wall_ms: clock.wall_ms(), mono_ms: clock.boot_ms() }
+        self.setup.clock.now()
     }
 
     fn work(&mut self) -> Result<(), RunError> {
         let mut stopping_since = None;
         loop {
             let now = self.now();
-            let is_trusted = now.wall_ms > CLOCK_PLAUSIBLE_MS;
-            self.agent.task.set_clock(is_trusted.then_some(now.wall_ms));
+            self.watch_clock(now);
             let is_busy = stopping_since.is_none() && self.read(now)?;
             self.end_if_drained(now)?;
             if self.agent.wants_random() {
@@ -220,6 +222,7 @@ impl Node {
         let silence = self.setup.drain_after_idle_ms;
         // What waits for other sources is still to come.
         let is_held = self.inputs.iter().any(|input| input.held.is_some());
+        let is_held = is_held || !self.agent.held().is_empty();
         let is_silent =
             !is_held && silence.is_some_and(|silence| now.mono_ms - self.last_record_ms >= silence);
         if !self.inputs.iter().all(|input| input.is_ended) && !is_silent {
@@ -257,6 +260,7 @@ impl Node {
         self.count_flash(now);
         for input in &mut self.inputs {
             input.source.committed();
+            input.arrivals.committed();
         }
         self.hand_over(commit);
         Ok(())
@@ -355,6 +359,7 @@ impl Node {
         self.show_windows();
         self.show_flash();
         self.show_held();
+        let clock = self.show_clock();
         let redelivered: u64 = self.inputs.iter().map(|input| input.source.redelivered()).sum();
         self.metrics.redelivered.set(i64::try_from(redelivered).unwrap_or(i64::MAX));
         let mut counts = self.agent.task.counts();
@@ -383,12 +388,10 @@ impl Node {
             "rows_in": self.agent.task.rows_in(),
             "records": self.metrics.records.get(),
             "watermarks": watermarks,
+            "clock": clock,
             "counters": counts,
             "ended": self.is_ended,
         });
         self.registry.set_status(status.to_string());
     }
 }
-
-/// A wall clock before 2024 was never set.
-const CLOCK_PLAUSIBLE_MS: i64 = 1_704_067_200_000;

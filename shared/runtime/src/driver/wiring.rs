@@ -146,6 +146,7 @@ fn metadata_column(table: &Table, key: &str, node: &str) -> Result<Metadata, Run
     }
     match key {
         "topic" => Ok(Metadata::Topic),
+        "timestamp" => Ok(Metadata::Arrival),
         "gateway" => Ok(Metadata::Constant(node.into())),
         "file.path" => {
             Ok(Metadata::Constant(table.options.get("path").cloned().unwrap_or_default()))

@@ -46,7 +46,7 @@ impl Hub {
         let Some(member) = self.member(agent, now) else { return };
         member.version.clone_from(&hello.program_version);
         member.plan_fingerprint = hello.plan_fingerprint;
-        member.clock_offset_ms = hello.clock.wall_ms - now.wall_ms;
+        member.clock.heard(&hello.clock, now);
         match member.past.takes_turn(hello.nonce, now.wall_ms) {
             // Its answer was lost at worst: the agent asks again.
             Turn::Repeated => return self.count("hellos-repeated", 1),
@@ -183,7 +183,7 @@ impl Hub {
         }
         member.backlog = (beat.backlog_frames, beat.backlog_bytes);
         member.plan_fingerprint = beat.plan_fingerprint;
-        member.clock_offset_ms = beat.clock.wall_ms - now.wall_ms;
+        member.clock.heard(&beat.clock, now);
         self.heard(&beat.agent, now);
         for channel in &beat.channels {
             let Some(uplink) = self.members[&beat.agent].channels.get(&channel.channel) else {

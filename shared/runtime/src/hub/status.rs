@@ -32,8 +32,31 @@ pub struct MemberStatus {
     pub same_plan: bool,
     /// The agent's wall clock against ours, in ms.
     pub clock_offset_ms: i64,
+    /// Whether the agent believes its wall clock.
+    pub clock_trusted: bool,
+    /// Sum of the steps of the agent's wall clock that we heard of, in ms, and how many.
+    pub clock_steps: (i64, u64),
     /// Why nothing of it is taken, if so.
     pub refused: Option<String>,
+}
+
+/// What an agent says of its clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MemberClock {
+    offset_ms: i64,
+    is_trusted: bool,
+    steps: (i64, u64),
+}
+
+impl MemberClock {
+    /// Takes the clocks of a hello or heartbeat.
+    pub(super) fn heard(&mut self, clock: &headwater_wire::Clock, now: Now) {
+        self.offset_ms = clock.wall_ms.saturating_sub(now.wall_ms);
+        self.is_trusted = clock.trusted;
+        if clock.step_ms != 0 {
+            self.steps = (self.steps.0.saturating_add(clock.step_ms), self.steps.1 + 1);
+        }
+    }
 }
 
 impl Hub {
@@ -50,7 +73,9 @@ impl Hub {
             silent_ms: now.mono_ms - m.heard_ms,
             version: m.version.clone(),
             same_plan: m.plan_fingerprint == self.settings.plan.fingerprint,
-            clock_offset_ms: m.clock_offset_ms,
+            clock_offset_ms: m.clock.offset_ms,
+            clock_trusted: m.clock.is_trusted,
+            clock_steps: m.clock.steps,
             refused: m.refused.clone(),
         };
         self.members.iter().map(status).collect()

@@ -317,10 +317,12 @@ impl Source for Mqtt {
         self.committed();
     }
 
-    fn replay(&mut self, journaled: &[u8]) -> Result<(), PositionError> {
-        self.replayed.push_back(retained::decode(journaled, REPLAYED)?);
+    fn replay(&mut self, journaled: &[u8]) -> Result<usize, PositionError> {
+        let parcel = retained::decode(journaled, REPLAYED)?;
+        let count = parcel.entries.len();
+        self.replayed.push_back(parcel);
         self.retained.give_up();
-        Ok(())
+        Ok(count)
     }
 
     fn window(&self) -> Option<usize> {

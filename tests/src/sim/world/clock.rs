@@ -24,7 +24,8 @@ impl MachineClock {
     pub(super) fn now(&self, at: u64) -> Now {
         let drift = signed(at.saturating_sub(self.drift_since)) * self.drift_ppm / 1_000_000;
         let mono_ms = signed(at.saturating_sub(self.boot_at)) + drift.max(0);
-        Now { wall_ms: WALL_MS + signed(at) + self.offset_ms + drift, mono_ms }
+        let wall_ms = WALL_MS + signed(at) + self.offset_ms + drift;
+        Now { wall_ms, mono_ms, boot_ms: mono_ms }
     }
 
     /// The machine starts: the clock that never steps begins at 0, the wall clock where its

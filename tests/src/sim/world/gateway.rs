@@ -124,7 +124,7 @@ impl Gateway {
 impl Life {
     /// Takes what the sensors have said by now.
     fn read(&mut self, readings: &[Reading], at: u64, now: Now, is_last: bool) {
-        let origin = Origin { scan: 0, split: self.split, topic: None };
+        let origin = Origin { scan: 0, split: self.split, topic: None, arrival_ms: 0 };
         for _ in 0..READINGS_PER_TURN {
             if self.agent.is_paused() || self.agent.wants_checkpoint(now) {
                 return;
@@ -167,8 +167,7 @@ impl World<'_> {
             let random = self.gateways[node - 1].random();
             life.agent.set_random(random);
         }
-        let is_trusted = now.wall_ms > CLOCK_PLAUSIBLE_MS;
-        life.agent.task.set_clock(is_trusted.then_some(now.wall_ms));
+        life.agent.observe(now, None);
         let gateway = &self.gateways[node - 1];
         life.read(&gateway.readings, self.at, now, self.is_quiet);
         if life.agent.wants_checkpoint(now) {
@@ -285,6 +284,3 @@ fn stored(process: &Process) -> Option<usize> {
     let taken = u64::from_le_bytes(bytes.as_slice().try_into().expect("eight bytes"));
     Some(usize::try_from(taken).expect("few readings"))
 }
-
-/// A wall clock before 2024 was never set.
-const CLOCK_PLAUSIBLE_MS: i64 = 1_704_067_200_000;

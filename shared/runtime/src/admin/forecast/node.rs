@@ -15,6 +15,7 @@ use headwater_wire::{
 use super::Load;
 use super::rows::{Feed, STYLES, TimeStyle, unknown_column};
 use crate::agent::{Agent, FlashLimits, Now, Policy, Settings};
+use crate::clock::Rules;
 use crate::driver::wiring;
 use crate::task::{Origin, Task};
 
@@ -87,7 +88,7 @@ impl Virtual {
         }
         let plan = as_json(plan);
         let style = style_of(&plan, fragment, load)?;
-        let now = Now { wall_ms: START_MS, mono_ms: 0 };
+        let now = Now { wall_ms: START_MS, mono_ms: 0, boot_ms: 0 };
         let disk = Arc::new(CrashDisk::default());
         let options = Options::new([1; 16], "forecast");
         let store = Store::open_disk(disk, &options).map_err(|error| broken(&error))?;
@@ -108,6 +109,7 @@ impl Virtual {
             resend_after_ms: 30_000,
             machine_hash: 1,
             boot_id: 1,
+            clock: Rules::default(),
         };
         let (identity, head) = (store.identity().clone(), store.head());
         let agent = Agent::new(settings, task, identity, head, None, now);
@@ -159,6 +161,7 @@ impl Virtual {
         loop {
             self.now.mono_ms += TICK_MS;
             self.now.wall_ms += TICK_MS;
+            self.now.boot_ms += TICK_MS;
             self.read();
             let is_due = self.agent.wants_checkpoint(self.now);
             if is_due {
@@ -185,7 +188,8 @@ impl Virtual {
             let at = usize::try_from(self.rows % count as u64).unwrap_or(0);
             let (scan, split, _, feed) = &mut self.feeds[at];
             feed.next(self.now.wall_ms, &mut record, &mut topic);
-            let origin = Origin { scan: *scan, split: *split, topic: Some(&topic) };
+            let (scan, split, arrival_ms) = (*scan, *split, self.now.wall_ms);
+            let origin = Origin { scan, split, topic: Some(&topic), arrival_ms };
             self.agent.task.record(origin, &record, self.now.wall_ms);
             self.rows += 1;
         }
@@ -306,7 +310,7 @@ fn style_of(plan: &Plan, fragment: &Fragment, load: &Load) -> Result<TimeStyle, 
         for (scan, split, _, mut feed) in feeds(plan, fragment, load, style, &mut task)? {
             let (mut record, mut topic) = (Vec::new(), Vec::new());
             feed.next(START_MS, &mut record, &mut topic);
-            let origin = Origin { scan, split, topic: Some(&topic) };
+            let origin = Origin { scan, split, topic: Some(&topic), arrival_ms: START_MS };
             task.record(origin, &record, START_MS);
             let is_timed = fragment.scans[scan].watermark.is_some();
             let is_made = matches!(feed, Feed::Made { .. });

@@ -12,6 +12,7 @@ use headwater_plan::Plan;
 use headwater_store::{PositionWrite, Snapshot};
 
 use crate::agent::Now;
+use crate::clock::{Keeper, Rules, Synchronised, Trust};
 use crate::driver::RunError;
 use crate::driver::wiring::{self, Environment};
 use crate::metrics::Registry;
@@ -22,7 +23,12 @@ use crate::task::{Origin, Task};
 const EVENTS_PER_TURN: usize = 8;
 
 /// The files, in the order of their scans.
-pub(super) struct Sources(Vec<Input>);
+pub(super) struct Sources {
+    inputs: Vec<Input>,
+    /// What their future guard goes by.
+    keeper: Keeper,
+    synchronised: Synchronised,
+}
 
 struct Input {
     scan: usize,
@@ -62,13 +68,15 @@ impl Sources {
                 is_idle: false,
             });
         }
-        Ok(Sources(inputs))
+        let rules = Rules { trust: Trust::Plausible, ..Rules::default() };
+        let keeper = Keeper::new(rules, 0, None, now)?;
+        Ok(Sources { inputs, keeper, synchronised: Synchronised::default() })
     }
 
     /// Whether a table has never been loaded: frames wait.
     pub(super) fn are_awaited(&self, task: &Task) -> bool {
         let is_empty = |input: &Input| task.watermark(input.scan) == WATERMARK_MIN;
-        self.0.iter().any(|input| input.is_table && is_empty(input))
+        self.inputs.iter().any(|input| input.is_table && is_empty(input))
     }
 
     /// Reads what there is; false when there was nothing.
@@ -78,9 +86,14 @@ impl Sources {
         registry: &Registry,
         now: Now,
     ) -> Result<bool, RunError> {
+        if self.inputs.is_empty() {
+            return Ok(false);
+        }
+        self.keeper.observe(now, self.synchronised.ask(now));
+        task.set_clock(self.keeper.guard_ms(now));
         let mut is_busy = false;
         let awaited = self.are_awaited(task);
-        for input in self.0.iter_mut().filter(|input| input.is_table || !awaited) {
+        for input in self.inputs.iter_mut().filter(|input| input.is_table || !awaited) {
             for _ in 0..EVENTS_PER_TURN {
                 let Some(event) = input.source.poll() else {
                     input.watch_idleness(task, now);
@@ -96,7 +109,7 @@ impl Sources {
     /// What the next commit stores.
     pub(super) fn positions(&mut self) -> Vec<PositionWrite> {
         let mut positions = Vec::new();
-        for Input { name, source, .. } in &mut self.0 {
+        for Input { name, source, .. } in &mut self.inputs {
             source.position(&mut |split, value| {
                 positions.push(PositionWrite { source: name.clone(), split, value: Some(value) });
             });
@@ -106,7 +119,7 @@ impl Sources {
 
     /// The commit is durable.
     pub(super) fn committed(&mut self) {
-        for input in &mut self.0 {
+        for input in &mut self.inputs {
             input.source.committed();
         }
     }
@@ -158,7 +171,9 @@ impl Input {
             task.set_idle(self.scan, self.split, false);
         }
         for (number, record) in batch.records.iter().enumerate() {
-            let origin = Origin { scan: self.scan, split: self.split, topic: None };
+            let (scan, split) = (self.scan, self.split);
+            // A server's clock is taken as it is: nothing waits for it here.
+            let origin = Origin { scan, split, topic: None, arrival_ms: now.wall_ms };
             task.record(origin, batch.record(number), now.wall_ms);
             self.source.consumed(batch.split, record.after);
         }

@@ -6,8 +6,10 @@ use headwater_engine::operator::WATERMARK_MIN;
 use headwater_engine::pipeline::SplitId;
 
 use super::alignment::Alignment;
+use super::arrivals::{self, Arrivals};
 use super::{Node, UNDELIVERED_BYTES_MAX};
 use crate::agent::Now;
+use crate::clock::Arrival;
 use crate::driver::RunError;
 use crate::source::{Source, SourceBatch, SourceEvent};
 use crate::task::Origin;
@@ -32,12 +34,22 @@ pub(in crate::driver) struct Input {
     pub(in crate::driver) held: Option<(SourceBatch, usize)>,
     /// In-flight window of the server, as shown last.
     pub(in crate::driver) window: Option<usize>,
+    /// Rows have the time of their arrival.
+    pub(in crate::driver) is_stamped: bool,
+    /// When they came, where that is so.
+    pub(in crate::driver) arrivals: Arrivals,
 }
 
-/// The beginning of a journal entry: whose it is.
-fn journal_entry(source: &str) -> Vec<u8> {
-    let length = u16::try_from(source.len()).expect("names of tables are short");
-    [&length.to_le_bytes(), source.as_bytes()].concat()
+/// Set in the length of a source's name: the times of arrival follow the name.
+const HAS_ARRIVALS: u16 = 1 << 15;
+
+/// The beginning of a journal entry: whose it is, and when its messages came; `None` where that is
+/// not known whole.
+fn journal_entry(input: &Input, boot_id: u64) -> Option<Vec<u8>> {
+    let length = u16::try_from(input.name.len()).expect("names of tables are short");
+    let flag = if input.is_stamped { HAS_ARRIVALS } else { 0 };
+    let mut entry = [&(length | flag).to_le_bytes(), input.name.as_bytes()].concat();
+    (!input.is_stamped || input.arrivals.encode(boot_id, &mut entry)).then_some(entry)
 }
 
 /// Gives the sources back what the journal holds beyond the last checkpoint.
@@ -45,15 +57,27 @@ pub(super) fn replay(inputs: &mut [Input], entries: &[Vec<u8>]) -> Result<(), Ru
     let foreign = || RunError::StateOfAnotherPlan("the intake journal is of another plan".into());
     for entry in entries {
         let (length, rest) = entry.split_first_chunk().ok_or_else(foreign)?;
-        let length = usize::from(u16::from_le_bytes(*length));
-        let (name, content) = rest.split_at_checked(length).ok_or_else(foreign)?;
+        let length = u16::from_le_bytes(*length);
+        let (has_arrivals, length) = (length & HAS_ARRIVALS != 0, length & !HAS_ARRIVALS);
+        let (name, mut content) = rest.split_at_checked(length.into()).ok_or_else(foreign)?;
+        let mut came = None;
+        if has_arrivals {
+            let (boot_id, runs, rest) = arrivals::decode(content).ok_or_else(foreign)?;
+            (came, content) = (Some((boot_id, runs)), rest);
+        }
         let input = inputs.iter_mut().find(|input| input.name.as_bytes() == name);
         let input = input.ok_or_else(foreign)?;
-        input.source.replay(content).map_err(|error| RunError::Failed(error.to_string()))?;
+        let replayed = input.source.replay(content);
+        let messages = replayed.map_err(|error| RunError::Failed(error.to_string()))?;
+        if let Some((boot_id, runs)) = came.filter(|_| input.is_stamped) {
+            input.arrivals.replay(&runs, boot_id, messages);
+        }
     }
     Ok(())
 }
 
+/// Rows that waited for the time and go on in one turn.
+const RELEASED_PER_TURN: usize = 4096;
 /// Events taken from one source before the others have their turn.
 const EVENTS_PER_TURN: usize = 8;
 
@@ -65,15 +89,17 @@ impl Node {
             return Ok(false);
         }
         self.registry.well("outbox");
-        let mut is_busy = false;
         let wait_for_tables = self.inputs.iter().any(|input| self.is_empty_table(input));
+        let mut is_busy = !wait_for_tables && self.release(now);
+        if self.agent.wants_checkpoint(now) || self.is_paused() {
+            return Ok(is_busy);
+        }
         'sources: for index in 0..self.inputs.len() {
             if wait_for_tables && !self.inputs[index].is_table {
                 continue;
             }
             for _ in 0..EVENTS_PER_TURN {
-                if self.is_ahead(index) {
-                    // A source that waits is not an idle one.
+                if self.has_to_wait(index) {
                     continue 'sources;
                 }
                 if let Some((batch, from)) = self.inputs[index].held.take() {
@@ -110,6 +136,7 @@ impl Node {
             SourceEvent::Rejected { split, after, reason, sample, bytes_len } => {
                 let detail = format!("{reason} ({bytes_len} bytes)");
                 let scan = self.inputs[index].scan;
+                self.arrival(index, now);
                 self.agent.task.reject(scan, detail, &sample, now.wall_ms);
                 self.inputs[index].source.consumed(split, after);
                 self.records += 1;
@@ -152,16 +179,22 @@ impl Node {
         now: Now,
     ) -> Result<(), RunError> {
         let split = self.split(index, batch.split, now);
-        let scan = self.inputs[index].scan;
+        let Input { scan, is_stamped, is_sequential, .. } = self.inputs[index];
         self.last_record_ms = now.mono_ms;
         let mut next = from;
         for (number, record) in batch.records.iter().enumerate().skip(from) {
-            if number > from && self.is_ahead(index) {
+            if number > from && self.has_to_wait(index) {
                 break;
             }
             next = number + 1;
-            let origin = Origin { scan, split, topic: batch.topic(number) };
-            self.agent.task.record(origin, batch.record(number), now.wall_ms);
+            let origin = Origin { scan, split, topic: batch.topic(number), arrival_ms: 0 };
+            if is_stamped {
+                let arrival = self.arrival(index, now);
+                let number_of_split = if is_sequential { 0 } else { batch.split };
+                self.agent.take(origin, number_of_split, batch.record(number), arrival, now);
+            } else {
+                self.agent.task.record(origin, batch.record(number), now.wall_ms);
+            }
             self.records += 1;
             if self.setup.checkpoint_every_rows.is_some_and(|every| self.records >= every) {
                 self.inputs[index].source.consumed(batch.split, record.after);
@@ -181,6 +214,32 @@ impl Node {
         Ok(())
     }
 
+    /// When the next record of a source came.
+    fn arrival(&mut self, index: usize, now: Now) -> Arrival {
+        let now = self.agent.arrival(now);
+        let input = &mut self.inputs[index];
+        if input.is_stamped { input.arrivals.next(now) } else { now }
+    }
+
+    /// Whether a source has to wait: for others of its group, or because too many of its rows wait
+    /// for the time. A source that waits is not an idle one.
+    fn has_to_wait(&self, index: usize) -> bool {
+        let is_full = self.inputs[index].is_stamped && self.agent.held().is_full();
+        is_full || self.is_ahead(index)
+    }
+
+    /// Rows that waited for the time go on before new ones come.
+    fn release(&mut self, now: Now) -> bool {
+        let mut is_busy = false;
+        for _ in 0..RELEASED_PER_TURN {
+            if self.is_paused() || self.agent.wants_checkpoint(now) || !self.agent.release(now) {
+                break;
+            }
+            is_busy = true;
+        }
+        is_busy
+    }
+
     /// Lets servers go on that wait for a commit: by an entry of the intake journal where that is
     /// possible, as a checkpoint costs the flash far more.
     pub(super) fn commit_intake(&mut self) -> Result<(), RunError> {
@@ -190,14 +249,17 @@ impl Node {
             if input.source.commit_due().is_none_or(|due| due > now) {
                 continue;
             }
-            let mut entry = journal_entry(&input.name);
-            let written = match &mut self.store {
-                Some(store) if input.source.journal(&mut entry) => store.append_journal(&entry),
+            let entry = journal_entry(input, self.agent.keeper().boot_id());
+            let entry =
+                entry.and_then(|mut entry| input.source.journal(&mut entry).then_some(entry));
+            let written = match (&mut self.store, entry) {
+                (Some(store), Some(entry)) => store.append_journal(&entry),
                 _ => Ok(None),
             };
             match written {
                 Ok(Some(_)) => {
                     input.source.journaled();
+                    input.arrivals.committed();
                     self.metrics.intake_commits.add(1);
                     let now = self.now();
                     self.count_flash(now);
@@ -240,6 +302,10 @@ impl Node {
         if input.splits.is_empty() {
             let split = self.agent.task.split(input.scan, "0");
             input.splits.push(Some((split, now.mono_ms)));
+        }
+        // What waits for the time is still to come.
+        if self.agent.held().has_scan(input.scan) {
+            return;
         }
         let mut is_idle = true;
         let mut silent = Vec::new();

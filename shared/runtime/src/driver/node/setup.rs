@@ -10,11 +10,12 @@ use headwater_wire::AgentId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::alignment::Alignment;
+use super::arrivals::Arrivals;
 use super::inputs::{Input, replay};
 use super::network::Network;
 use super::{Metrics, Node};
 use crate::agent::{self, Agent, FlashLimits, Now, Policy, Rung};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, Rules, Synchronised};
 use crate::config::{AgentConfig, AgentUplink, OutboxPolicy, Secrets};
 use crate::driver::sinks::Outlet;
 use crate::driver::uplink::AgentLink;
@@ -52,6 +53,7 @@ pub(in crate::driver) struct Setup {
     secrets: Secrets,
     payload_bytes_max: usize,
     pub(super) clock: Clock,
+    clock_rules: Rules,
 }
 
 fn ms(duration: std::time::Duration) -> i64 {
@@ -84,6 +86,7 @@ impl Setup {
             secrets: Secrets::new(std::collections::BTreeMap::new()),
             payload_bytes_max: STANDALONE_PAYLOAD_BYTES,
             clock: Clock::new(),
+            clock_rules: Rules::default(),
         }
     }
 
@@ -126,6 +129,7 @@ impl Setup {
             payload_bytes_max: usize::try_from(config.limits.payload_bytes_max.0)
                 .unwrap_or(usize::MAX),
             clock: Clock::new(),
+            clock_rules: config.clock.rules(),
         })
     }
 
@@ -137,7 +141,7 @@ impl Setup {
     }
 
     fn now(&self) -> Now {
-        Now { wall_ms: self.clock.wall_ms(), mono_ms: self.clock.boot_ms() }
+        self.clock.now()
     }
 
     /// Opens everything; nothing is read yet.
@@ -172,7 +176,7 @@ impl Setup {
             payload_bytes_max: self.payload_bytes_max,
         };
         let outlets = open_sinks(&sinks, &mut agent, snapshot.as_ref(), &env)?;
-        let mut inputs = self.open_inputs(&fragment, snapshot.as_ref(), &env)?;
+        let mut inputs = self.open_inputs(&fragment, (&agent, snapshot.as_ref()), &env)?;
         drop(snapshot);
         for name in inputs.iter().filter(|i| !i.is_sequential).map(|input| &input.name) {
             registry.unwell(&format!("source {name}"), "not connected yet");
@@ -189,7 +193,7 @@ impl Setup {
             )?),
             _ => None,
         };
-        let last_record_ms = self.clock.boot_ms();
+        let last_record_ms = self.now().mono_ms;
         Ok(Node {
             agent,
             store,
@@ -206,6 +210,7 @@ impl Setup {
             last_status_ms: 0,
             is_ended: false,
             flash_counted: 0,
+            synchronised: Synchronised::default(),
             setup: self,
             _network: network,
         })
@@ -264,6 +269,8 @@ impl Setup {
             }
         }
         let machine = clock::machine_id().unwrap_or(0);
+        let boot_id = clock::boot_id()
+            .map_err(|error| RunError::Failed(format!("no random numbers: {error}")))?;
         let settings = agent::Settings {
             id,
             plan,
@@ -276,7 +283,8 @@ impl Setup {
             policy: self.policy,
             resend_after_ms: self.uplink.as_ref().map_or(30_000, |uplink| uplink.resend_after.ms()),
             machine_hash: xxh3_64(&machine.to_le_bytes()),
-            boot_id: xxh3_64(&clock::boot_id().unwrap_or(0).to_le_bytes()),
+            boot_id: xxh3_64(&boot_id.to_le_bytes()),
+            clock: self.clock_rules,
         };
         let Some(store) = store else {
             let identity =
@@ -294,6 +302,7 @@ impl Setup {
         agent.restore_counters(store.counters());
         agent.restore_rows(&snapshot)?;
         agent.restore_flash(snapshot.record(agent::FLASH_RECORD)?.as_deref(), now);
+        agent.restore_clock(now, |name| snapshot.record(name).map_err(RunError::from))?;
         agent.set_random(random()?);
         agent.set_ladder(self.ladder()?);
         if store.machine_changed() {
@@ -324,7 +333,7 @@ impl Setup {
     fn open_inputs(
         &self,
         fragment: &Fragment,
-        snapshot: Option<&Snapshot>,
+        (agent, snapshot): (&Agent, Option<&Snapshot>),
         env: &Environment<'_>,
     ) -> Result<Vec<Input>, RunError> {
         let positions = snapshot.map(Snapshot::positions).transpose()?.unwrap_or_default();
@@ -348,6 +357,8 @@ impl Setup {
                 alignment: Alignment::of(table).filter(|_| !table.is_looked_up),
                 held: None,
                 window: None,
+                is_stamped: agent.task.is_stamped(scan),
+                arrivals: Arrivals::default(),
             });
         }
         Ok(inputs)
