@@ -276,9 +276,10 @@ impl World<'_> {
         let offset = match self.chance.below(4) {
             0 => 0,
             1 => ms,
-            // Less than the future guard: readings would be set aside, which is its task.
-            2 => -ms,
-            _ => 10 * 365 * 86_400_000,
+            // More than the future guard allows: no reading may be set aside for it.
+            2 => -4 * ms,
+            _ if ms % 2 == 0 => 10 * 365 * 86_400_000,
+            _ => -10 * 365 * 86_400_000,
         };
         self.machine(node).clock.set(offset);
     }
