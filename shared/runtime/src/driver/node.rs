@@ -116,11 +116,18 @@ impl Metrics {
 }
 
 /// Runs a node to the end of its sources or until it is stopped.
+///
+/// Damage that is met while it runs, as in a file too large to be verified when it is opened, is
+/// dealt with as at the start, once: the second time the medium is to blame.
 pub(super) fn run(setup: Setup) -> Result<Summary, RunError> {
-    let mut node = setup.open()?;
-    node.registry.set_ready(true);
-    tracing::info!(node = node.setup.node.as_str(), "Running.");
-    let done = node.work();
+    let mut node = setup.open(None)?;
+    let done = match node.begin() {
+        Err(RunError::State(error)) if error.is_lost() && node.setup.feeds_core() => {
+            node = node.into_setup().open(Some(error))?;
+            node.begin()
+        }
+        done => done,
+    };
     if let Err(error) = &done {
         tracing::error!(%error, "The node stops.");
     }
@@ -135,6 +142,17 @@ pub(super) fn run(setup: Setup) -> Result<Summary, RunError> {
 }
 
 impl Node {
+    fn begin(&mut self) -> Result<(), RunError> {
+        self.registry.set_ready(true);
+        tracing::info!(node = self.setup.node.as_str(), "Running.");
+        self.work()
+    }
+
+    /// Closes everything.
+    fn into_setup(self) -> Setup {
+        self.setup
+    }
+
     fn now(&self) -> Now {
         self.setup.clock.now()
     }

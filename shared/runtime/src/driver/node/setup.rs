@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use headwater_engine::fragment::Fragment;
 use headwater_plan::Plan;
-use headwater_store::{Head, Identity, PlanRecord, Snapshot, StateRead, Store};
+use headwater_store::{Head, Identity, PlanRecord, Snapshot, StateRead, Store, StoreError};
 use headwater_wire::AgentId;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -144,8 +144,8 @@ impl Setup {
         self.clock.now()
     }
 
-    /// Opens everything; nothing is read yet.
-    pub(super) fn open(self) -> Result<Node, RunError> {
+    /// Opens everything; nothing is read yet. `damage` is what an earlier try met.
+    pub(super) fn open(self, damage: Option<StoreError>) -> Result<Node, RunError> {
         let fragment = self.fragment()?;
         let network = Network::start()?;
         let (registry, stop, wake) = (Registry::new(), Stop::new(), Wake::new());
@@ -156,7 +156,7 @@ impl Setup {
                 .map_err(|error| RunError::Failed(format!("no thread for the input: {error}")))?;
         }
         let record = wiring::plan_record(&self.plan, &fragment);
-        let (mut store, state) = self.open_state(&record, &registry)?.unzip();
+        let (mut store, state) = self.open_state(&record, &registry, damage)?.unzip();
         let snapshot = store.as_ref().map(Store::snapshot).transpose()?;
         if let Some(listen) = self.http {
             report::serve(listen, &registry, network.handle(), self.state_dir.as_deref())?;
@@ -222,9 +222,10 @@ impl Setup {
         &self,
         plan: &PlanRecord,
         registry: &Registry,
+        damage: Option<StoreError>,
     ) -> Result<Option<(Store, StateRead)>, RunError> {
         let Some(dir) = self.state_dir.as_deref() else { return Ok(None) };
-        let found = self.read_state(dir, plan);
+        let found = damage.map_or_else(|| self.read_state(dir, plan), |error| Err(error.into()));
         let error = match found {
             Err(RunError::State(error)) if error.is_lost() && self.feeds_core() => error,
             found => return found.map(Some),
@@ -246,10 +247,11 @@ impl Setup {
         let snapshot = store.snapshot()?;
         let state = snapshot.load_state()?;
         snapshot.positions()?;
+        snapshot.record(agent::RECORD)?;
         Ok((store, state))
     }
 
-    fn feeds_core(&self) -> bool {
+    pub(super) fn feeds_core(&self) -> bool {
         self.uplink.is_some() && !self.plan.channels.is_empty()
     }
 
@@ -300,7 +302,8 @@ impl Setup {
         let mut agent = Agent::new(settings, task, identity, store.head(), record.as_deref(), now)
             .map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
         agent.restore_counters(store.counters());
-        agent.restore_rows(&snapshot)?;
+        // A damaged frame is met again, and dealt with, when its turn comes.
+        agent.restore_rows(&snapshot).or_else(|e| if e.is_lost() { Ok(()) } else { Err(e) })?;
         agent.restore_flash(snapshot.record(agent::FLASH_RECORD)?.as_deref(), now);
         agent.restore_clock(now, |name| snapshot.record(name).map_err(RunError::from))?;
         agent.set_random(random()?);
