@@ -1,8 +1,9 @@
 //! A disk in memory that can lose power: what was not synced survives in part, torn at sectors.
 //!
 //! Guarantees: the same seed gives the same crash. Injected errors: a barrier or a write that
-//! fails, a device without room, the end of all power at a given operation. For tests,
-//! simulations and forecasts; no running node uses it.
+//! fails, a barrier that fails and forgets what it was to make durable, a device without room,
+//! the end of all power at a given operation. For tests, simulations and forecasts; no running
+//! node uses it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -24,12 +25,42 @@ struct Images {
     dirty: BTreeSet<usize>,
     room_bytes: Option<u64>,
     syncs_to_fail: u32,
+    /// What a failed barrier leaves of the writes before it.
+    forgets: Forgets,
     writes_to_fail: u32,
     /// Writes and barriers until the power goes.
     fuse: Option<u64>,
 }
 
+/// What becomes of writes whose barrier has failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Forgets {
+    /// They wait for the next barrier.
+    #[default]
+    Nothing,
+    /// The system takes them for done (Linux does): they can be read, and no later barrier makes
+    /// them durable.
+    Durability,
+    /// The same, and the memory that held them was needed elsewhere: the old content is read.
+    Content,
+}
+
 impl Images {
+    /// The writes since the last barrier are not to become durable by a later one.
+    fn forget(&mut self) {
+        let Images { live, durable, dirty, forgets, .. } = self;
+        if *forgets == Forgets::Nothing {
+            return;
+        }
+        for sector in core::mem::take(dirty) {
+            let start = sector * SECTOR_BYTES;
+            let end = (start + SECTOR_BYTES).min(live.len()).min(durable.len());
+            if *forgets == Forgets::Content && start < end {
+                live[start..end].copy_from_slice(&durable[start..end]);
+            }
+        }
+    }
+
     /// One more write or barrier; none comes through once the fuse has burnt.
     fn burn(&mut self) -> io::Result<()> {
         match &mut self.fuse {
@@ -87,6 +118,11 @@ impl CrashDisk {
     /// The next `count` barriers fail, and make nothing durable.
     pub fn fail_syncs(&self, count: u32) {
         self.images.lock().expect("no holder panics").syncs_to_fail = count;
+    }
+
+    /// What failed barriers do to the writes before them, from now on.
+    pub fn set_forgets(&self, forgets: Forgets) {
+        self.images.lock().expect("no holder panics").forgets = forgets;
     }
 
     /// The next `count` writes fail, and change nothing.
@@ -158,6 +194,7 @@ impl Disk for CrashDisk {
         images.burn()?;
         if images.syncs_to_fail > 0 {
             images.syncs_to_fail -= 1;
+            images.forget();
             return Err(io::Error::other("injected failure of a barrier"));
         }
         let Images { live, durable, dirty, .. } = &mut *images;

@@ -56,6 +56,7 @@ pub struct Meter {
     syncs: AtomicU64,
     file_bytes: AtomicU64,
     full: AtomicBool,
+    barrier_failed: AtomicBool,
 }
 
 impl Meter {
@@ -84,6 +85,15 @@ impl Meter {
 
     pub(crate) fn clear_full(&self) {
         self.full.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a barrier has failed: the system may take what it was for as written.
+    pub(crate) fn has_barrier_failed(&self) -> bool {
+        self.barrier_failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_barrier_failed(&self, failed: bool) {
+        self.barrier_failed.store(failed, Ordering::Relaxed);
     }
 
     pub(crate) fn count_write(&self, offset: u64, len: usize) {
@@ -145,6 +155,23 @@ impl Metered {
     }
 }
 
+impl Metered {
+    /// Writes the whole content once more, durably. After a failed barrier the system may hold
+    /// content that it shows and will never write: a later barrier answers for none of it.
+    pub(crate) fn rewrite(&self) -> io::Result<()> {
+        let len = StorageBackend::len(self)?;
+        let mut chunk = vec![0; REWRITE_BYTES];
+        let mut at = 0;
+        while at < len {
+            let part = usize::try_from(len - at).map_or(REWRITE_BYTES, |l| l.min(REWRITE_BYTES));
+            StorageBackend::read(self, at, &mut chunk[..part])?;
+            StorageBackend::write(self, at, &chunk[..part])?;
+            at += part as u64;
+        }
+        self.sync_data()
+    }
+}
+
 impl StorageBackend for Metered {
     fn len(&self) -> io::Result<u64> {
         match &self.medium {
@@ -171,10 +198,14 @@ impl StorageBackend for Metered {
 
     fn sync_data(&self) -> io::Result<()> {
         self.meter.syncs.fetch_add(1, Ordering::Relaxed);
-        self.meter.watch(match &self.medium {
+        let synced = self.meter.watch(match &self.medium {
             Medium::File(file) => file.sync_data(),
             Medium::Disk(disk) => disk.sync(),
-        })
+        });
+        if synced.is_err() {
+            self.meter.set_barrier_failed(true);
+        }
+        synced
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -237,5 +268,6 @@ impl StorageBackend for Metered {
 
 type Locking<T> = core::result::Result<T, BackendError>;
 
+const REWRITE_BYTES: usize = 64 << 10;
 /// What file systems and flash write at least.
 const BLOCK_BYTES: u64 = 4096;

@@ -18,6 +18,7 @@ use crate::error::{Result, StoreError};
 use crate::identity;
 use crate::journal::{FileDisk, JOURNAL};
 use crate::read::ReadError;
+use crate::reset::refuse_if_open;
 use crate::snapshot::name_error;
 use crate::store::Options;
 
@@ -90,11 +91,24 @@ impl Place {
     }
 
     pub(crate) fn open_database(&self, options: &Options, meter: &Arc<Meter>) -> Result<Database> {
-        let medium = match self {
-            Self::Dir(dir) => Medium::file(&dir.join(DATABASE), true).map_err(|e| self.named(e))?,
-            Self::Disk(disk) => Medium::Disk(Arc::clone(disk)),
-        };
-        self.build(medium, options, meter)
+        self.build(self.medium()?, options, meter)
+    }
+
+    /// Makes what is in the file durable again, whatever became of earlier writes.
+    pub(crate) fn rewrite(&self, meter: &Arc<Meter>) -> Result<()> {
+        if let Self::Dir(dir) = self {
+            refuse_if_open(dir)?;
+        }
+        let rewritten = self.wrap(Metered::new(self.medium()?, Arc::clone(meter)))?.rewrite();
+        let failed = |error: io::Error| ReadError::Redb(error.into());
+        rewritten.map_err(|error| name_error(failed(error), &self.path(), meter.is_full()))
+    }
+
+    fn medium(&self) -> Result<Medium> {
+        match self {
+            Self::Dir(dir) => Medium::file(&dir.join(DATABASE), true).map_err(|e| self.named(e)),
+            Self::Disk(disk) => Ok(Medium::Disk(Arc::clone(disk))),
+        }
     }
 
     fn build(&self, medium: Medium, options: &Options, meter: &Arc<Meter>) -> Result<Database> {

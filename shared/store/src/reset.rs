@@ -72,7 +72,7 @@ pub fn set_aside(dir: &Path) -> Result<SetAside> {
 }
 
 /// Takes the writer's locks for a moment, without reading the content: it may be damaged.
-fn refuse_if_open(dir: &Path) -> Result<()> {
+pub(crate) fn refuse_if_open(dir: &Path) -> Result<()> {
     use redb::StorageBackend as _;
     let file = dir.join(DATABASE);
     if !file.exists() {

@@ -202,7 +202,9 @@ impl Store {
         Base { epoch: self.head.epoch, lineage: u64::from_le_bytes(*lineage) }
     }
 
-    /// Opens the database again after an error; gives up the ballast if the disk was full.
+    /// Opens the database again after an error; gives up the ballast if the disk was full. After a
+    /// failed barrier the whole file is written once more first: what was read back from it need
+    /// not be on the medium, and a second barrier would not say so.
     ///
     /// # Errors
     /// As `open`. May be called again.
@@ -211,6 +213,10 @@ impl Store {
         if self.meter.is_full() {
             self.place.release_ballast();
             self.meter.clear_full();
+        }
+        if self.meter.has_barrier_failed() {
+            self.place.rewrite(&self.meter)?;
+            self.meter.set_barrier_failed(false);
         }
         let db = self.place.open_database(&self.options, &self.meter)?;
         self.take(db)

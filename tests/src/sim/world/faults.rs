@@ -1,5 +1,7 @@
 //! Everything that can go wrong, by name, and how it is done to a world.
 
+use headwater_store::crash::Forgets;
+
 use super::World;
 use super::process::Ending;
 use super::setup::Shape;
@@ -236,7 +238,13 @@ impl World<'_> {
                 process.cut = if is_kill { Ending::Killed } else { Ending::Cut };
                 process.medium.disk.cut_after(writes);
             }
-            Fault::SyncFails => process.medium.disk.fail_syncs(count),
+            Fault::SyncFails => {
+                // What Linux does with the writes: it keeps them, it takes them for done, or it
+                // has forgotten them by the time they are read.
+                let ways = [Forgets::Nothing, Forgets::Durability, Forgets::Content];
+                process.medium.disk.set_forgets(ways[count as usize % ways.len()]);
+                process.medium.disk.fail_syncs(count);
+            }
             Fault::WriteFails => process.medium.disk.fail_writes(count),
             _ => {
                 let image = process.medium.disk.live_image().len() as u64;
