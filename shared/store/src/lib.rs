@@ -5,7 +5,8 @@
 //! Does not know what operator state, positions or frames mean.
 //!
 //! Map: `store` opens and commits; `apply` writes one commit; `read` and `snapshot` read;
-//! `inspect` reads beside a running node; `journal` holds records between checkpoints; `reset`
+//! `tidy` keeps
+//! the file small; `inspect` reads beside a running node; `journal` holds records between checkpoints; `reset`
 //! removes or sets aside; `crash` fakes a disk.
 
 mod apply;
@@ -23,6 +24,7 @@ mod reset;
 mod snapshot;
 mod store;
 mod tables;
+mod tidy;
 mod value;
 
 pub use apply::LogLimits;
@@ -38,3 +40,4 @@ pub use inspect::Inspector;
 pub use reset::{SetAside, reset, set_aside};
 pub use snapshot::Snapshot;
 pub use store::{Options, Store};
+pub use tidy::{TIDY_BYTES_MAX, Tidied};

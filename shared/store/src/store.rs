@@ -21,6 +21,7 @@ use crate::journal::{Base, Journal};
 use crate::place::Place;
 use crate::read::{ReadError, View};
 use crate::snapshot::{Snapshot, name_error};
+use crate::tidy::Tidying;
 
 /// How to open a state directory.
 #[derive(Debug, Clone)]
@@ -63,14 +64,15 @@ pub struct Store {
     place: Place,
     options: Options,
     /// `None` after an error that closed it, until `reopen`.
-    db: Option<Database>,
-    meter: Arc<Meter>,
-    head: Head,
+    pub(crate) db: Option<Database>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) head: Head,
     counters: BTreeMap<String, u64>,
     identity: Identity,
     plan: Option<PlanRecord>,
     /// Epoch of a failed commit that may have become durable all the same.
     in_doubt: Option<u64>,
+    pub(crate) tidying: Tidying,
     journal: Option<Journal>,
     /// What the journal held when the directory was opened.
     journaled: Vec<Vec<u8>>,
@@ -118,6 +120,7 @@ impl Store {
             },
             plan: None,
             in_doubt: None,
+            tidying: Tidying::default(),
             journal: None,
             journaled: Vec::new(),
         };
@@ -229,21 +232,6 @@ impl Store {
     pub fn restore_ballast(&mut self) -> Result<()> {
         let Place::Dir(dir) = &self.place else { return Ok(()) };
         ballast::put(dir).map_err(|error| self.named(ReadError::Redb(error.into())))
-    }
-
-    /// Gives unused room at the end of the database back to the file system.
-    ///
-    /// # Errors
-    /// `Io` or `Full`; call `reopen` then.
-    pub fn compact(&mut self) -> Result<bool> {
-        let Some(db) = &mut self.db else { return Err(self.closed()) };
-        match db.compact() {
-            Ok(moved) => Ok(moved),
-            Err(error) => {
-                self.db = None;
-                Err(self.named(ReadError::Redb(error.into())))
-            }
-        }
     }
 
     /// Closes the database, so that the next open need not repair it.
@@ -392,11 +380,11 @@ impl Store {
         }
     }
 
-    fn closed(&self) -> StoreError {
+    pub(crate) fn closed(&self) -> StoreError {
         StoreError::NeedsReopen { path: self.place.path() }
     }
 
-    fn named(&self, error: ReadError) -> StoreError {
+    pub(crate) fn named(&self, error: ReadError) -> StoreError {
         name_error(error, &self.place.path(), self.meter.is_full())
     }
 }

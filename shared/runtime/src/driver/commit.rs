@@ -30,13 +30,14 @@ pub(super) fn store(
     let mut tries_when_stopping = 0;
     loop {
         let error = match store.commit(commit) {
-            Ok(stats) => {
+            Ok(mut stats) => {
                 registry.well("state");
                 if tries > 0 {
                     tracing::info!(tries, "The checkpoint is stored.");
                     // Not when it is tight still: the next failure or start tries again.
                     let _ = store.restore_ballast();
                 }
+                stats.bytes_written += tidy(store, stop);
                 return Ok(stats);
             }
             Err(error) => error,
@@ -55,6 +56,31 @@ pub(super) fn store(
             tracing::warn!(%error, "The state file cannot be reopened yet.");
         }
     }
+}
+
+/// Makes the file smaller where that is worth it; answers the bytes that it wrote. What fails is
+/// left for another time: the checkpoint is stored.
+fn tidy(store: &mut Store, stop: &Stop) -> u64 {
+    let started = Instant::now();
+    let error = match store.tidy() {
+        Ok(None) => return 0,
+        Ok(Some(tidied)) => {
+            let (from, to, ms) =
+                (tidied.before_bytes, tidied.after_bytes, started.elapsed().as_millis());
+            tracing::info!(from, to, ms, "The state file was made smaller.");
+            return tidied.bytes_written;
+        }
+        Err(error) => error,
+    };
+    tracing::warn!(%error, "The state file could not be made smaller.");
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    while store.needs_reopen() && !stop.asked() {
+        if let Err(error) = store.reopen() {
+            tracing::warn!(%error, "The state file cannot be reopened yet.");
+            wait(backoff.next(), stop);
+        }
+    }
+    0
 }
 
 /// Waits, a short time only once a stop is asked for.
