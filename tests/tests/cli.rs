@@ -116,12 +116,57 @@ fn state_that_is_locked_or_newer_is_exit_74() {
     }
     write.commit().unwrap();
     drop(database);
-    for arguments in [&again[..], &["inspect", "state"]] {
+    for arguments in [&again[..], &["inspect", "state"], &["check", "--state", "state"]] {
         let newer = done(&scratch, program, arguments);
         assert_eq!(newer.code, Some(74), "{}", newer.stderr);
         for word in ["99", "newer", "remedy"] {
             assert!(newer.stderr.contains(word), "{arguments:?}: {}", newer.stderr);
         }
+    }
+}
+
+/// `inspect` and `check --state` of one and the same directory, sound and not.
+#[test]
+fn what_is_in_a_state_directory_is_told() {
+    for program in PROGRAMS {
+        let scratch = folder();
+        let asks = [&["check", "--state", "state"][..], &["inspect", "state"]];
+        let expect = |what: &str, code: i32, words: [&str; 2]| {
+            for (arguments, word) in asks.iter().zip(words) {
+                let finished = done(&scratch, program, arguments);
+                let said = format!("{}{}", finished.stdout, finished.stderr);
+                assert_eq!(finished.code, Some(code), "{what}, {arguments:?}: {said}");
+                assert!(said.contains(word), "{what}, {arguments:?}: {said}");
+                assert_eq!(said.contains("remedy"), code != 0, "{what}, {arguments:?}: {said}");
+            }
+        };
+        expect("missing", 74, ["no state in", "no state in"]);
+        let (process, _) = running(&scratch, program);
+        let file = scratch.join("state/state.redb");
+        expect("in use", 0, ["in use by a running node", "rows-in"]);
+        let crashed = fs::read(&file).unwrap();
+        stop(process);
+        expect("sound", 0, ["closed in good order", "left_by_a_crash: false"]);
+        let good = fs::read(&file).unwrap();
+        fs::write(&file, &crashed).unwrap();
+        expect("left by a crash", 0, ["left by a crash", "left_by_a_crash: true"]);
+        // What it shows may be there all the same: `inspect` looks, `check --state` checks.
+        fs::write(&file, &good[..good.len() / 2]).unwrap();
+        let short = done(&scratch, program, asks[0]);
+        assert_eq!(short.code, Some(74), "{}", short.stdout);
+        for (what, bytes) in [
+            ("cut to a page", &good[..4096]),
+            ("emptied", b""),
+            ("of another program", b"SQLite format 3\0 and more"),
+        ] {
+            fs::write(&file, bytes).unwrap();
+            expect(what, 74, ["damaged", "damaged"]);
+        }
+        fs::remove_file(&file).unwrap();
+        expect("removed", 74, ["is gone", "is gone"]);
+        fs::write(&file, &good).unwrap();
+        fs::remove_file(scratch.join("state/identity.toml")).unwrap();
+        expect("without a sidecar", 0, ["note: identity.toml is missing", "epoch"]);
     }
 }
 

@@ -16,6 +16,13 @@ pub(crate) const CONFIG: &str = "agent.toml";
 pub(crate) struct Pipeline {
     /// Pipeline file (Flink SQL)
     pub(crate) pipeline: PathBuf,
+    #[command(flatten)]
+    pub(crate) node: Node,
+}
+
+/// The node's configuration, and what goes before it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Node {
     /// Configuration of the node [default: agent.toml]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -27,12 +34,12 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Values from the command line; of two for one name the later one.
     pub(crate) fn set(&self) -> BTreeMap<String, String> {
-        self.set.iter().cloned().collect()
+        self.node.set.iter().cloned().collect()
     }
 
     /// The configuration of a node that is to run.
     pub(crate) fn load_config(&self) -> Result<AgentConfig, Failure> {
-        Ok(AgentConfig::load(self.config.as_deref().unwrap_or(Path::new(CONFIG)))?)
+        Ok(AgentConfig::load(self.node.config.as_deref().unwrap_or(Path::new(CONFIG)))?)
     }
 
     /// Calls `act` with the pipeline on its node; without a configuration, on any node.
@@ -41,7 +48,7 @@ impl Pipeline {
         standalone: bool,
         act: impl FnOnce(Subject<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let is_there = self.config.is_some() || Path::new(CONFIG).exists();
+        let is_there = self.node.config.is_some() || Path::new(CONFIG).exists();
         let config = (!standalone && is_there).then(|| self.load_config()).transpose()?;
         let node = match &config {
             Some(config) => NodeConfig::Agent(config),

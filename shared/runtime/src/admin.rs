@@ -10,12 +10,14 @@ mod forecast;
 mod init;
 mod inspect;
 mod locate;
+mod soundness;
 mod status;
 
 pub use check::{NodeConfig, Subject, check, explain};
 pub use forecast::Load;
 pub use init::{Kind, init};
 pub use inspect::inspect;
+pub use soundness::check_state;
 pub use status::{Answer, Target, fetch, status};
 
 use std::fmt;

@@ -5,6 +5,7 @@
 
 use core::ops::Range;
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use redb::{
 
 use crate::disk::{Disk, Medium, Meter, Metered};
 use crate::error::{Result, StoreError};
-use crate::place::DATABASE;
+use crate::place::{DATABASE, gone};
 use crate::read::{ReadError, View};
 use crate::snapshot::{Snapshot, name_error};
 
@@ -35,7 +36,7 @@ impl core::fmt::Debug for Inspector {
 
 enum Opened {
     Beside(ReadOnlyDatabase),
-    Repaired(Database),
+    Overlaid { db: Database, was_crashed: bool },
 }
 
 impl Inspector {
@@ -44,29 +45,49 @@ impl Inspector {
     /// # Errors
     /// `Missing`, `Damaged`, `NewerVersion`, `Locked` (for moments, while a node starts), `Io`.
     pub fn open(dir: &Path) -> Result<Self> {
-        let path = dir.to_owned();
-        let file = dir.join(DATABASE);
-        if !file.exists() {
-            return Err(StoreError::Missing { path });
+        match Self::open_beside(dir)? {
+            Some(db) => Self::checked(dir, Opened::Beside(db)),
+            None => Self::open_overlaid(dir, true, false),
         }
-        let named = |error| name_error(ReadError::Redb(error), dir, false);
+    }
+
+    /// `None` when the last writer did not close the database.
+    fn open_beside(dir: &Path) -> Result<Option<ReadOnlyDatabase>> {
+        let file = dir.join(DATABASE);
+        if !fs::metadata(&file).is_ok_and(|meta| meta.len() > 0) {
+            return Err(gone(dir));
+        }
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
         builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-        let db = match builder.open_read_only(&file) {
-            Ok(db) => Opened::Beside(db),
-            Err(DatabaseError::RepairAborted) => {
-                let overlay = Overlay::new(&file).map_err(|error| named(error.into()))?;
-                let medium = Medium::Disk(Arc::new(overlay));
-                let backend = Metered::new(medium, Arc::new(Meter::default()))
-                    .map_err(|error| named(error.into()))?;
-                builder.set_concurrency_mode(ConcurrencyMode::ExclusiveWriter);
-                let db = builder.create_with_backend(backend);
-                Opened::Repaired(db.map_err(|error| named(error.into()))?)
-            }
-            Err(error) => return Err(named(error.into())),
-        };
-        let inspector = Self { path, db };
+        match builder.open_read_only(&file) {
+            Ok(db) => Ok(Some(db)),
+            Err(DatabaseError::RepairAborted) => Ok(None),
+            Err(error) => Err(name_error(ReadError::Redb(error.into()), dir, false)),
+        }
+    }
+
+    /// Opens a directory that no process uses, and checks every page of it.
+    pub(crate) fn open_whole(dir: &Path) -> Result<Self> {
+        let was_crashed = Self::open_beside(dir)?.is_none();
+        Self::open_overlaid(dir, was_crashed, true)
+    }
+
+    fn open_overlaid(dir: &Path, was_crashed: bool, is_whole: bool) -> Result<Self> {
+        let named = |error| name_error(ReadError::Redb(error), dir, false);
+        let overlay = Overlay::new(&dir.join(DATABASE)).map_err(|error| named(error.into()))?;
+        let medium = Medium::Disk(Arc::new(overlay));
+        let backend = Metered::new(medium, Arc::new(Meter::default()));
+        let backend = backend.map_err(|error| named(error.into()))?;
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        builder.set_check_integrity_on_open(is_whole);
+        let db = builder.create_with_backend(backend).map_err(|error| named(error.into()))?;
+        Self::checked(dir, Opened::Overlaid { db, was_crashed })
+    }
+
+    fn checked(dir: &Path, db: Opened) -> Result<Self> {
+        let inspector = Self { path: dir.to_owned(), db };
         let known = inspector.snapshot()?.view.check_format();
         match known.map_err(|error| name_error(error, dir, false))? {
             true => Ok(inspector),
@@ -81,7 +102,7 @@ impl Inspector {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let txn = match &self.db {
             Opened::Beside(db) => db.begin_read(),
-            Opened::Repaired(db) => db.begin_read(),
+            Opened::Overlaid { db, .. } => db.begin_read(),
         };
         let txn =
             txn.map_err(|error| name_error(ReadError::Redb(error.into()), &self.path, false))?;
@@ -91,7 +112,11 @@ impl Inspector {
     /// Whether the directory was left by a crash and repaired in memory.
     #[must_use]
     pub fn was_crashed(&self) -> bool {
-        matches!(self.db, Opened::Repaired(_))
+        matches!(self.db, Opened::Overlaid { was_crashed: true, .. })
+    }
+
+    pub(crate) fn file_bytes(&self) -> u64 {
+        fs::metadata(self.path.join(DATABASE)).map_or(0, |meta| meta.len())
     }
 }
 

@@ -4,10 +4,9 @@
 //! every stored value has a version and a checksum. The format is docs/formats/state.md.
 //! Does not know what operator state, positions or frames mean.
 //!
-//! Map: `store` opens and commits; `apply` writes one commit; `read` and `snapshot` read;
-//! `tidy` keeps
-//! the file small; `inspect` reads beside a running node; `journal` holds records between checkpoints; `reset`
-//! removes or sets aside; `crash` fakes a disk.
+//! Map: `store` opens and commits; `apply` writes one commit; `read` and `snapshot` read; `tidy`
+//! keeps the file small; `inspect` reads beside a running node, `verify` everything; `journal`
+//! holds records between checkpoints; `reset` removes or sets aside; `crash` fakes a disk.
 
 mod apply;
 mod ballast;
@@ -26,6 +25,7 @@ mod store;
 mod tables;
 mod tidy;
 mod value;
+mod verify;
 
 pub use apply::LogLimits;
 pub use commit::{
@@ -41,3 +41,4 @@ pub use reset::{SetAside, reset, set_aside};
 pub use snapshot::Snapshot;
 pub use store::{Options, Store};
 pub use tidy::{TIDY_BYTES_MAX, Tidied};
+pub use verify::{Soundness, verify};

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Builder, ConcurrencyMode, Database};
@@ -50,13 +50,9 @@ impl Place {
         if fs::metadata(dir.join(DATABASE)).is_ok_and(|meta| meta.len() > 0) {
             return Ok(());
         }
-        if self.wrap(identity::read(dir))?.is_some() {
-            let detail =
-                format!("{DATABASE} is gone, but {} shows it was there", identity::SIDECAR);
-            return Err(StoreError::Damaged { path: dir.clone(), detail });
-        }
-        if !options.create {
-            return Err(StoreError::Missing { path: dir.clone() });
+        match gone(dir) {
+            StoreError::Missing { .. } if options.create => {}
+            error => return Err(error),
         }
         self.wrap(fs::create_dir_all(dir))?;
         // Made aside and renamed, so that a crash meanwhile leaves nothing half made.
@@ -156,6 +152,20 @@ impl Place {
 
     fn named(&self, error: redb::Error) -> StoreError {
         name_error(ReadError::Redb(error), &self.path(), false)
+    }
+}
+
+/// What it means that there is no database in `dir`, or an empty one.
+pub(crate) fn gone(dir: &Path) -> StoreError {
+    let path = dir.to_owned();
+    match identity::read(dir) {
+        Ok(None) => StoreError::Missing { path },
+        Ok(Some(_)) => {
+            let detail =
+                format!("{DATABASE} is gone, but {} shows it was there", identity::SIDECAR);
+            StoreError::Damaged { path, detail }
+        }
+        Err(source) => StoreError::Io { path, source },
     }
 }
 

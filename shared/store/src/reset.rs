@@ -89,4 +89,4 @@ pub(crate) fn refuse_if_open(dir: &Path) -> Result<()> {
     if free { Ok(()) } else { Err(StoreError::Locked { path: dir.to_owned() }) }
 }
 
-const DAMAGED: &str = "state.redb.damaged";
+pub(crate) const DAMAGED: &str = "state.redb.damaged";

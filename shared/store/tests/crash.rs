@@ -1,9 +1,9 @@
 //! Power cuts between any two writes, and barriers that fail: what was reported durable is there,
 //! and nothing is half.
 //!
-//! A run is a store that lives through phases (it grows, drains, is compacted, closed, meets errors)
-//! until its power goes; then several of the disks that may be left are opened, and some of those
-//! lose their power again while they are. `-- --ignored --nocapture` makes 100,000 disks
+//! A run is a store that lives through phases (it grows, drains, is compacted, closed, meets
+//! errors) until its power goes; then several of the disks that may be left are opened, and some
+//! of those lose their power again while they are. `-- --ignored --nocapture` makes 100,000 disks
 //! (`HEADWATER_IMAGES`, `HEADWATER_SEED` say how many and which).
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 

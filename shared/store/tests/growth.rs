@@ -1,5 +1,5 @@
-//! A day of a gateway with 800 keys in virtual time: a checkpoint every 10 s, a link that is away for hours,
-//! an outbox that fills and drains. The file ends small.
+//! A day of a gateway with 800 keys in virtual time: a checkpoint every 10 s, a link that is away
+//! for hours, an outbox that fills and drains. The file ends small.
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use std::sync::Arc;
