@@ -10,6 +10,7 @@ pub mod feed;
 pub mod isolated;
 pub mod mqtt;
 pub mod node;
+pub mod power;
 pub mod process;
 pub mod proxy;
 pub mod rig;
