@@ -103,6 +103,43 @@ fn inspection_follows_a_running_node() {
     assert_eq!(Store::open(&killed, &options()).unwrap().head().epoch, 39);
 }
 
+/// A reader beside the node is not in the way of its checkpoints, and the file is made smaller
+/// when it has gone.
+#[test]
+fn a_file_is_not_made_smaller_under_a_reader() {
+    let dir = dir("tidied");
+    let mut store = Store::open(&dir, &options()).unwrap();
+    let frame = |seq| OutboxRow { channel: 1, seq, bytes: vec![1; 100_000] };
+    let filled = Commit { epoch: 1, outbox_put: (1..=100).map(frame).collect(), ..commit(1) };
+    store.commit(&filled).unwrap();
+    let emptied = Commit { epoch: 2, outbox_delete: vec![(1, 99)], ..Commit::default() };
+    store.commit(&emptied).unwrap();
+    let inspector = Inspector::open(&dir).unwrap();
+    let snapshot = inspector.snapshot().unwrap();
+    // The last frame stays, at the end: otherwise the file shrinks by itself.
+    let next = |store: &mut Store, epochs: core::ops::RangeInclusive<u64>| {
+        for epoch in epochs {
+            store.commit(&Commit { epoch, ..Commit::default() }).unwrap();
+            if let Some(tidied) = store.tidy().unwrap() {
+                return Some(tidied);
+            }
+        }
+        None
+    };
+    assert_eq!(next(&mut store, 3..=100), None, "somebody reads");
+    assert_eq!(snapshot.head().unwrap().epoch, 2);
+    drop((snapshot, inspector));
+    let before = fs::metadata(dir.join("state.redb")).unwrap().len();
+    let tidied = next(&mut store, 101..=600);
+    let tidied = tidied.unwrap_or_else(|| panic!("nobody reads any more: {before}"));
+    let length = fs::metadata(dir.join("state.redb")).unwrap().len();
+    assert!(tidied.before_bytes > 10_000_000, "{tidied:?}");
+    assert!(tidied.after_bytes < 2_000_000 && length == tidied.after_bytes, "{length} {tidied:?}");
+    let epoch = store.head().epoch;
+    store.close().unwrap();
+    assert_eq!(verify(&dir).unwrap().epoch, epoch);
+}
+
 #[test]
 fn damage_is_never_taken_for_an_empty_directory() {
     let dir = dir("damaged");
