@@ -39,10 +39,16 @@ pub enum Mutation {
     NoResend,
     /// Frames are sent before they are committed.
     SendBeforeCommit,
+    /// An old copy of a state goes on under its old incarnation.
+    ReuseIncarnation,
+    /// An acknowledgement counts for whichever life and term hears it.
+    AckOfAnotherLife,
+    /// A life that comes back sends what its copy has sent.
+    ForgetOtherLives,
 }
 
 /// All of them.
-pub const MUTATIONS: [Mutation; 16] = [
+pub const MUTATIONS: [Mutation; 19] = [
     Mutation::AckBeforeCommit,
     Mutation::DedupByMaxSeq,
     Mutation::ApplyRepeats,
@@ -59,6 +65,9 @@ pub const MUTATIONS: [Mutation; 16] = [
     Mutation::DeleteAtPuback,
     Mutation::NoResend,
     Mutation::SendBeforeCommit,
+    Mutation::ReuseIncarnation,
+    Mutation::AckOfAnotherLife,
+    Mutation::ForgetOtherLives,
 ];
 
 /// Whether this bug is planted.

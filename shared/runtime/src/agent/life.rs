@@ -5,6 +5,7 @@
 //! the parent's ended, so that no number of a channel ever names two frames; frames of the parent
 //! that the core has not taken go out under the new life.
 
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_store::{Commit, Identity};
 use headwater_wire::ChannelUpto;
 
@@ -77,7 +78,10 @@ impl Agent {
 
     /// False where no random bits are at hand.
     fn begin_life(&mut self, marks: Vec<(u32, u64)>) -> bool {
-        let Some(incarnation) = self.spare.take() else { return false };
+        let Some(mut incarnation) = self.spare.take() else { return false };
+        if mutated(Mutation::ReuseIncarnation) {
+            incarnation = self.identity.incarnation;
+        }
         let parent = match self.identity.parent.take() {
             // The core never heard of the life in between.
             Some((parent, _)) if !self.record.is_known => parent,

@@ -196,8 +196,9 @@ impl Agent {
         let Ok(ack) = decode_ack(payload) else { return };
         let is_ours = ack.agent == self.settings.id
             && ack.incarnation == self.identity.incarnation
-            && ack.term == self.link.term;
-        if is_ours && self.link.state == LinkState::Granted {
+            && ack.term == self.link.term
+            && self.link.state == LinkState::Granted;
+        if is_ours || mutated(Mutation::AckOfAnotherLife) {
             for upto in ack.upto {
                 self.acknowledge(upto.channel, upto.upto_seq, now);
             }

@@ -112,7 +112,7 @@ impl Hub {
         member.record.incarnation = hello.incarnation;
         let mut gaps = Vec::new();
         for (&channel, uplink) in &mut member.channels {
-            if let Some(reason) = gap.filter(|_| had_life) {
+            if let Some(reason) = gap.filter(|_| had_life && !mutated(Mutation::ForgetOtherLives)) {
                 let (agent, from) = (hello.agent.as_str().into(), uplink.mark.seq + 1);
                 let reason = reason.into();
                 gaps.push(Gap { at_ms: now.wall_ms, agent, channel, from, to: u64::MAX, reason });

@@ -42,6 +42,8 @@ pub(super) struct Checker {
     /// Committed by the core, and acknowledged by it.
     marks: BTreeMap<Stream, u64>,
     acked: BTreeMap<Stream, u64>,
+    /// Highest mark that a core has ever had, also one that was restored since.
+    ever: BTreeMap<Stream, u64>,
     terms: BTreeMap<usize, u32>,
     results: BTreeMap<(u32, u64), Vec<u8>>,
     /// Bytes of unacknowledged frames that a gateway may hold.
@@ -69,6 +71,7 @@ impl Checker {
             sent: BTreeMap::new(),
             marks: BTreeMap::new(),
             acked: BTreeMap::new(),
+            ever: BTreeMap::new(),
             terms: BTreeMap::new(),
             results: BTreeMap::new(),
             backlog_max,
@@ -145,7 +148,21 @@ impl Checker {
     pub(super) fn applied(&mut self, commit: &Commit) {
         for write in &commit.marks {
             if let Some(mark) = &write.mark {
-                self.marks.insert(stream(&write.agent, write.channel, mark), mark.seq);
+                let stream = stream(&write.agent, write.channel, mark);
+                self.marks.insert(stream, mark.seq);
+                let ever = self.ever.entry(stream).or_default();
+                *ever = mark.seq.max(*ever);
+            }
+        }
+    }
+
+    /// A gateway that continues no other life is about to delete these frames: the core has them.
+    pub(super) fn deletes(&mut self, node: usize, incarnation: Incarnation, commit: &Commit) {
+        for &(channel, upto) in commit.outbox_delete.iter().filter(|(channel, _)| *channel < 1000) {
+            let has = self.ever.get(&(node, incarnation, channel)).copied().unwrap_or(0);
+            if upto > has {
+                let what = format!("I4: deletes frames up to {upto}, the core has had {has}");
+                self.fail(node, what);
             }
         }
     }

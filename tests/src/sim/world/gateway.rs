@@ -4,7 +4,7 @@
 use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::pipeline::SplitId;
 use headwater_plan::Plan;
-use headwater_runtime::agent::{Agent, LinkState, Now, Post, Settings};
+use headwater_runtime::agent::{Agent, LinkState, Now, Policy, Post, Settings};
 use headwater_runtime::task::Origin;
 use headwater_store::crash::Noise;
 use headwater_store::{Commit, PositionWrite};
@@ -173,6 +173,10 @@ impl World<'_> {
         if life.agent.wants_checkpoint(now) {
             let commit = life.agent.checkpoint(life.positions(), now);
             self.checker.made(node, &commit);
+            let identity = life.process.medium.store.identity();
+            if self.shape.policy == Policy::Pause && identity.parent.is_none() {
+                self.checker.deletes(node, identity.incarnation, &commit);
+            }
             if mutated(Mutation::SendBeforeCommit) {
                 self.send_early(node, life, &commit);
             }
