@@ -56,8 +56,10 @@ impl Node {
         fs::create_dir_all(&dir)?;
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let state = dir.join("state");
+        // Tests take far more checkpoints than a medium should be given.
+        let budget = if kind == Kind::Agent { "flash-budget = \"none\"\n" } else { "" };
         let config = format!(
-            "id = \"{id}\"\nfleet = \"test\"\nstate-dir = \"{}\"\n\n\
+            "id = \"{id}\"\nfleet = \"test\"\n{budget}state-dir = \"{}\"\n\n\
              [uplink]\nbroker = \"mqtt://{broker}\"\n\n\
              [http]\nlisten = \"{http}\"\n\n{extra}\n",
             state.display()

@@ -76,8 +76,7 @@ fn agent(scratch: &Scratch, budget: &str, checkpoint: &str) -> (Node, Disk) {
     let nowhere = "127.0.0.1:1".parse().unwrap();
     let extra = format!("[checkpoint]\n{checkpoint}\n");
     let node = Node::new(Kind::Agent, scratch.path(), "gw", nowhere, PIPELINE, &extra).unwrap();
-    let budget = format!("flash-budget = \"{budget}\"\nfleet =");
-    node.edit("node.toml", "fleet =", &budget).unwrap();
+    node.edit("node.toml", "\"none\"", &format!("\"{budget}\"")).unwrap();
     let disk = Disk::mount(scratch.path(), &node.dir().join("state"));
     (node, disk)
 }

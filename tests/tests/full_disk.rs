@@ -141,6 +141,8 @@ fn a_sink_without_room() {
     node.wait_for_health(&["sink b", "outbox"], SHOWN_MAX).unwrap();
     // What a checkpoint adds at the quota, and what the database needs besides.
     assert!(node.state_bytes() < 16 << 20, "{} bytes of state", node.state_bytes());
+    let usage = node.usage();
+    assert!(usage.rss_bytes_max < 48 << 20, "{usage:?}");
     disk.free();
     let finished = node.wait(RESULTS_MAX).expect("it ends with its source");
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
