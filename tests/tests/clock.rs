@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use headwater_tests::broker::Embedded;
+use headwater_tests::broker::{Embedded, Mosquitto, mosquitto_is_installed};
+use headwater_tests::mqtt::Publisher;
 use headwater_tests::node::{Kind, Node};
 use headwater_tests::process::{Process, Signal, wait_until};
 use headwater_tests::scratch::Scratch;
@@ -83,15 +84,19 @@ struct Gateway {
 impl Gateway {
     /// `None` where libfaketime is not installed.
     fn new(name: &str, clock: &str) -> Option<Gateway> {
+        Self::with(name, clock, SCRIPT, "50ms")
+    }
+
+    fn with(name: &str, clock: &str, script: &str, interval: &str) -> Option<Gateway> {
         let Some(library) = library() else {
             println!("skipped: {name}: libfaketime is not installed");
             return None;
         };
         let scratch = Scratch::new(name).unwrap();
         let broker = Embedded::start().unwrap();
-        let script = SCRIPT.replace("DIR", &scratch.path().display().to_string());
+        let script = script.replace("DIR", &scratch.path().display().to_string());
         let node = |kind, id, extra: &str| {
-            let extra = format!("[checkpoint]\ninterval = \"50ms\"\n{extra}");
+            let extra = format!("[checkpoint]\ninterval = \"{interval}\"\n{extra}");
             Node::new(kind, scratch.path(), id, broker.address(), &script, &extra).unwrap()
         };
         let agent = node(Kind::Agent, "g1", &format!("[clock]\n{clock}\n"));
@@ -377,4 +382,63 @@ fn estimates_do_not_wait_and_are_not_late() {
     let are_counted = wait_until(TIME_MAX, || gateway.agent.metrics().contains(counted));
     assert!(are_counted, "{}", gateway.agent.metrics());
     gateway.stop();
+}
+
+/// Rows that only the intake journal holds, because the server waits for its acknowledgements.
+#[test]
+fn rows_of_the_intake_journal_keep_the_time_of_their_arrival() {
+    if !mosquitto_is_installed() {
+        println!("skipped: Mosquitto is not installed");
+        return;
+    }
+    let sensors = Scratch::new("clock-sensors").unwrap();
+    let server = Mosquitto::start(sensors.path(), 20, "").unwrap();
+    let (file, mqtt) = (
+        "'connector'='filesystem', 'path'='DIR/plain.ndjson', 'format'='json',\n  \
+         'source.monitor-interval'='10 ms', 'scan.watermark.idle-timeout'='3 s'",
+        format!(
+            "'connector'='mqtt', 'url'='mqtt://{}', 'topic'='r', 'version'='3.1.1', \
+             'format'='json'",
+            server.address()
+        ),
+    );
+    assert!(SCRIPT.contains(file));
+    let script = SCRIPT.replace(file, &mqtt);
+    let clock = "trust = \"plausible\"";
+    let Some(mut gateway) = Gateway::with("clock-journal", clock, &script, "60s") else { return };
+    gateway.set_to_1970();
+    gateway.start();
+    assert!(wait_until(TIME_MAX, || !gateway.agent.health().contains("source plain")));
+    let mut publisher = Publisher::connect(server.address(), "sensor", 100).unwrap();
+    for id in 0..400 {
+        gateway.written.insert(id, now_ms());
+        publisher.publish("r", format!("{{\"id\":{id}}}").as_bytes()).unwrap();
+        publisher.send().unwrap();
+        sleep(Duration::from_millis(5));
+    }
+    publisher.flush(TIME_MAX).unwrap();
+    gateway.wait_for_clock("they wait", |clock| clock["held_rows"] == 400);
+    let intake_commits = gateway.agent.metric("headwater_intake_commits_total");
+    assert!(intake_commits > Some(0.0), "{}", gateway.agent.metrics());
+    let stored = gateway.agent.inspect().unwrap()["clock"]["held_rows"].as_i64().unwrap_or(0);
+    gateway.kill();
+    sleep(Duration::from_millis(TAKEN_MAX_MS.unsigned_abs() + 1000));
+    let restarted = now_ms();
+    gateway.start();
+    gateway.wait_for_clock("they wait again", |clock| clock["held_rows"] == 400);
+    gateway.set(0);
+    gateway.wait_for_clock("the time is known", |clock| clock["held_rows"] == 0);
+    gateway.stop();
+    let rows = gateway.rows("arrivals.ndjson");
+    assert_eq!(rows.len(), 400);
+    let mut journaled = 0;
+    for row in &rows {
+        let (came, written) =
+            (ms(row["came"].as_str().unwrap()), gateway.written[&row["id"].as_i64().unwrap()]);
+        // What was in no entry comes again from the server.
+        let is_journaled = (-10..TAKEN_MAX_MS).contains(&(came - written));
+        assert!(is_journaled || came >= restarted, "{row}: written {written}");
+        journaled += i64::from(is_journaled);
+    }
+    assert!(journaled >= stored + 20, "{journaled} rows, {stored} of them in a checkpoint");
 }

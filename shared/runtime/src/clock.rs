@@ -85,6 +85,8 @@ impl Synchronised {
     }
 }
 
+/// Name of the record of what is known of the time.
+pub const RECORD: &str = "clock";
 /// Time between two questions to the kernel, in ms.
 const ASK_AGAIN_MS: i64 = 1000;
 

@@ -11,7 +11,8 @@ use headwater_store::{Inspector, LogState, Snapshot, StoreError, hex};
 use serde_json::{Value, json};
 
 use crate::admin::Failure;
-use crate::driver::wiring;
+use crate::clock::{self, Hold, Keeper, Now, Rules};
+use crate::driver::{RunError, wiring};
 use crate::source::{Position, shown};
 
 /// Entries of a list that are shown.
@@ -65,6 +66,7 @@ fn content(snapshot: &Snapshot) -> Result<Value, StoreError> {
         "operators": operators,
         "state": { "base_bytes": head.base_bytes, "delta_bytes": head.delta_bytes },
         "positions": positions(snapshot)?,
+        "clock": clock(snapshot)?,
         "outbox": outbox.collect::<Vec<_>>(),
         "ledger": ledger(snapshot)?,
         "agents": agents(snapshot)?,
@@ -72,6 +74,23 @@ fn content(snapshot: &Snapshot) -> Result<Value, StoreError> {
         "quarantine": quarantine(snapshot, head.quarantine)?,
         "gaps": gaps(snapshot, head.gaps)?,
         "counters": snapshot.counters()?,
+    }))
+}
+
+/// What was known of the time, and the rows that wait for it; nothing where no agent wrote it, or
+/// one of another version.
+fn clock(snapshot: &Snapshot) -> Result<Value, StoreError> {
+    let now = Now { wall_ms: 0, mono_ms: 0, boot_ms: 0 };
+    let stored = snapshot.record(clock::RECORD)?;
+    let keeper = Keeper::new(Rules::default(), 0, stored.as_deref(), now);
+    let Some(keeper) = keeper.ok().filter(|_| stored.is_some()) else { return Ok(Value::Null) };
+    let mut hold = Hold::new(usize::MAX);
+    let read = |name: &str| snapshot.record(name).map_err(RunError::from);
+    let held = hold.restore(read).ok().map(|()| hold.len());
+    Ok(json!({
+        "last_known_ms": keeper.known_ms(),
+        "held_rows": held.map(|(rows, _)| rows),
+        "held_bytes": held.map(|(_, bytes)| bytes),
     }))
 }
 

@@ -10,7 +10,7 @@ use headwater_store::Commit;
 use headwater_wire::Clock;
 
 use super::{Agent, Now};
-use crate::clock::{Arrival, Certainty, Held, Hold, Keeper, Note};
+use crate::clock::{Arrival, Certainty, Held, Hold, Keeper, Note, RECORD};
 use crate::task::Origin;
 
 impl Agent {
@@ -148,6 +148,3 @@ impl Agent {
         }
     }
 }
-
-/// Name of the record of what is known of the time.
-const RECORD: &str = "clock";

@@ -287,6 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn records_of_version_1_are_read() {
+        let mut records = Records::default();
+        records.0.insert(INDEX.into(), b"\x01\x03\x04\x01".to_vec());
+        let piece = b"\
+            \x01\x02\x00\x02\x07\x80\xf1\x04\x01\x03a/b\x08{\x22id\x22:0}\
+            \x00\x02\x07\x82\xf1\x04\x00\x08{\x22id\x22:1}";
+        records.0.insert("held/3".into(), piece.to_vec());
+        let mut hold = records.restore();
+        assert_eq!(hold.len().0, 1, "the first row of the piece has gone on");
+        let row = hold.pop().unwrap();
+        assert_eq!((row.scan, row.split, row.topic), (0, 2, None));
+        assert_eq!(row.arrival, Arrival { boot_id: 7, boot_ms: 40_001 });
+        assert_eq!(row.record, b"{\"id\":1}");
+    }
+
+    #[test]
     fn a_missing_piece_is_no_empty_queue() {
         let (mut hold, mut records) = (Hold::new(1 << 20), Records::default());
         hold.push(row(1));

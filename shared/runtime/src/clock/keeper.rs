@@ -305,6 +305,11 @@ impl Keeper {
         self.offset_ms().map(|offset| now.boot_ms + offset)
     }
 
+    /// The last time that was known, in any boot.
+    pub fn known_ms(&self) -> Option<i64> {
+        self.record.known_ms
+    }
+
     /// Whether the wall clock itself is believed.
     pub fn is_wall_trusted(&self) -> bool {
         self.offset_ms().is_some() && self.doubt.is_none()

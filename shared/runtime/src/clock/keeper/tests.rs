@@ -315,3 +315,18 @@ fn a_boot_clock_that_went_back_is_another_boot() {
     keeper.observe(now, None);
     assert_eq!(keeper.time_ms(now), None, "the offset was the other boot's");
 }
+
+#[test]
+fn a_record_of_version_1_is_read() {
+    let stored = b"\
+        \x01\x01\x80\xc0\xe2\x85\xe3h\x01\x01\x07\xc0\xa9\x07\x01\xc0\x96\xdb\x85\xe3h\x00\
+        \x01\x07\xa0\x8d\x06\xe0\xa3\xe1\x85\xe3h\xb0\xb3\xe1\x85\xe3h";
+    let now = Now { wall_ms: 0, mono_ms: 70_000, boot_ms: 70_000 };
+    let mut keeper = Keeper::new(rules(Trust::Auto), 7, Some(stored), now).unwrap();
+    assert_eq!(keeper.time_ms(now), Some(1_800_000_010_000));
+    assert!(keeper.record.was_synchronised);
+    assert_eq!(keeper.known_ms(), Some(1_800_000_000_000));
+    assert_eq!(keeper.record.stamp.map(|stamp| stamp.last_ms), Some(1_799_999_991_000));
+    let at = Now { boot_ms: 60_000, ..now };
+    assert_eq!(keeper.store(at, |_| false), stored);
+}
