@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use headwater_tests::node::{Kind, Node};
 use headwater_tests::process::{Finished, Process, Signal, binary, run, wait_until};
 use headwater_tests::scratch::{Scratch, free_port};
 use redb::{Database, ReadableTable as _, TableDefinition};
@@ -66,6 +68,38 @@ fn stop(mut process: Process) {
     process.signal(Signal::Term).unwrap();
     let finished = process.wait(STOP_MAX).expect("it ends within 5 s");
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn a_node_stops_also_when_nobody_reads_its_log() {
+    let scratch = Scratch::new("mute").unwrap();
+    let nowhere = "127.0.0.1:1".parse().unwrap();
+    for kind in [Kind::Agent, Kind::Aggregator] {
+        let pipeline = "CREATE TABLE a (x BIGINT) WITH ('connector'='datagen');
+            CREATE TABLE b (x BIGINT) WITH ('connector'='blackhole', 'at'='core');
+            INSERT INTO b SELECT x FROM a WHERE x < 0;";
+        let node = Node::new(kind, scratch.path(), &format!("{kind:?}"), nowhere, pipeline, "");
+        let mut command = node.unwrap().command("run");
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        // It says that the broker is away, and then to nobody.
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("Running") && !line.contains("MQTT") {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
+        }
+        drop(log);
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(child.try_wait().unwrap().is_none(), "{kind:?} runs without a reader of its log");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let ended = wait_until(Duration::from_secs(10), || child.try_wait().unwrap().is_some());
+        if !ended {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(ended, "{kind:?} does not stop");
+    }
 }
 
 #[test]

@@ -19,7 +19,10 @@ pub fn start(log: &Log) {
     };
     let others = "rumqttc=error,rumqttd=error,rustls=error,sqlparser=error";
     let filter = EnvFilter::new(format!("{level},{others}"));
+    // Whoever read the log may be gone. Saying so there would fail too, and end the thread that
+    // the signals come to.
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.log_internal_errors(false);
     // An error means that logging has been started before.
     let _ = if log.json {
         builder.json().flatten_event(true).with_current_span(false).try_init()
