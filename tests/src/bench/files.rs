@@ -41,6 +41,29 @@ pub fn keys_800(seconds: u64) -> Result<Measure> {
     standalone("dedup and window, file to file, 800 keys", &w1)
 }
 
+/// What the guarantees cost: the same readings with a checkpoint for every 50,000, which is one in
+/// ten seconds at 5,000 a second, and with none. Without first.
+///
+/// # Errors
+/// When an answer is wrong or nothing can be run.
+pub fn guarantees(seconds: u64) -> Result<[Measure; 2]> {
+    let w1 = W1 { devices: 200, ..W1::with_seconds(seconds * 5) };
+    let query = "dedup and window, file to file, 800 keys";
+    let without = measure(&format!("{query}, no checkpoints"), &w1, Checkpoints::None)?;
+    let every = Checkpoints::EveryRows(50_000);
+    Ok([without, measure(&format!("{query}, checkpoints as at 5,000/s"), &w1, every)?])
+}
+
+/// When a run takes checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checkpoints {
+    /// Never: there is no state directory.
+    None,
+    /// As often as by default.
+    Default,
+    EveryRows(u64),
+}
+
 /// Makes the input, unless it is there from an earlier run.
 ///
 /// # Errors
@@ -86,6 +109,10 @@ fn read(text: &str) -> Option<Expected> {
 }
 
 fn standalone(name: &str, w1: &W1) -> Result<Measure> {
+    measure(name, w1, Checkpoints::Default)
+}
+
+fn measure(name: &str, w1: &W1, checkpoints: Checkpoints) -> Result<Measure> {
     let input = input(w1)?;
     // Warm page cache, as for every engine that is compared.
     std::io::copy(&mut File::open(&input.path)?, &mut std::io::sink())?;
@@ -94,8 +121,15 @@ fn standalone(name: &str, w1: &W1) -> Result<Measure> {
     let text = pipeline("w1.sql", &[("in", &input.path.to_string_lossy()), ("out", &out)])?;
     fs::write(scratch.join("w1.sql"), text)?;
     let mut command = Command::new(binary("headwater-aggregator"));
-    command.args(["run", "--standalone", "--state-dir"]).arg(scratch.join("state"));
-    command.arg(scratch.join("w1.sql"));
+    command.args(["run", "--standalone"]).arg(scratch.join("w1.sql"));
+    if checkpoints == Checkpoints::None {
+        command.args(["--checkpoint-interval", "1d"]);
+    } else {
+        command.arg("--state-dir").arg(scratch.join("state"));
+    }
+    if let Checkpoints::EveryRows(rows) = checkpoints {
+        command.args(["--checkpoint-every-rows", &rows.to_string()]);
+    }
     let finished = run(&mut command, Duration::from_secs(1800))?.ok_or("did not end")?;
     if finished.code != Some(0) {
         return Err(format!("{:?}: {}", finished.code, finished.stderr).into());
