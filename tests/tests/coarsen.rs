@@ -19,6 +19,7 @@ use headwater_wire::AgentId;
 
 const SCRIPT: &str = "
 SET 'headwater.coarsen' = '1 min, 10 min';
+SET 'headwater.panes-max' = '5000';
 CREATE TABLE readings (k STRING, v BIGINT, rt TIMESTAMP_LTZ(3), WATERMARK FOR rt AS rt)
   WITH ('connector' = 'filesystem', 'path' = '/nowhere', 'format' = 'json');
 CREATE TABLE results (k STRING, s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT, total BIGINT, top BIGINT)
@@ -70,7 +71,12 @@ fn talk(edge: &mut Edge<'_>, core: &mut Core<'_>) {
     while quiet < 3 {
         edge.wait(6000);
         edge.messages().iter().for_each(|bytes| core.message(&id, bytes));
-        edge.frames().iter().for_each(|bytes| core.frame(&id, bytes));
+        for bytes in edge.frames() {
+            core.frame(&id, &bytes);
+            if core.wants_checkpoint() {
+                core.checkpoint();
+            }
+        }
         core.checkpoint();
         let replies = core.replies();
         quiet = if edge.backlog() == 0 { quiet + 1 } else { 0 };

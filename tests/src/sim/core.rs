@@ -117,6 +117,12 @@ impl<'p> Core<'p> {
         self.hub.frame(from, bytes, 0, now(self.ticks), &mut cold).expect("fitting state");
     }
 
+    /// Whether a checkpoint is due at once.
+    #[must_use]
+    pub fn wants_checkpoint(&self) -> bool {
+        self.hub.wants_checkpoint(now(self.ticks))
+    }
+
     /// One durable transaction with all that has happened.
     ///
     /// # Panics

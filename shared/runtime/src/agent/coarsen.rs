@@ -110,13 +110,14 @@ impl Agent {
             return Ok(None);
         };
         let mut rows_count = 0;
-        let mut to = None;
+        let (mut to, mut watermark) = (None, i64::MIN);
         for row in rows.iter().filter(|row| (job.from..=job.to).contains(&row.seq)) {
             let frame = decode_frame(&row.bytes).map_err(|e| CoarsenError::Frame(row.seq, e))?;
             if !frame.header.dropped_before.is_empty() {
                 break;
             }
             rows_count += frame.header.rows_count as usize;
+            watermark = frame.header.watermark.max(watermark);
             to = Some(row.seq);
         }
         let to = to.ok_or_else(|| CoarsenError::Step("a loss is declared in the way".into()))?;
@@ -130,7 +131,11 @@ impl Agent {
         if refused > 0 {
             return Err(CoarsenError::Step(format!("{refused} partials do not fit")));
         }
-        Ok(Some((Job { to, ..job }, task.outputs().take_batches())))
+        let mut batches = task.outputs().take_batches();
+        // Frames that follow hold no window that ends before this one's watermark: without it the
+        // core would keep all windows of an outage open until the last frame.
+        batches.extend(watermark_of(rung, watermark));
+        Ok(Some((Job { to, ..job }, batches)))
     }
 
     /// Whether something waits for a checkpoint: coarser frames, or frames that may not be
@@ -177,17 +182,10 @@ impl Agent {
             while let Some(finer) = rungs.iter().find(|rung| rung.to == fine) {
                 fine = finer.from;
             }
-            let (Some(&watermark), Some(output)) =
-                (self.record.watermarks.get(&fine), rung.fragment.outputs.first())
-            else {
-                continue;
-            };
-            let mut encoder = BatchEncoder::new(&output.schema);
-            encoder.watermark(watermark);
-            let (rows_count, times) = (0, (i64::MAX, i64::MIN));
-            let payload = encoder.finish();
-            let batch = Batch { channel, payload, rows_count, times, watermark };
-            self.put_frame(&batch, commit, now);
+            let watermark = self.record.watermarks.get(&fine).copied().unwrap_or(i64::MIN);
+            if let Some(batch) = watermark_of(rung, watermark) {
+                self.put_frame(&batch, commit, now);
+            }
         }
     }
 
@@ -223,6 +221,15 @@ impl Agent {
         let is_idle = is_settled && self.channels[&number].backlog_frames() == 0;
         Some((if is_settled { fine.watermark } else { i64::MIN }, is_idle))
     }
+}
+
+/// A batch of a coarse channel that holds a watermark only.
+fn watermark_of(rung: &Rung, watermark: i64) -> Option<Batch> {
+    let output = rung.fragment.outputs.first().filter(|_| watermark > i64::MIN)?;
+    let mut encoder = BatchEncoder::new(&output.schema);
+    encoder.watermark(watermark);
+    let (rows_count, times) = (0, (i64::MAX, i64::MIN));
+    Some(Batch { channel: rung.to, payload: encoder.finish(), rows_count, times, watermark })
 }
 
 fn rung_task(rung: &Rung, rows_count: usize) -> Result<Task, CoarsenError> {

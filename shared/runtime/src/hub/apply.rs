@@ -252,7 +252,8 @@ impl Hub {
         now: Now,
         cold: &mut ColdReader<'_>,
     ) -> Result<(), RestoreError> {
-        loop {
+        // What waits for a checkpoint to make room is sent again.
+        while !self.task.wants_checkpoint() {
             let Some(member) = self.members.get_mut(agent) else { return Ok(()) };
             let Some(uplink) = member.channels.get_mut(&channel) else { return Ok(()) };
             let Some(bytes) = uplink.take_next() else { return Ok(()) };
@@ -261,6 +262,7 @@ impl Hub {
                 self.apply(&header, &bytes, now, cold)?;
             }
         }
+        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "what quarantine stores of a frame")]
