@@ -19,7 +19,6 @@ use headwater_wire::AgentId;
 
 const SCRIPT: &str = "
 SET 'headwater.coarsen' = '1 min, 10 min';
-SET 'headwater.panes-max' = '5000';
 CREATE TABLE readings (k STRING, v BIGINT, rt TIMESTAMP_LTZ(3), WATERMARK FOR rt AS rt)
   WITH ('connector' = 'filesystem', 'path' = '/nowhere', 'format' = 'json');
 CREATE TABLE results (k STRING, s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT, total BIGINT, top BIGINT)
@@ -28,11 +27,19 @@ INSERT INTO results SELECT k, window_start, window_end, COUNT(*), SUM(v), MAX(v)
   FROM TABLE(TUMBLE(TABLE readings, DESCRIPTOR(rt), INTERVAL '10' SECOND))
   GROUP BY k, window_start, window_end;
 ";
+/// A day has 144 coarse windows.
+const PANES_PER_KEY: u64 = 80;
 const DAY_S: i64 = 86_400;
 const START_S: i64 = 1_767_225_600;
 
 fn plan() -> Plan {
     sim::plan(SCRIPT, Target::Cut).expect("a correct script")
+}
+
+/// With room for fewer panes than a day has coarse windows.
+fn plan_with(panes: u64) -> Plan {
+    let script = format!("SET 'headwater.panes-max' = '{panes}';\n{SCRIPT}");
+    sim::plan(&script, Target::Cut).expect("a correct script")
 }
 
 /// Count, sum and maximum of a key.
@@ -121,7 +128,7 @@ fn totals_of(text: &str) -> (Totals, BTreeMap<i64, usize>) {
 
 /// `days` without a link, with a power cut now and then; then everything arrives.
 fn outage(days: i64, keys: u64, quota_bytes: u64) -> BTreeMap<i64, usize> {
-    let plan = plan();
+    let plan = plan_with(PANES_PER_KEY * keys);
     let place = Place { policy: Policy::Coarsen, quota_bytes, ..Place::default() };
     let mut core = Core::open(&plan, &["gw".parse().expect("a name")], Vec::new(), 0);
     let mut edge = Edge::open_with(&plan, "gw", Vec::new(), 1, &place);

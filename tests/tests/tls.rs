@@ -80,7 +80,6 @@ fn rig() -> Rig {
          require_certificate true\n"
     );
     let broker = Mosquitto::start(scratch.path(), 100, &listener).unwrap();
-    let plain = broker.address();
     let source = format!(
         "'connector'='mqtt', 'url'='mqtts://127.0.0.1:{port}', 'topic'='gw/${{n}}/readings', \
          'version'='5', 'username'='node', 'password'='${{secret:mqtt}}', \
@@ -88,7 +87,7 @@ fn rig() -> Rig {
     );
     let rig = Rig::new(1, scratch, Broker::Mosquitto(broker), &source, FAST).unwrap();
     for (node, address, version) in
-        [(&rig.agents[0], rig.proxy.address(), "5"), (&rig.core, plain, "3.1.1")]
+        [(&rig.agents[0], rig.proxy.address(), "5"), (&rig.core, rig.core_proxy.address(), "3.1.1")]
     {
         let uplink = format!(
             "broker = \"mqtts://127.0.0.1:{port}\"\nversion = \"{version}\"\nuser = \"node\"\n\

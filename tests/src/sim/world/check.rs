@@ -173,7 +173,11 @@ impl Checker {
         let ledger = store.snapshot().and_then(|snapshot| snapshot.ledger());
         self.marks.clear();
         for ((agent, channel), mark) in ledger.expect("a readable ledger") {
-            self.marks.insert(stream(&agent, channel, &mark), mark.seq);
+            let stream = stream(&agent, channel, &mark);
+            self.marks.insert(stream, mark.seq);
+            // A commit that was reported as failed may have been durable.
+            let ever = self.ever.entry(stream).or_default();
+            *ever = mark.seq.max(*ever);
         }
         let acked = self.acked.clone();
         for (stream, seq) in acked {
