@@ -4,7 +4,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::{env, fs, io, process, thread};
 
 /// A folder of one test, removed on drop.
@@ -85,12 +85,22 @@ pub fn shared_dir() -> Option<PathBuf> {
     dir.join("conformance").is_dir().then(|| dir.canonicalize().unwrap_or(dir))
 }
 
+/// Where tests look for free ports.
+const PORTS: std::ops::Range<u16> = 10_240..32_768;
+
 /// A TCP port on loopback that is free now.
 ///
 /// # Panics
 /// When the machine has no free port.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Below those that the system gives to outgoing connections: one of them might take it between
+    // now and its use. Programs that run at the same time begin apart.
+    let span = PORTS.end - PORTS.start;
+    let from = u16::try_from(process::id() % 64).expect("small") * (span / 64);
+    let ports = (0..span)
+        .map(|_| PORTS.start + from.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % span);
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("loopback has a free port")
 }

@@ -47,7 +47,8 @@ impl Hub {
         member.version.clone_from(&hello.program_version);
         member.plan_fingerprint = hello.plan_fingerprint;
         member.clock.heard(&hello.clock, now);
-        match member.past.takes_turn(hello.nonce, now.wall_ms) {
+        let boot = (hello.clock.boot_id, hello.clock.boot_ms);
+        match member.past.takes_turn(hello.nonce, boot, now.wall_ms) {
             // Its answer was lost at worst: the agent asks again.
             Turn::Repeated => return self.count("hellos-repeated", 1),
             Turn::Conflict => return self.conflict(hello),

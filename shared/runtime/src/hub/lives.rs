@@ -21,7 +21,11 @@ const TURNS_MAX: usize = 16;
 /// fourth grant in turn.
 const RETURNS_MAX: usize = 2;
 const TURNS_WINDOW_MS: i64 = 600_000;
-const VERSION: u8 = 1;
+/// Longest time that a hello is under way while later ones arrive, in ms.
+const UNDER_WAY_MS: u64 = 120_000;
+const VERSION: u8 = 2;
+/// Without the boot of the last hello, which stands at the end.
+const VERSION_BEFORE: u8 = 1;
 /// The low bits of a nonce count the hellos of one process, the others name it.
 const NONCE_COUNT_BITS: u32 = 16;
 
@@ -35,6 +39,8 @@ pub(super) struct Past {
     former: Vec<Life>,
     /// Rows up to this event time (ms) were taken from an earlier life, by channel.
     floors: BTreeMap<u32, i64>,
+    /// Boot of the last hello, and its boot clock when that was sent, ms.
+    last_boot: (u64, u64),
 }
 
 /// Marks of a life that has ended, or seemed to.
@@ -70,7 +76,14 @@ pub(super) enum Origin {
 
 impl Past {
     pub(super) fn decode(extra: &[u8]) -> Result<Past, RestoreError> {
-        read_record(Some(extra).filter(|bytes| !bytes.is_empty()), VERSION)
+        match extra.split_first() {
+            None => Ok(Past::default()),
+            Some((&VERSION_BEFORE, fields)) => {
+                let none = [0, 0];
+                read_record(Some(&[&[VERSION], fields, &none].concat()), VERSION)
+            }
+            Some(_) => read_record(Some(extra), VERSION),
+        }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -85,7 +98,11 @@ impl Past {
     /// A process says hello. A process that ended never comes back, however often a gateway
     /// restarts: its number is new each time, and a hello of it that a broker delivers again is
     /// known by its nonce.
-    pub(super) fn takes_turn(&mut self, nonce: u64, wall_ms: i64) -> Turn {
+    pub(super) fn takes_turn(&mut self, nonce: u64, boot: (u64, u64), wall_ms: i64) -> Turn {
+        if self.is_overtaken(boot) {
+            return Turn::Repeated;
+        }
+        self.last_boot = boot;
         let process = |nonce: u64| nonce >> NONCE_COUNT_BITS;
         // A clock that was ahead and steps back must not keep what it wrote alive.
         self.turns.iter_mut().for_each(|(_, at)| *at = (*at).min(wall_ms));
@@ -107,6 +124,13 @@ impl Past {
         // Once in conflict, it is over when only one was heard for the whole window.
         self.is_conflict = returns >= RETURNS_MAX || (self.is_conflict && self.turns.len() > 1);
         if self.is_conflict { Turn::Conflict } else { Turn::Alone }
+    }
+
+    /// Whether a hello was sent before the last one that came: a process that has ended since, as
+    /// both are of one machine.
+    fn is_overtaken(&self, (boot_id, boot_ms): (u64, u64)) -> bool {
+        let (last_id, last_ms) = self.last_boot;
+        boot_id == last_id && boot_ms < last_ms && last_ms - boot_ms <= UNDER_WAY_MS
     }
 
     pub(super) fn floor(&self, channel: u32) -> Option<i64> {
@@ -176,12 +200,12 @@ mod tests {
         let mut past = Past::default();
         for restart in 0..40 {
             let at = 1000 * i64::try_from(restart).unwrap();
-            assert_eq!(past.takes_turn(nonce(restart, 1), at), Turn::Alone);
+            assert_eq!(past.takes_turn(nonce(restart, 1), (0, 0), at), Turn::Alone);
         }
         let mut past = Past::default();
         let turns = [(1, 0), (2, 60), (2, 120), (1, 130), (2, 190)];
         let turn = |(count, (process, s)): (u64, &(u64, i64))| {
-            past.takes_turn(nonce(*process, count), s * 1000) == Turn::Conflict
+            past.takes_turn(nonce(*process, count), (0, 0), s * 1000) == Turn::Conflict
         };
         let conflicts: Vec<_> = (1..).zip(&turns).map(turn).collect();
         assert_eq!(conflicts, [false, false, false, false, true]);
@@ -190,7 +214,7 @@ mod tests {
         // One of them goes; the other says hello every minute.
         let mut is_free = |minute: u64| {
             let at = i64::try_from(minute).unwrap() * 60_000;
-            past.takes_turn(nonce(2, minute + 10), at) == Turn::Alone
+            past.takes_turn(nonce(2, minute + 10), (0, 0), at) == Turn::Alone
         };
         let until_free = (4..20).find(|minute| is_free(*minute)).unwrap();
         assert!((11..=13).contains(&until_free), "{until_free}");
@@ -201,12 +225,24 @@ mod tests {
         let nonce = |process: u64, count: u64| process << NONCE_COUNT_BITS | count;
         let mut past = Past::default();
         let hellos = [nonce(1, 1), nonce(1, 2), nonce(2, 1)];
-        let first: Vec<_> = hellos.iter().map(|n| past.takes_turn(*n, 1000)).collect();
+        let first: Vec<_> = hellos.iter().map(|n| past.takes_turn(*n, (0, 0), 1000)).collect();
         assert_eq!(first, [Turn::Alone; 3]);
         // The broker lost the acknowledgements of all of them.
-        let again: Vec<_> = hellos.iter().map(|n| past.takes_turn(*n, 2000)).collect();
+        let again: Vec<_> = hellos.iter().map(|n| past.takes_turn(*n, (0, 0), 2000)).collect();
         assert_eq!(again, [Turn::Repeated; 3]);
-        assert_eq!(past.takes_turn(nonce(2, 2), 3000), Turn::Alone);
+        assert_eq!(past.takes_turn(nonce(2, 2), (0, 0), 3000), Turn::Alone);
+    }
+
+    #[test]
+    fn a_hello_that_was_overtaken_is_no_return() {
+        let nonce = |process: u64| process << NONCE_COUNT_BITS | 1;
+        let mut past = Past::default();
+        assert_eq!(past.takes_turn(nonce(2), (7, 60_000), 1000), Turn::Alone);
+        for late in [30_000, 50_000] {
+            assert_eq!(past.takes_turn(nonce(1), (7, late), 1000), Turn::Repeated);
+        }
+        assert_eq!(past.takes_turn(nonce(1), (8, 10), 1000), Turn::Alone, "another machine");
+        assert_eq!(past.takes_turn(nonce(3), (8, 20), 1000), Turn::Alone);
     }
 
     #[test]
@@ -215,12 +251,12 @@ mod tests {
         let mut past = Past::default();
         let ahead = 9 * 60_000;
         for (count, process) in (1..).zip([1, 2, 1, 2]) {
-            past.takes_turn(nonce(process, count), ahead);
+            past.takes_turn(nonce(process, count), (0, 0), ahead);
         }
         assert!(past.refusal().is_some());
         let mut is_free = |minute: u64| {
             let at = i64::try_from(minute).unwrap() * 60_000;
-            past.takes_turn(nonce(2, minute + 10), at) == Turn::Alone
+            past.takes_turn(nonce(2, minute + 10), (0, 0), at) == Turn::Alone
         };
         let first = (1..30).find(|minute| is_free(*minute)).unwrap();
         assert!(first <= 12, "{first}");
@@ -235,5 +271,8 @@ mod tests {
         }
         assert_eq!(past.former.len(), FORMER_MAX);
         assert!(Past::decode(&[9, 9]).is_err());
+        let bytes = past.encode();
+        let before = [&[VERSION_BEFORE], &bytes[1..bytes.len() - 2]].concat();
+        assert_eq!(Past::decode(&before).unwrap().encode(), bytes, "version 1 is read");
     }
 }
