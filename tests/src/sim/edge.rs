@@ -140,6 +140,8 @@ impl<'p> Edge<'p> {
         let settle = |settings: &mut Settings| {
             settings.quota_bytes = place.quota_bytes;
             settings.policy = place.policy;
+            // Each machine, and each start of it, is a boot of its own: ticks are no common clock.
+            settings.boot_id = place.machine.len() as u64 + (ticks.unsigned_abs() << 8);
         };
         let mut agent = self::machine(plan, &name, &medium.store, settle, now(ticks));
         agent.set_ladder(rungs(plan));
