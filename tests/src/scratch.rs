@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, io, process, thread};
 
 /// A folder of one test, removed on drop.
@@ -96,9 +97,11 @@ const PORTS: std::ops::Range<u16> = 10_240..32_768;
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Below those that the system gives to outgoing connections: one of them might take it between
-    // now and its use. Programs that run at the same time begin apart.
+    // now and its use. Programs that run at the same time begin apart, also in name spaces of their
+    // own, where their ids are the same.
     let span = PORTS.end - PORTS.start;
-    let from = u16::try_from(process::id() % 64).expect("small") * (span / 64);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
+    let from = u16::try_from(nanos / 64 % u32::from(span)).expect("below the span");
     let ports = (0..span)
         .map(|_| PORTS.start + from.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % span);
     let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
