@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A split of a scan: a file, a subscription, a gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SplitId(pub(super) usize);
 
 pub(super) struct Split {

@@ -142,13 +142,19 @@ impl Hub {
 
     fn hold(&mut self, header: &FrameHeader, bytes: &[u8], now: Now) {
         let Some(member) = self.members.get_mut(&header.agent) else { return };
-        let term = member.record.term;
         let Some(uplink) = member.channels.get_mut(&header.channel) else { return };
         uplink.hold(header.seq, bytes);
-        if let Some((from, to)) = uplink.missing(now.mono_ms) {
-            let body = ControlBody::Nack { term, channel: header.channel, from, to };
+        self.ask_for_missing(&header.agent, header.channel, now);
+    }
+
+    /// Asks for the frames before the first of those that are held, if any are.
+    pub(super) fn ask_for_missing(&mut self, agent: &AgentId, channel: u32, now: Now) {
+        let Some(member) = self.members.get_mut(agent) else { return };
+        let (term, incarnation) = (member.record.term, member.record.incarnation);
+        let missing = member.channels.get_mut(&channel).and_then(|c| c.missing(now.mono_ms));
+        if let Some((from, to)) = missing {
             self.count("frames-asked-for-again", 1);
-            self.control(&header.agent, header.incarnation, body);
+            self.control(agent, incarnation, ControlBody::Nack { term, channel, from, to });
         }
     }
 

@@ -20,7 +20,8 @@ pub(super) struct Uplink {
     pub(super) is_changed: bool,
     held: BTreeMap<u64, Vec<u8>>,
     held_bytes: usize,
-    nack_ms: Option<i64>,
+    /// The first number that was asked for, and when (ms).
+    asked: Option<(u64, i64)>,
 }
 
 impl Uplink {
@@ -32,7 +33,7 @@ impl Uplink {
             is_changed: false,
             held: BTreeMap::new(),
             held_bytes: 0,
-            nack_ms: None,
+            asked: None,
         }
     }
 
@@ -63,18 +64,19 @@ impl Uplink {
                 return Some(frame);
             }
         }
-        self.nack_ms = None;
         None
     }
 
     /// The range to ask for, unless that was done a moment ago.
     pub(super) fn missing(&mut self, mono_ms: i64) -> Option<(u64, u64)> {
-        let first = *self.held.keys().next()?;
-        if self.nack_ms.is_some_and(|asked| mono_ms - asked < NACK_AGAIN_MS) {
+        let next = self.mark.seq + 1;
+        let first = *self.held.keys().find(|seq| **seq >= next)?;
+        let is_asked = |(from, at)| from == next && mono_ms - at < NACK_AGAIN_MS;
+        if first == next || self.asked.is_some_and(is_asked) {
             return None;
         }
-        self.nack_ms = Some(mono_ms);
-        Some((self.mark.seq + 1, first - 1))
+        self.asked = Some((next, mono_ms));
+        Some((next, first - 1))
     }
 
     /// Another life of the agent, which goes on behind `seq`: frames held do not count.
@@ -85,10 +87,35 @@ impl Uplink {
         self.is_changed = true;
         self.held.clear();
         self.held_bytes = 0;
-        self.nack_ms = None;
+        self.asked = None;
     }
 
     pub(super) fn held_count(&self) -> usize {
         self.held.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_engine::pipeline::SplitId;
+
+    use super::*;
+
+    #[test]
+    fn a_gap_behind_a_gap_is_asked_for_at_once() {
+        let mut uplink = Uplink::new(0, SplitId::default());
+        uplink.mark.seq = 1;
+        for seq in [3, 5] {
+            uplink.hold(seq, b"frame");
+        }
+        assert_eq!(uplink.missing(10), Some((2, 2)));
+        assert_eq!(uplink.missing(10), None, "the answer is under way");
+        assert_eq!(uplink.missing(10 + NACK_AGAIN_MS), Some((2, 2)), "or lost");
+        // The agent has it no more: the mark passes it, and what was held is applied.
+        uplink.mark.seq = 2;
+        assert_eq!(uplink.missing(11 + NACK_AGAIN_MS), None, "the next one is here");
+        assert!(uplink.take_next().is_some());
+        uplink.mark.seq = 3;
+        assert_eq!(uplink.missing(11 + NACK_AGAIN_MS), Some((4, 4)));
     }
 }

@@ -187,6 +187,8 @@ impl Hub {
         member.clock.heard(&beat.clock, now);
         self.heard(&beat.agent, now);
         for channel in &beat.channels {
+            // The question may have been lost, or its answer uncovered another gap.
+            self.ask_for_missing(&beat.agent, channel.channel, now);
             let Some(uplink) = self.members[&beat.agent].channels.get(&channel.channel) else {
                 continue;
             };
@@ -212,7 +214,9 @@ impl Hub {
         }
         let (agent, channel) = (&declared.agent, declared.channel);
         self.skip(agent, channel, (declared.from, declared.to), None, now, &declared.reason);
-        self.apply_held(agent, channel, now, cold)
+        self.apply_held(agent, channel, now, cold)?;
+        self.ask_for_missing(agent, channel, now);
+        Ok(())
     }
 
     /// A range will never come: the mark passes it and the gap is recorded. `rows`: how many were
