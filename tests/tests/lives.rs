@@ -136,6 +136,42 @@ fn an_old_copy_that_reads_again_counts_nothing_twice() {
     assert!(!was_rewound(&meet(&mut again, &mut core)));
 }
 
+/// What an old copy took in before the core could tell it that it is one.
+#[test]
+fn an_old_copy_keeps_what_it_took_itself() {
+    let plan = plan();
+    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
+    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut edge, 30);
+    meet(&mut edge, &mut core);
+    let backup = edge.copy();
+    // Smaller frames, and more of them, than the copy will make of the same readings.
+    for end in [35, 42, 51, 63, 74, 85, 100] {
+        read_to(&mut edge, end);
+        edge.checkpoint();
+    }
+    talk(&mut edge, &mut core);
+    drop(edge);
+    let mut edge = Edge::open(&plan, "gw", backup, 1000);
+    // The source goes on where it was at the time of the copy: a file, or a broker with a session.
+    read_to(&mut edge, 140);
+    assert!(was_rewound(&meet(&mut edge, &mut core)));
+    edge = edge.crash(3);
+    meet(&mut edge, &mut core);
+    // Under another life again: numbers go on from where they are.
+    let backup = edge.copy();
+    read_to(&mut edge, 160);
+    talk(&mut edge, &mut core);
+    let mut edge = Edge::open(&plan, "gw", backup, 2000);
+    read_to(&mut edge, 200);
+    assert!(was_rewound(&meet(&mut edge, &mut core)));
+    finish(&mut edge, &mut core);
+    assert_eq!(edge.backlog(), 0);
+    assert_eq!(results(&core), exact(0..200));
+    assert_eq!(core.gaps_count(), 2);
+}
+
 #[test]
 fn an_old_copy_that_went_on_alone_is_noticed_by_the_chain() {
     let plan = plan();

@@ -95,6 +95,26 @@ struct Record {
     unsettled: BTreeSet<u32>,
     /// Numbers without frames.
     holes: BTreeMap<u32, Vec<Hole>>,
+    /// What the core's numbers of a channel are ahead of those in the store.
+    shifts: BTreeMap<u32, u64>,
+}
+
+impl Record {
+    fn read(stored: Option<&[u8]>) -> Result<Self, RestoreError> {
+        match stored.and_then(<[u8]>::split_first) {
+            Some((&RECORD_VERSION_BEFORE, fields)) => {
+                let none = [0];
+                read_record(Some(&[&[RECORD_VERSION], fields, &none].concat()), RECORD_VERSION)
+            }
+            _ => read_record(stored, RECORD_VERSION),
+        }
+    }
+}
+
+/// What the core's numbers are ahead of the store's, by channel; nothing where the record cannot be
+/// read.
+pub(crate) fn shifts(record: Option<&[u8]>) -> BTreeMap<u32, u64> {
+    Record::read(record).unwrap_or_default().shifts
 }
 
 /// Name of the agent's record in the store.
@@ -108,7 +128,9 @@ const FOLD_RATIO: u64 = 2;
 /// A delta log below this size is not worth folding, in bytes.
 const FOLD_BYTES_MIN: u64 = 64 << 10;
 /// Format version of the record.
-const RECORD_VERSION: u8 = 2;
+const RECORD_VERSION: u8 = 3;
+/// Without the shifts, which stand at the end.
+const RECORD_VERSION_BEFORE: u8 = 2;
 
 /// The state machine.
 pub struct Agent {
@@ -151,7 +173,7 @@ impl Agent {
         record: Option<&[u8]>,
         now: Now,
     ) -> Result<Self, RestoreError> {
-        let record: Record = read_record(record, RECORD_VERSION)?;
+        let record = Record::read(record)?;
         let exchange = settings.exchanges.iter().map(|c| (*c, Kind::Exchange));
         let all = exchange.chain(settings.sinks.iter().map(|c| (*c, Kind::Sink)));
         let channels = all.map(|(number, kind)| {
@@ -163,7 +185,8 @@ impl Agent {
                     _ => Some(u64::MAX),
                 };
                 let opened = opened.unwrap_or(channel.committed_upto);
-                channel.restore(record.holes.get(&number).map_or(&[], Vec::as_slice), opened);
+                let holes = record.holes.get(&number).map(Vec::as_slice).unwrap_or_default();
+                channel.restore(holes, opened, record.shifts.get(&number).copied().unwrap_or(0));
             }
             (number, channel)
         });
@@ -335,12 +358,13 @@ impl Agent {
     fn put_frame(&mut self, batch: &Batch, commit: &mut Commit, now: Now) {
         let channel = self.channels.get_mut(&batch.channel).expect("exchanges are channels");
         let seq = channel.take_seq();
+        let shift = channel.shift();
         let dropped = self.take_dropped(batch.channel, seq);
         let header = FrameHeader {
             agent: self.settings.id.clone(),
             incarnation: self.identity.incarnation,
             channel: batch.channel,
-            seq,
+            seq: seq + shift,
             plan_fingerprint: self.settings.plan.fingerprint,
             previous_hash: match dropped.is_empty() {
                 true => self.record.chains.get(&batch.channel).copied().unwrap_or(0),
@@ -351,7 +375,7 @@ impl Agent {
             watermark: batch.watermark,
             clock: self.frame_clock(now),
             rows_count: batch.rows_count,
-            dropped_before: outbox::ranges(&dropped),
+            dropped_before: outbox::ranges(&dropped, shift),
         };
         let bytes = encode_frame(self.link.term(), &header, &batch.payload)
             .expect("batches are cut below the limits of a frame");

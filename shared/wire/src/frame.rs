@@ -168,31 +168,47 @@ pub fn set_frame_term(bytes: &mut [u8], term: u32) -> Result<(), WireError> {
     Ok(())
 }
 
-/// Puts term and incarnation into a stored frame, which is how it is sent.
+/// Under which number and life a stored frame is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameAddress {
+    /// Fencing number.
+    pub term: u32,
+    /// Life of the agent's state directory.
+    pub incarnation: [u8; 16],
+    /// Number on the channel: another one than it was made with where an old copy goes on behind
+    /// what the core has.
+    pub seq: u64,
+    /// A range before it that was taken out after it was made: the frame declares it.
+    pub behind: Option<DroppedRange>,
+}
+
+/// Puts an address into a stored frame, which is how it is sent.
 ///
 /// A frame of an earlier life of the same agent goes out under the present one, outside of the
-/// hash chain, and so does one with a range `behind` it that was taken out after it was made: the
-/// frame declares it. Any other keeps its hash.
+/// hash chain and with its own declarations renumbered, and so does one with a range behind it.
+/// Any other keeps its hash.
 ///
 /// # Errors
 /// As `set_frame_term`; `Malformed` for an unreadable header.
-pub fn address_frame(
-    bytes: &mut Vec<u8>,
-    term: u32,
-    incarnation: [u8; 16],
-    behind: Option<DroppedRange>,
-) -> Result<(), WireError> {
+pub fn address_frame(bytes: &mut Vec<u8>, address: &FrameAddress) -> Result<(), WireError> {
+    let &FrameAddress { term, incarnation, seq, behind } = address;
     let Parts { compression, payload_bytes, mut header, packed, .. } = split(bytes)?;
+    let further = seq.wrapping_sub(header.seq);
+    for range in &mut header.dropped_before {
+        range.from = range.from.wrapping_add(further);
+        range.to = range.to.wrapping_add(further);
+    }
     let covers = |b: &DroppedRange| {
         header.dropped_before.iter().any(|range| range.from <= b.from && b.to <= range.to)
     };
     let behind = behind.filter(|range| !covers(range));
-    if header.incarnation == incarnation && behind.is_none() {
+    if header.incarnation == incarnation && header.seq == seq && behind.is_none() {
         return set_frame_term(bytes, term);
     }
     header.dropped_before.extend(behind);
     at_most("number of dropped ranges", header.dropped_before.len(), DROPPED_RANGES_MAX)?;
     header.incarnation = incarnation;
+    header.seq = seq;
     header.previous_hash = 0;
     *bytes = join(term, compression, payload_bytes, &header, packed)?;
     Ok(())

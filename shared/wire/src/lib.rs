@@ -29,8 +29,8 @@ mod topic;
 pub use batch::{BATCH_ROWS_MAX, BatchDecoder, BatchEncoder, BatchItem};
 pub use error::WireError;
 pub use frame::{
-    Clock, DroppedRange, Frame, FrameHeader, address_frame, decode_frame, decode_header,
-    encode_frame, frame_hash, frame_term, set_frame_term,
+    Clock, DroppedRange, Frame, FrameAddress, FrameHeader, address_frame, decode_frame,
+    decode_header, encode_frame, frame_hash, frame_term, set_frame_term,
 };
 pub use ident::{AgentId, InvalidName};
 pub use message::{

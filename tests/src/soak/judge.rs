@@ -130,7 +130,7 @@ impl Verdict {
         for (key, expected) in &truth.windows {
             let window = found.get(key).copied().unwrap_or_default();
             // What a server was told to have been taken does not come back; a file is read again,
-            // but frames made of it before the core tells of the old copy are part of the gap.
+            // but not what is older than the newest row that the core had.
             let may_lack = lost.iter().any(|lost| {
                 key.0[1..].starts_with(&format!("{}-", lost.agent))
                     && key.1 < lost.to_ms

@@ -131,8 +131,6 @@ pub(super) struct Lost {
     pub(super) agent: usize,
     pub(super) from_ms: u64,
     pub(super) to_ms: u64,
-    /// The core has not told the agent yet that its state is an old copy: what it makes is lost.
-    is_open: bool,
 }
 
 /// The faults so far and those under way.
@@ -172,7 +170,6 @@ impl Play {
     pub(super) fn step(&mut self, field: &mut Field, load: &Load) -> io::Result<()> {
         self.end_due(field, Instant::now())?;
         self.look_after(field);
-        self.extend_losses(field, load);
         if Instant::now() < self.next {
             return Ok(());
         }
@@ -184,16 +181,6 @@ impl Play {
             return Ok(());
         }
         self.inject(fault, target, field, load)
-    }
-
-    /// What an old copy makes before the core has greeted it is part of the declared gap.
-    fn extend_losses(&mut self, field: &Field, load: &Load) {
-        for lost in self.lost.iter_mut().filter(|lost| lost.is_open) {
-            lost.to_ms = load.now_ms() + UNDER_WAY_MS;
-            let is_away = |pending: &Pending| pending.target == Target::Node(lost.agent);
-            let is_asked = !self.pending.iter().any(is_away);
-            lost.is_open = !is_asked || field.nodes[lost.agent].status()["link"] != "granted";
-        }
     }
 
     /// Ends every fault; nodes that are down are started.
@@ -345,7 +332,6 @@ impl Play {
                     agent: n,
                     from_ms: copy.event_ms.saturating_sub(UNDER_WAY_MS),
                     to_ms: event_ms + UNDER_WAY_MS,
-                    is_open: true,
                 });
             }
         }

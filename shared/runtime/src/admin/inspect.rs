@@ -11,6 +11,7 @@ use headwater_store::{Inspector, LogState, Snapshot, StoreError, hex};
 use serde_json::{Value, json};
 
 use crate::admin::Failure;
+use crate::agent;
 use crate::clock::{self, Hold, Keeper, Now, Rules};
 use crate::driver::{RunError, wiring};
 use crate::source::{Position, shown};
@@ -44,13 +45,15 @@ fn content(snapshot: &Snapshot) -> Result<Value, StoreError> {
         };
         plan.operators.iter().map(operator).collect::<Vec<_>>()
     });
+    let shifts = agent::shifts(snapshot.record(agent::RECORD)?.as_deref());
     let outbox = head.channels.iter().map(|(channel, state)| {
+        let shift = shifts.get(channel).copied().unwrap_or(0);
         json!({
             "channel": channel,
             "to": wiring::channel_kind(*channel),
-            "next_seq": state.next_seq,
-            "oldest_seq": state.oldest_seq,
-            "acknowledged_upto": state.acked_upto,
+            "next_seq": state.next_seq + shift,
+            "oldest_seq": state.oldest_seq + shift,
+            "acknowledged_upto": state.acked_upto + shift,
             "frames": state.rows(),
             "bytes": state.bytes(),
             "unacknowledged_frames": state.unacked_rows(),

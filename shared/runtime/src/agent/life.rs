@@ -3,7 +3,9 @@
 //!
 //! Guarantees: a new incarnation is durable before anything is sent under it. Numbers go on where
 //! the parent's ended, so that no number of a channel ever names two frames; frames of the parent
-//! that the core has not taken go out under the new life.
+//! that the core has not taken go out under the new life. An old copy sends all that was never
+//! acknowledged to it under numbers behind the core's: among these frames are those that it made
+//! itself, and which they are it cannot know.
 
 use headwater_engine::mutation::{Mutation, mutated};
 use headwater_store::{Commit, Identity};
@@ -54,7 +56,7 @@ impl Agent {
     /// The core has applied frames that this state never made: it is an old copy.
     pub(super) fn rewound(&mut self, marks: &[ChannelUpto], now: Now) {
         let problem = "the core has more of this agent than its state directory, which is an old \
-                       copy: it goes on as a new incarnation; what the core has is not sent again";
+                       copy: it goes on as a new incarnation; what the core has is left out there";
         self.link.problem = Some(problem.into());
         if !self.begin_life(marks.iter().map(|mark| (mark.channel, mark.upto_seq)).collect()) {
             // The driver hands random bits over before long; the core repeats its answer.
@@ -67,11 +69,21 @@ impl Agent {
             if channel.kind != Kind::Exchange {
                 continue;
             }
-            let (oldest, _) = channel.span();
-            if channel.skip_to(mark.upto_seq + 1) {
-                self.birth.skips.push((mark.channel, oldest, mark.upto_seq));
-            } else if channel.drop_upto(mark.upto_seq, now.mono_ms) {
-                self.birth.deletes.push((mark.channel, mark.upto_seq));
+            // Where rows have times the core leaves out those that it has; others would count
+            // twice.
+            let is_told_apart = self.task.outputs().has_times(mark.channel);
+            let renumbered = is_told_apart.then(|| channel.renumber(mark.upto_seq)).flatten();
+            if let Some(settled) = renumbered {
+                self.birth.deletes.push((mark.channel, settled));
+                self.record.shifts.insert(mark.channel, channel.shift());
+                continue;
+            }
+            let oldest = channel.stored_seq(channel.span().0);
+            let upto = channel.stored_seq(mark.upto_seq);
+            if channel.skip_to(upto + 1) {
+                self.birth.skips.push((mark.channel, oldest, upto));
+            } else if channel.drop_upto(upto, now.mono_ms) {
+                self.birth.deletes.push((mark.channel, upto));
             }
         }
     }

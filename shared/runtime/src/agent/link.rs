@@ -2,8 +2,8 @@
 
 use headwater_engine::mutation::{Mutation, mutated};
 use headwater_wire::{
-    ChannelBeat, ChannelSpan, ChannelUpto, Control, ControlBody, Declared, Heartbeat, Hello,
-    Parent, UpMessage, WireError, address_frame, decode_ack, decode_control,
+    ChannelBeat, ChannelSpan, ChannelUpto, Control, ControlBody, Declared, FrameAddress, Heartbeat,
+    Hello, Parent, UpMessage, WireError, address_frame, decode_ack, decode_control,
 };
 
 use super::{Agent, Now, outbox::Kind};
@@ -170,7 +170,7 @@ impl Agent {
         let exchanges = self.channels.iter().filter(|(_, c)| c.kind == Kind::Exchange);
         let beats = exchanges.map(|(&channel, c)| ChannelBeat {
             channel,
-            after_seq: c.committed_upto,
+            after_seq: c.wire_seq(c.committed_upto),
             watermark: self.coarse_watermark(channel).map_or(c.watermark, |coarse| coarse.0),
             idle: match self.coarse_watermark(channel) {
                 Some((_, is_idle)) => is_idle,
@@ -209,7 +209,7 @@ impl Agent {
         if let Some(channel) = self.channels.get_mut(&channel)
             && channel.kind == Kind::Exchange
         {
-            channel.acknowledge(seq, now.mono_ms);
+            channel.acknowledge(channel.stored_seq(seq), now.mono_ms);
         }
     }
 
@@ -262,7 +262,7 @@ impl Agent {
         for (&number, channel) in &mut self.channels {
             if channel.kind == Kind::Exchange {
                 let mark = marks.iter().find(|mark| mark.channel == number);
-                let seq = mark.map_or(0, |mark| mark.upto_seq);
+                let seq = mark.map_or(0, |mark| channel.stored_seq(mark.upto_seq));
                 if seq > channel.acked && seq == channel.committed_upto {
                     self.unproved.insert(number);
                 }
@@ -275,7 +275,7 @@ impl Agent {
     fn knows_less(&self, marks: &[ChannelUpto]) -> bool {
         marks.iter().any(|mark| {
             let channel = self.channels.get(&mark.channel);
-            channel.is_some_and(|channel| mark.upto_seq > channel.committed_upto)
+            channel.is_some_and(|c| mark.upto_seq > c.wire_seq(c.committed_upto))
         })
     }
 
@@ -284,14 +284,14 @@ impl Agent {
         self.link.state = LinkState::Refused(now.mono_ms + FENCED_AGAIN_MS);
     }
 
-    /// Transmits from `from` on again, and declares what is no longer there.
+    /// Transmits from `from` on again, and declares what is no longer there, in the core's numbers.
     fn send_again(&mut self, channel: u32, from: u64, to: u64) {
         let Some(c) = self.channels.get_mut(&channel) else { return };
         let (oldest, next) = c.span();
         if from < oldest && self.link.declared.len() < DECLARED_MAX {
             self.link.declared.push((channel, from, to.min(oldest - 1)));
         }
-        c.cursor = c.cursor.min(from.max(oldest)).min(next);
+        c.cursor = c.cursor.min(c.stored_seq(from.max(oldest).min(next)));
     }
 
     /// After a grant nothing counts as sent.
@@ -335,14 +335,20 @@ impl Agent {
         None
     }
 
-    /// Makes a stored frame ready to be sent: under the present term and life, behind the hole
-    /// before it if there is one.
+    /// Makes a stored frame ready to be sent: under the present term and life and the number that
+    /// the core knows it by, behind the hole before it if there is one.
     ///
     /// # Errors
     /// When it is damaged.
     pub fn address(&self, channel: u32, seq: u64, bytes: &mut Vec<u8>) -> Result<(), WireError> {
-        let hole = self.channels.get(&channel).and_then(|channel| channel.hole_before(seq));
-        address_frame(bytes, self.link.term, self.identity.incarnation, hole)
+        let channel = self.channels.get(&channel);
+        let address = FrameAddress {
+            term: self.link.term,
+            incarnation: self.identity.incarnation,
+            seq: channel.map_or(seq, |channel| channel.wire_seq(seq)),
+            behind: channel.and_then(|channel| channel.hole_before(seq)),
+        };
+        address_frame(bytes, &address)
     }
 
     /// The frame named last was handed to the connection.

@@ -37,9 +37,16 @@ pub(super) enum Kind {
     Sink,
 }
 
-/// One channel of the outbox.
+/// One channel of the outbox. Its numbers are those under which the store has the frames.
 pub(super) struct Channel {
     pub(super) kind: Kind,
+    /// What the core's numbers are ahead of the store's: more than 0 where an old copy goes on
+    /// behind what the core has.
+    shift: u64,
+    /// What was acknowledged before a grant whose word may be about the frames of another copy.
+    doubted: Option<u64>,
+    /// Rows of the frames that were acknowledged last.
+    doubted_rows: Vec<(u64, u32)>,
     next_seq: u64,
     pub(super) committed_upto: u64,
     pub(super) acked: u64,
@@ -66,6 +73,9 @@ impl Channel {
         let known = usize::try_from(stored.next_seq - stored.oldest_seq).unwrap_or(0);
         Channel {
             kind,
+            shift: 0,
+            doubted: None,
+            doubted_rows: Vec::new(),
             next_seq: stored.next_seq,
             committed_upto: stored.next_seq - 1,
             acked: stored.acked_upto.max(stored.oldest_seq - 1),
@@ -83,9 +93,11 @@ impl Channel {
         }
     }
 
-    /// Holes of an earlier life of the process, and which frames may be under way.
-    pub(super) fn restore(&mut self, holes: &[Hole], open_upto: u64) {
+    /// Holes of an earlier life of the process, which frames may be under way, and what the core's
+    /// numbers are ahead.
+    pub(super) fn restore(&mut self, holes: &[Hole], open_upto: u64, shift: u64) {
         self.open_upto = open_upto;
+        self.shift = shift;
         self.holes = holes.to_vec();
         // A hole in front is no longer among what the store counts.
         let counted = || self.holes.iter().filter(|h| h.from > self.deleted_upto);
@@ -99,6 +111,20 @@ impl Channel {
             let is_hole = self.holes.iter().any(|h| (h.from..=h.to).contains(&seq));
             *size = if is_hole { 0 } else { each };
         }
+    }
+
+    /// The core's number for a stored frame.
+    pub(super) fn wire_seq(&self, seq: u64) -> u64 {
+        seq + self.shift
+    }
+
+    /// The store's number for one of the core's; 0 for what lies before all of them.
+    pub(super) fn stored_seq(&self, seq: u64) -> u64 {
+        seq.saturating_sub(self.shift)
+    }
+
+    pub(super) fn shift(&self) -> u64 {
+        self.shift
     }
 
     pub(super) fn holes(&self) -> &[Hole] {
@@ -125,10 +151,11 @@ impl Channel {
         hole.map_or(seq, |h| h.to + 1)
     }
 
-    /// The hole that ends before `seq`.
+    /// The hole that ends before `seq`, as the core numbers it.
     pub(super) fn hole_before(&self, seq: u64) -> Option<DroppedRange> {
         let hole = self.holes.iter().find(|h| h.to + 1 == seq)?;
-        Some(DroppedRange { from: hole.from, to: hole.to, rows: 0 })
+        let [from, to] = [hole.from, hole.to].map(|seq| self.wire_seq(seq));
+        Some(DroppedRange { from, to, rows: 0 })
     }
 
     /// Allows all frames to be transmitted, or no more than before; gives the last one allowed.
@@ -193,19 +220,27 @@ impl Channel {
             return false;
         }
         self.acked = seq;
+        self.doubted = None;
+        self.doubted_rows.clear();
         self.cursor = self.cursor.max(seq + 1);
         self.progress_ms = mono_ms;
         self.backoff = 0;
         self.retained.push_back((seq, mono_ms));
         while self.rows_of.front().is_some_and(|(s, _)| *s <= seq) {
-            self.rows_of.pop_front();
+            self.doubted_rows.extend(self.rows_of.pop_front());
         }
         true
     }
 
+    /// Frames that the core acknowledged as this state's own: others are neither deleted nor stored
+    /// as acknowledged.
+    pub(super) fn settled(&self) -> u64 {
+        self.doubted.unwrap_or(self.acked)
+    }
+
     /// Whether the store does not know the latest acknowledgement.
     pub(super) fn is_dirty(&self) -> bool {
-        self.acked > self.acked_stored
+        self.settled() > self.acked_stored
     }
 
     pub(super) fn put_acknowledged(
@@ -215,13 +250,14 @@ impl Channel {
         mono_ms: i64,
         commit: &mut Commit,
     ) {
-        if self.acked > self.acked_stored {
-            commit.outbox_acked.push((number, self.acked));
-            self.acked_stored = self.acked;
+        let settled = self.settled();
+        if settled > self.acked_stored {
+            commit.outbox_acked.push((number, settled));
+            self.acked_stored = settled;
         }
         let delete_upto = match self.kind {
-            Kind::Sink => self.acked,
-            Kind::Exchange => self.expired(retained_bytes_max, mono_ms),
+            Kind::Sink => settled,
+            Kind::Exchange => self.expired(settled, retained_bytes_max, mono_ms),
         };
         if delete_upto > self.deleted_upto {
             commit.outbox_delete.push((number, delete_upto));
@@ -230,9 +266,9 @@ impl Channel {
     }
 
     /// The last acknowledged frame that need not be kept any longer.
-    fn expired(&mut self, retained_bytes_max: u64, mono_ms: i64) -> u64 {
+    fn expired(&mut self, settled: u64, retained_bytes_max: u64, mono_ms: i64) -> u64 {
         let mut upto = self.deleted_upto;
-        while let Some(&(seq, since)) = self.retained.front() {
+        while let Some(&(seq, since)) = self.retained.front().filter(|(seq, _)| *seq <= settled) {
             let count = usize::try_from(self.acked - upto).unwrap_or(0);
             let skip = usize::try_from(upto - self.deleted_upto).unwrap_or(0);
             let bytes: u64 = self.sizes.iter().skip(skip).take(count).sum();
@@ -242,7 +278,7 @@ impl Channel {
             upto = upto.max(seq);
             self.retained.pop_front();
         }
-        upto.min(self.acked)
+        upto.min(settled)
     }
 
     fn forget(&mut self, upto: u64) {
@@ -265,6 +301,7 @@ impl Channel {
         let was_acked = seq <= self.acked;
         self.forget(seq);
         self.acked = self.acked.max(seq);
+        self.doubted = self.doubted.map(|upto| upto.max(seq)).filter(|upto| *upto < self.acked);
         self.acked_stored = self.acked_stored.max(seq);
         self.cursor = self.cursor.max(seq + 1);
         Some((seq, if was_acked { 0 } else { bytes }))
@@ -279,6 +316,7 @@ impl Channel {
         let watermark = self.watermark;
         let open_upto = if self.open_upto == u64::MAX { u64::MAX } else { next - 1 };
         *self = Channel {
+            shift: self.shift,
             watermark,
             open_upto,
             ..Channel::new(kind, &ChannelState::starting_at(next))
@@ -300,14 +338,34 @@ impl Channel {
     }
 
     /// The core's word on how far it has come, at a grant: it may have been restored from a
-    /// backup.
+    /// backup, or mean the frames of another copy of this state.
     pub(super) fn set_mark(&mut self, seq: u64, mono_ms: i64) {
         if seq >= self.acked {
+            let settled = self.settled();
             self.acknowledge(seq, mono_ms);
+            self.doubted = Some(settled).filter(|upto| *upto < self.acked);
             return;
         }
         self.acked = seq.max(self.deleted_upto);
+        self.doubted = self.doubted.filter(|upto| *upto < self.acked);
         self.retained.retain(|(kept, _)| *kept <= seq);
+    }
+
+    /// What the core has under the numbers up to `mark` are not the frames of this state. All that
+    /// it has not acknowledged goes on behind that; gives what may be deleted, `None` where the
+    /// core has less than it once acknowledged.
+    pub(super) fn renumber(&mut self, mark: u64) -> Option<u64> {
+        let settled = self.settled();
+        self.shift = mark.checked_sub(settled).filter(|shift| *shift > self.shift)?;
+        if self.doubted.take().is_some() {
+            self.doubted_rows.drain(..).rev().for_each(|rows| self.rows_of.push_front(rows));
+        }
+        self.acked = settled;
+        self.acked_stored = self.acked_stored.max(settled);
+        self.cursor = settled + 1;
+        self.retained.clear();
+        self.forget(settled);
+        Some(settled)
     }
 
     pub(super) fn backlog_frames(&self) -> u64 {
@@ -319,12 +377,12 @@ impl Channel {
         self.sizes.iter().skip(skip).sum::<u64>()
     }
 
-    /// Stored frames: the oldest and the next.
+    /// Stored frames as the core numbers them: the oldest and the next.
     pub(super) fn span(&self) -> (u64, u64) {
         let oldest = self.deleted_upto + 1;
         // The first frame declares the hole before it, which is no loss.
-        let oldest = self.hole_before(oldest).map_or(oldest, |hole| hole.from);
-        (oldest, self.committed_upto + 1)
+        let oldest = self.hole_before(oldest).map_or(self.wire_seq(oldest), |hole| hole.from);
+        (oldest, self.wire_seq(self.committed_upto + 1))
     }
 }
 
@@ -338,10 +396,12 @@ pub(super) fn chunk(offset: u64, lines: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Dropped ranges for a frame header; neighbours beyond the limit are joined.
-pub(super) fn ranges(dropped: &[(u64, u64, u64)]) -> Vec<DroppedRange> {
+/// Dropped ranges for a frame header, in the core's numbers; neighbours beyond the limit are
+/// joined.
+pub(super) fn ranges(dropped: &[(u64, u64, u64)], shift: u64) -> Vec<DroppedRange> {
     let mut ranges: Vec<DroppedRange> = Vec::new();
     for &(from, to, rows) in dropped {
+        let (from, to) = (from + shift, to + shift);
         match ranges.last_mut() {
             Some(last) if last.to + 1 == from || ranges_full(last, dropped.len()) => {
                 last.to = to;

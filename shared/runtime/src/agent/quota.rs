@@ -159,7 +159,7 @@ impl Agent {
         let channels = &self.channels;
         self.record
             .carriers
-            .retain(|number, (seq, _)| channels.get(number).is_some_and(|c| c.acked < *seq));
+            .retain(|number, (seq, _)| channels.get(number).is_some_and(|c| c.settled() < *seq));
     }
 }
 

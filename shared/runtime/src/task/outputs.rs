@@ -246,6 +246,16 @@ impl Outputs {
         })
     }
 
+    /// Whether rows of the exchange on this channel have a time of their own.
+    pub(crate) fn has_times(&self, channel: u32) -> bool {
+        self.ports.iter().any(|port| match port {
+            Port::Exchange(exchange) => {
+                exchange.channel == channel && exchange.time_column.is_some()
+            }
+            Port::Sink(_) => false,
+        })
+    }
+
     /// Watermarks of the exchanges, by channel.
     pub fn watermarks(&self) -> Vec<(u32, Timestamp)> {
         let of = |port: &Port| match port {

@@ -41,19 +41,34 @@ fn a_new_term_changes_neither_hash_nor_content() {
 fn a_frame_of_an_earlier_life_goes_out_under_the_present_one() {
     let own = encode_frame(1, &header(1, 2), b"payload").unwrap();
     let mut bytes = own.clone();
-    address_frame(&mut bytes, 9, [7; 16], None).unwrap();
+    let seq = header(1, 2).seq;
+    let present = FrameAddress { term: 9, incarnation: [7; 16], seq, behind: None };
+    address_frame(&mut bytes, &present).unwrap();
     assert_eq!((frame_hash(&bytes), frame_term(&bytes)), (frame_hash(&own), Ok(9)));
-    address_frame(&mut bytes, 10, [8; 16], None).unwrap();
+    let next = FrameAddress { term: 10, incarnation: [8; 16], ..present };
+    address_frame(&mut bytes, &next).unwrap();
     let frame = decode_frame(&bytes).unwrap();
     let adopted = FrameHeader { incarnation: [8; 16], previous_hash: 0, ..header(1, 2) };
     assert_eq!((frame.term, frame.header, &*frame.payload), (10, adopted, &b"payload"[..]));
     let behind = DroppedRange { from: 4, to: 9, rows: 0 };
-    address_frame(&mut bytes, 10, [8; 16], Some(behind)).unwrap();
+    address_frame(&mut bytes, &FrameAddress { behind: Some(behind), ..next }).unwrap();
     let found = decode_header(&bytes).unwrap().1;
     assert_eq!((found.previous_hash, found.dropped_before.last()), (0, Some(&behind)));
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
-    assert_eq!(address_frame(&mut bytes, 11, [9; 16], None), Err(WireError::Checksum));
+    assert_eq!(address_frame(&mut bytes, &next), Err(WireError::Checksum));
+}
+
+#[test]
+fn a_frame_that_goes_out_under_another_number_takes_its_declarations_along() {
+    let declared = DroppedRange { from: 3, to: 4, rows: 7 };
+    let header = FrameHeader { dropped_before: vec![declared], seq: 5, ..header(1, 2) };
+    let mut bytes = encode_frame(1, &header, b"payload").unwrap();
+    let address = FrameAddress { term: 2, incarnation: [8; 16], seq: 105, behind: None };
+    address_frame(&mut bytes, &address).unwrap();
+    let found = decode_header(&bytes).unwrap().1;
+    let moved = DroppedRange { from: 103, to: 104, rows: 7 };
+    assert_eq!((found.seq, found.dropped_before), (105, vec![moved]));
 }
 
 #[test]
