@@ -215,6 +215,53 @@ fn what_is_not_kept_is_declared() {
     }
 }
 
+/// What the lost state has sent as fine windows, its old copy makes coarser; and the other way
+/// round.
+#[test]
+fn an_old_copy_that_is_made_coarser_counts_nothing_twice() {
+    const KEYS: u64 = 10;
+    let read_all = |edge: &mut Edge<'_>, windows: i64| {
+        let mut chance = Chance::new(3);
+        for n in 0..windows {
+            read(edge, START_S + 10 * n, KEYS, &mut Totals::new(), &mut chance);
+            edge.checkpoint();
+            edge.coarsen();
+            if edge.wants_checkpoint() {
+                edge.checkpoint();
+            }
+        }
+    };
+    for quotas in [(1 << 30, 20_000), (20_000, 1 << 30)] {
+        let plan = plan();
+        let place =
+            |quota_bytes| Place { policy: Policy::Coarsen, quota_bytes, ..Place::default() };
+        let mut core = Core::open(&plan, &["gw".parse().expect("a name")], Vec::new(), 0);
+        let mut lost = Edge::open_with(&plan, "gw", Vec::new(), 1, &place(quotas.0));
+        lost.connected();
+        talk(&mut lost, &mut core);
+        let copy = lost.copy();
+        lost.disconnected();
+        read_all(&mut lost, 100);
+        lost.connected();
+        talk(&mut lost, &mut core);
+        let mut old = Edge::open_with(&plan, "gw", copy, 9_000_000, &place(quotas.1));
+        read_all(&mut old, 200);
+        let made_coarser = |edge: &Edge<'_>| edge.counter("outbox/coarsened-frames");
+        assert!(made_coarser(&lost) + made_coarser(&old) > 0);
+        old.connected();
+        talk(&mut old, &mut core);
+        old.end();
+        old.checkpoint();
+        talk(&mut old, &mut core);
+        core.end();
+        core.checkpoint();
+        let (found, _) = results(&core);
+        let most = found.values().map(|totals| totals.0).max();
+        assert!(most.is_some_and(|most| (100..=200).contains(&most)), "{most:?} of 200");
+        assert!(core.gaps_count() > 0, "what may be missing is declared");
+    }
+}
+
 #[test]
 #[ignore = "seven days of 800 keys: cargo test --release --test coarsen -- --ignored"]
 fn seven_days_in_64_mib_keep_every_total() {

@@ -45,10 +45,14 @@ pub enum Mutation {
     AckOfAnotherLife,
     /// A life that comes back sends what its copy has sent.
     ForgetOtherLives,
+    /// What was made of frames that are made coarser goes out twice.
+    CoarsenTwice,
+    /// A frame that was dropped at the quota is declared twice.
+    DeclareTwice,
 }
 
 /// All of them.
-pub const MUTATIONS: [Mutation; 19] = [
+pub const MUTATIONS: [Mutation; 21] = [
     Mutation::AckBeforeCommit,
     Mutation::DedupByMaxSeq,
     Mutation::ApplyRepeats,
@@ -68,6 +72,8 @@ pub const MUTATIONS: [Mutation; 19] = [
     Mutation::ReuseIncarnation,
     Mutation::AckOfAnotherLife,
     Mutation::ForgetOtherLives,
+    Mutation::CoarsenTwice,
+    Mutation::DeclareTwice,
 ];
 
 /// Whether this bug is planted.

@@ -60,6 +60,11 @@ pub struct Exchange {
     pub scan: usize,
     /// Its columns.
     pub schema: Schema,
+    /// The exchange of the finest windows, where this one takes what is made of them when an
+    /// outbox is full; itself elsewhere.
+    pub finest: u32,
+    /// How much of its time one row of such an exchange may cover, ms; 0 elsewhere.
+    pub row_ms: i64,
 }
 
 /// Something to publish.
@@ -127,6 +132,8 @@ pub struct Hub {
     /// Grants that wait for their commit.
     granted: Vec<(AgentId, [u8; 16], ControlBody)>,
     ack_due: BTreeSet<AgentId>,
+    /// Channels whose next frame is held until a checkpoint makes room.
+    waiting: BTreeSet<(AgentId, u32)>,
     quarantine: Vec<Quarantined>,
     gaps: Vec<Gap>,
     counters: BTreeMap<String, u64>,
@@ -178,6 +185,7 @@ impl Hub {
             replies: Vec::new(),
             granted: Vec::new(),
             ack_due: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             quarantine: Vec::new(),
             gaps: Vec::new(),
             counters: BTreeMap::new(),

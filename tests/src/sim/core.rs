@@ -3,7 +3,7 @@
 use headwater_plan::Plan;
 use headwater_runtime::agent::Now;
 use headwater_runtime::driver::wiring;
-use headwater_runtime::hub::{Exchange, Hub, RECORD, Reply, Settings};
+use headwater_runtime::hub::{Hub, RECORD, Reply, Settings};
 use headwater_runtime::task::{Task, operator_number};
 use headwater_store::Store;
 use headwater_wire::AgentId;
@@ -29,13 +29,9 @@ pub(super) fn machine(
     let mut task = Task::new(fragment, &plan.limits, scans, outputs).expect("it compiles");
     let snapshot = store.snapshot().expect("an open store can be read");
     task.restore(&snapshot.load_state().expect("readable state")).expect("fitting state");
-    let exchange = |(scan, spec): (usize, &headwater_engine::fragment::Scan)| {
-        let channel = wiring::channel_number(plan, &spec.name).expect("a scan of an exchange");
-        Exchange { channel, scan, schema: spec.decoded.clone() }
-    };
     let mut settings = Settings {
         plan: record,
-        exchanges: fragment.scans.iter().enumerate().map(exchange).collect(),
+        exchanges: wiring::exchanges(plan).expect("the plan was checked"),
         sinks: sinks(plan),
         checkpoint_interval_ms: i64::MAX,
         dirty_bytes_max: usize::MAX,
@@ -123,7 +119,7 @@ impl<'p> Core<'p> {
         self.hub.wants_checkpoint(now(self.ticks))
     }
 
-    /// One durable transaction with all that has happened.
+    /// One durable transaction with all that has happened; what waited for it goes on.
     ///
     /// # Panics
     /// When the store refuses it.
@@ -133,6 +129,9 @@ impl<'p> Core<'p> {
         let stats = self.medium.store.commit(&commit).expect("a healthy disk takes a commit");
         self.hub.committed(&commit, stats.base_bytes, stats.delta_bytes);
         self.hub.take_settled();
+        let store = &self.medium.store;
+        let mut cold = |step, time| cold(store, step, time);
+        self.hub.resume(now(self.ticks), &mut cold).expect("fitting state");
     }
 
     /// Acknowledgements and control messages to send.

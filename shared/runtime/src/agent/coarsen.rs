@@ -7,6 +7,7 @@
 
 use headwater_engine::fragment::Fragment;
 use headwater_engine::limits::Limits;
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::row::Row;
 use headwater_engine::slot::Slot;
 use headwater_store::{Commit, OutboxRow};
@@ -54,8 +55,10 @@ pub enum CoarsenError {
 const START: (u64, u64) = (3, 4);
 /// Bytes of frames in one job, whatever the quota.
 const JOB_BYTES: (u64, u64) = (64 << 10, 1 << 20);
-/// Part of the quota that one job has.
+/// Part of the quota that one job has, and the most that it has of a small quota: with more there
+/// might never be enough frames for a job.
 const JOB_SHARE: u64 = 32;
+const JOB_SHARE_MAX: u64 = 4;
 
 /// What is ready for the next checkpoint.
 #[derive(Default)]
@@ -80,7 +83,9 @@ impl Agent {
         if self.settings.policy != Policy::Coarsen || !is_idle || self.backlog().1 < limit {
             return None;
         }
-        let job_bytes = (self.settings.quota_bytes / JOB_SHARE).clamp(JOB_BYTES.0, JOB_BYTES.1);
+        let quota = self.settings.quota_bytes;
+        let least = JOB_BYTES.0.min(quota / JOB_SHARE_MAX);
+        let job_bytes = (quota / JOB_SHARE).clamp(least, JOB_BYTES.1);
         let jobs = self.coarsener.rungs.iter().filter_map(|rung| {
             let closed = self.channels.get(&rung.from)?.closed_frames(job_bytes);
             closed.map(|(bytes, from, to)| (bytes, Job { channel: rung.from, from, to }))
@@ -159,6 +164,9 @@ impl Agent {
         for batch in batches {
             self.record.unsettled.insert(batch.channel);
             self.put_frame(&batch, commit, now);
+            if mutated(Mutation::CoarsenTwice) {
+                self.put_frame(&batch, commit, now);
+            }
         }
     }
 

@@ -224,6 +224,9 @@ impl Agent {
                 if nonce != self.link.nonce || self.link.state == LinkState::Down {
                     return;
                 }
+                if self.never_sent(&marks) {
+                    return self.rewound(&marks, now);
+                }
                 self.link.term = term;
                 self.link.state = LinkState::Granted;
                 self.link.problem = None;
@@ -276,6 +279,16 @@ impl Agent {
         marks.iter().any(|mark| {
             let channel = self.channels.get(&mark.channel);
             channel.is_some_and(|c| mark.upto_seq > c.wire_seq(c.committed_upto))
+        })
+    }
+
+    /// Whether the core has frames that this state has not sent, under `coarsen`: then it is an old
+    /// copy, although it has gone on as far. The chain of hashes does not show that, as it is
+    /// cut where frames were taken out.
+    fn never_sent(&self, marks: &[ChannelUpto]) -> bool {
+        marks.iter().any(|mark| {
+            let channel = self.channels.get(&mark.channel);
+            channel.is_some_and(|channel| channel.never_sent(mark.upto_seq))
         })
     }
 

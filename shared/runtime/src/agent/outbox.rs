@@ -45,8 +45,6 @@ pub(super) struct Channel {
     shift: u64,
     /// What was acknowledged before a grant whose word may be about the frames of another copy.
     doubted: Option<u64>,
-    /// Rows of the frames that were acknowledged last.
-    doubted_rows: Vec<(u64, u32)>,
     next_seq: u64,
     pub(super) committed_upto: u64,
     pub(super) acked: u64,
@@ -60,6 +58,8 @@ pub(super) struct Channel {
     open_upto: u64,
     /// Acknowledged frames that are still kept: seq, when (ms).
     retained: VecDeque<(u64, i64)>,
+    /// Rows of stored frames, acknowledged or not: a core restored from a backup may want them, and
+    /// what was acknowledged may have been the frames of another copy.
     pub(super) rows_of: VecDeque<(u64, u32)>,
     /// Next frame to transmit.
     pub(super) cursor: u64,
@@ -75,7 +75,6 @@ impl Channel {
             kind,
             shift: 0,
             doubted: None,
-            doubted_rows: Vec::new(),
             next_seq: stored.next_seq,
             committed_upto: stored.next_seq - 1,
             acked: stored.acked_upto.max(stored.oldest_seq - 1),
@@ -176,6 +175,11 @@ impl Channel {
         self.committed_upto.min(self.open_upto)
     }
 
+    /// Whether the frame that the core knows by this number was certainly never transmitted.
+    pub(super) fn never_sent(&self, seq: u64) -> bool {
+        self.stored_seq(seq) > self.open_upto
+    }
+
     /// Frames that were certainly never transmitted, but for the newest one, which tells the core
     /// of the others: their bytes, and the first and last of at most `job_bytes`.
     pub(super) fn closed_frames(&self, job_bytes: u64) -> Option<(u64, u64, u64)> {
@@ -221,14 +225,10 @@ impl Channel {
         }
         self.acked = seq;
         self.doubted = None;
-        self.doubted_rows.clear();
         self.cursor = self.cursor.max(seq + 1);
         self.progress_ms = mono_ms;
         self.backoff = 0;
         self.retained.push_back((seq, mono_ms));
-        while self.rows_of.front().is_some_and(|(s, _)| *s <= seq) {
-            self.doubted_rows.extend(self.rows_of.pop_front());
-        }
         true
     }
 
@@ -286,25 +286,31 @@ impl Channel {
             self.sizes.pop_front();
             self.deleted_upto += 1;
         }
+        while self.rows_of.front().is_some_and(|(seq, _)| *seq <= upto) {
+            self.rows_of.pop_front();
+        }
         // A word that came late may have asked for what has just gone.
         self.cursor = self.cursor.max(self.deleted_upto + 1);
         self.holes.retain(|hole| hole.to >= upto);
     }
 
-    /// Drops the oldest stored frame, acknowledged or not; gives its number and size.
-    pub(super) fn drop_first(&mut self) -> Option<(u64, u64)> {
+    /// Drops the oldest stored frame, acknowledged or not; gives its number, and its size and rows
+    /// if it was not.
+    pub(super) fn drop_first(&mut self) -> Option<(u64, u64, u64)> {
         let seq = self.deleted_upto + 1;
         if seq > self.committed_upto {
             return None;
         }
         let bytes = self.sizes.front().copied().unwrap_or(0);
+        let rows = self.rows_of.front().filter(|(first, _)| *first == seq);
+        let rows = rows.map_or(0, |(_, rows)| u64::from(*rows));
         let was_acked = seq <= self.acked;
         self.forget(seq);
         self.acked = self.acked.max(seq);
         self.doubted = self.doubted.map(|upto| upto.max(seq)).filter(|upto| *upto < self.acked);
         self.acked_stored = self.acked_stored.max(seq);
         self.cursor = self.cursor.max(seq + 1);
-        Some((seq, if was_acked { 0 } else { bytes }))
+        Some(if was_acked { (seq, 0, 0) } else { (seq, bytes, rows) })
     }
 
     /// Numbers go on at `next`, nothing before it is kept. False when they have come that far.
@@ -327,6 +333,8 @@ impl Channel {
     /// Everything up to `seq` goes without being kept. False when nothing is left of it.
     pub(super) fn drop_upto(&mut self, seq: u64, mono_ms: i64) -> bool {
         let seq = seq.min(self.committed_upto);
+        // The core has had these numbers, from another copy.
+        self.open_upto = self.open_upto.max(seq);
         if seq <= self.deleted_upto {
             return false;
         }
@@ -357,12 +365,11 @@ impl Channel {
     pub(super) fn renumber(&mut self, mark: u64) -> Option<u64> {
         let settled = self.settled();
         self.shift = mark.checked_sub(settled).filter(|shift| *shift > self.shift)?;
-        if self.doubted.take().is_some() {
-            self.doubted_rows.drain(..).rev().for_each(|rows| self.rows_of.push_front(rows));
-        }
+        self.doubted = None;
         self.acked = settled;
         self.acked_stored = self.acked_stored.max(settled);
         self.cursor = settled + 1;
+        self.open_upto = self.open_upto.max(settled);
         self.retained.clear();
         self.forget(settled);
         Some(settled)
@@ -375,6 +382,11 @@ impl Channel {
     pub(super) fn backlog_bytes(&self) -> u64 {
         let skip = usize::try_from(self.acked - self.deleted_upto).unwrap_or(0);
         self.sizes.iter().skip(skip).sum::<u64>()
+    }
+
+    /// The oldest number of which the store may have the frame.
+    pub(super) fn first_stored(&self) -> u64 {
+        self.deleted_upto + 1
     }
 
     /// Stored frames as the core numbers them: the oldest and the next.
@@ -435,5 +447,20 @@ mod tests {
         channel.put_acknowledged(0, 0, 0, &mut commit);
         assert_eq!(commit.outbox_delete, [(0, 2)]);
         assert_eq!(channel.cursor, 3);
+    }
+
+    #[test]
+    fn what_a_restored_core_lacks_is_dropped_with_its_rows() {
+        let mut channel = Channel::new(Kind::Exchange, &ChannelState::default());
+        for seq in 1..=3 {
+            assert_eq!(channel.take_seq(), seq);
+            channel.rows_of.push_back((seq, 10));
+            channel.committed(seq, 100);
+        }
+        channel.acknowledge(3, 0);
+        // The core is restored from a backup that has the first frame.
+        channel.set_mark(1, 1);
+        let dropped: Vec<_> = std::iter::from_fn(|| channel.drop_first()).collect();
+        assert_eq!(dropped, [(1, 0, 0), (2, 100, 10), (3, 100, 10)]);
     }
 }

@@ -4,6 +4,7 @@
 //! Guarantees: the rows of every dropped frame are declared exactly once to a core that hears of
 //! them, also when the frame that declares them is dropped itself.
 
+use headwater_engine::mutation::{Mutation, mutated};
 use headwater_store::{Commit, OutboxRow, Snapshot, StoreError};
 use headwater_wire::decode_header;
 
@@ -27,7 +28,7 @@ impl Agent {
             return Ok(());
         }
         for (number, channel) in &mut self.channels {
-            let mut next = channel.acked + 1;
+            let mut next = channel.first_stored();
             while channel.kind == Kind::Exchange && next <= channel.committed_upto {
                 let rows = snapshot.outbox(*number, next, READ_BYTES)?;
                 let Some(last) = rows.last() else { break };
@@ -103,6 +104,9 @@ impl Agent {
         commit.outbox_remove.push((batch.channel, seq, seq));
         let dropped = self.record.dropped.entry(batch.channel).or_default();
         add(dropped, (seq, seq, rows));
+        if mutated(Mutation::DeclareTwice) {
+            dropped.push((seq, seq, rows));
+        }
         self.count("outbox/dropped-newest-rows", rows);
     }
 
@@ -114,12 +118,10 @@ impl Agent {
         let mut lost_rows = 0;
         let mut lost: Option<(u64, u64)> = None;
         while excess > quota {
-            let Some((seq, bytes)) = channel.drop_first() else { break };
+            let Some((seq, bytes, rows)) = channel.drop_first() else { break };
             excess = excess.saturating_sub(bytes);
             lost = Some((lost.map_or(seq, |(from, _)| from), seq));
-            while channel.rows_of.front().is_some_and(|(s, _)| *s <= seq) {
-                lost_rows += channel.rows_of.pop_front().map_or(0, |(_, rows)| u64::from(rows));
-            }
+            lost_rows += rows;
         }
         if let Some((from, to)) = lost {
             commit.outbox_delete.push((batch.channel, to));

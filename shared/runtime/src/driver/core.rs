@@ -5,6 +5,7 @@ mod sources;
 
 use std::time::Duration;
 
+use headwater_engine::operator::RestoreError;
 use headwater_plan::Plan;
 use headwater_store::Store;
 use headwater_wire::{Topics, UpKind};
@@ -24,7 +25,7 @@ use crate::metrics::{Counter, Registry};
 use crate::mqtt::{Message, MqttClient, MqttEvent};
 use crate::signal::{self, Stop};
 use crate::source::Wake;
-use crate::task::Task;
+use crate::task::{ColdReader, Task};
 use sources::Sources;
 
 const IDLE_WAIT: Duration = Duration::from_millis(100);
@@ -268,7 +269,10 @@ impl Core {
             return Ok(false);
         }
         self.registry.well("outbox");
-        let mut is_busy = false;
+        let mut is_busy = self.with_cold(|hub, cold| hub.resume(now, cold))?;
+        if is_busy && self.hub.wants_checkpoint(now) {
+            return Ok(true);
+        }
         while let Some(event) = self.client.poll() {
             is_busy = true;
             match event {
@@ -293,6 +297,24 @@ impl Core {
             self.receipts.settle(&[token]);
             return Ok(());
         };
+        if kind == UpKind::Frame {
+            self.frames.add(1);
+            self.last_frame_ms = now.mono_ms;
+        }
+        self.with_cold(|hub, cold| match kind {
+            UpKind::Frame => hub.frame(&agent, &message.payload, token, now, cold),
+            UpKind::Hello => hub.message(&agent, &message.payload, token, now, cold),
+        })?;
+        let settled = self.hub.take_settled();
+        self.receipts.settle(&settled);
+        Ok(())
+    }
+
+    /// Lets the hub work with what the store holds of windows that have fired.
+    fn with_cold<T>(
+        &mut self,
+        work: impl FnOnce(&mut Hub, &mut ColdReader<'_>) -> Result<T, RestoreError>,
+    ) -> Result<T, RunError> {
         let store = &self.store;
         let mut failure = None;
         let mut cold = |step: usize, time: i64| match read_cold(store, step, time) {
@@ -302,21 +324,11 @@ impl Core {
                 None
             }
         };
-        let done = match kind {
-            UpKind::Frame => {
-                self.frames.add(1);
-                self.last_frame_ms = now.mono_ms;
-                self.hub.frame(&agent, &message.payload, token, now, &mut cold)
-            }
-            UpKind::Hello => self.hub.message(&agent, &message.payload, token, now, &mut cold),
-        };
+        let done = work(&mut self.hub, &mut cold);
         if let Some(error) = failure {
             return Err(error);
         }
-        done.map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))?;
-        let settled = self.hub.take_settled();
-        self.receipts.settle(&settled);
-        Ok(())
+        done.map_err(|error| RunError::StateOfAnotherPlan(error.to_string()))
     }
 
     fn acknowledge(&mut self) {

@@ -1,7 +1,7 @@
 //! From a plan to formats, sources and sinks: the one place that reads table options.
 
 use headwater_engine::calendar::text::TimestampStandard;
-use headwater_engine::fragment::{Fragment, OutputKind};
+use headwater_engine::fragment::{Fragment, OutputKind, Scan};
 use headwater_engine::types::{DataType, Schema};
 use headwater_plan::{Origin, Plan, Table, parse_bytes, parse_duration_ms};
 use headwater_store::PlanRecord;
@@ -14,6 +14,7 @@ use crate::format::changelog_json::ChangelogJsonEncoder;
 use crate::format::csv::{CsvDecoder, CsvEncoder, CsvOptions, SKIPPED, option_byte};
 use crate::format::json::{JsonDecodeOptions, JsonDecoder, JsonEncodeOptions, JsonEncoder};
 use crate::format::{Column, Decoder, Encoder};
+use crate::hub::Exchange;
 use crate::sink::{self, Sink};
 use crate::source::{self, OpenError, Position, Source, Wake};
 use crate::task::{Metadata, OutputPort, ScanPort, SinkMode};
@@ -217,6 +218,25 @@ pub fn channel_number(plan: &Plan, name: &str) -> Result<u32, RunError> {
     found
         .map(|(number, _)| number)
         .ok_or_else(|| RunError::Config(format!("the plan has no exchange '{name}'")))
+}
+
+/// What the core takes from agents.
+///
+/// # Errors
+/// When the plan lacks a channel.
+pub fn exchanges(plan: &Plan) -> Result<Vec<Exchange>, RunError> {
+    let scans = plan.core.iter().flat_map(|fragment| fragment.scans.iter().enumerate());
+    let rung = |channel: u32| plan.ladder.iter().find(|rung| rung.to == channel as usize);
+    let exchange = |(scan, spec): (usize, &Scan)| {
+        let channel = channel_number(plan, &spec.name)?;
+        let row_ms = rung(channel).map_or(0, |rung| rung.size_ms - 1);
+        let mut finest = channel;
+        while let Some(finer) = rung(finest).and_then(|rung| u32::try_from(rung.from).ok()) {
+            finest = finer;
+        }
+        Ok(Exchange { channel, scan, schema: spec.decoded.clone(), finest, row_ms })
+    };
+    scans.filter(|(_, scan)| plan.table(&scan.name).is_none()).map(exchange).collect()
 }
 
 fn encoder(table: &Table, schema: &Schema) -> Result<Encoder, RunError> {

@@ -258,17 +258,36 @@ impl Hub {
         now: Now,
         cold: &mut ColdReader<'_>,
     ) -> Result<(), RestoreError> {
-        // What waits for a checkpoint to make room is sent again.
-        while !self.task.wants_checkpoint() {
+        loop {
             let Some(member) = self.members.get_mut(agent) else { return Ok(()) };
             let Some(uplink) = member.channels.get_mut(&channel) else { return Ok(()) };
+            if self.task.wants_checkpoint() {
+                if uplink.has_next() {
+                    self.waiting.insert((agent.clone(), channel));
+                }
+                return Ok(());
+            }
             let Some(bytes) = uplink.take_next() else { return Ok(()) };
             let Ok((term, header)) = decode_header(&bytes) else { return Ok(()) };
             if matches!(self.judge(term, &header), Verdict::Apply) {
                 self.apply(&header, &bytes, now, cold)?;
             }
         }
-        Ok(())
+    }
+
+    /// Applies held frames that waited for a checkpoint to make room; false when none did, or
+    /// there is still no room.
+    ///
+    /// # Errors
+    /// When the state does not fit.
+    pub fn resume(&mut self, now: Now, cold: &mut ColdReader<'_>) -> Result<bool, RestoreError> {
+        if self.waiting.is_empty() || self.task.wants_checkpoint() {
+            return Ok(false);
+        }
+        for (agent, channel) in std::mem::take(&mut self.waiting) {
+            self.apply_held(&agent, channel, now, cold)?;
+        }
+        Ok(true)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what quarantine stores of a frame")]

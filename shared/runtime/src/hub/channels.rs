@@ -67,6 +67,11 @@ impl Uplink {
         None
     }
 
+    /// Whether the next frame is held.
+    pub(super) fn has_next(&self) -> bool {
+        self.held.keys().next().is_some_and(|first| *first <= self.mark.seq + 1)
+    }
+
     /// The range to ask for, unless that was done a moment ago.
     pub(super) fn missing(&mut self, mono_ms: i64) -> Option<(u64, u64)> {
         let next = self.mark.seq + 1;

@@ -1,13 +1,16 @@
 //! Hello, grants, heartbeats and declared losses.
 
+use std::collections::BTreeMap;
+
 use headwater_engine::mutation::{Mutation, mutated};
 use headwater_engine::operator::RestoreError;
 use headwater_store::Gap;
 use headwater_wire::AgentId;
 use headwater_wire::{ChannelUpto, ControlBody, Declared, Heartbeat, Hello, UpMessage, decode_up};
 
+use super::channels::Uplink;
 use super::lives::{Life, Origin, Turn};
-use super::{Hub, Member, REPORTS_PER_COMMIT_MAX};
+use super::{Exchange, Hub, Member, REPORTS_PER_COMMIT_MAX};
 use crate::agent::Now;
 use crate::task::ColdReader;
 
@@ -112,12 +115,13 @@ impl Hub {
         }
         member.record.incarnation = hello.incarnation;
         let mut gaps = Vec::new();
+        let taken = taken_upto(&self.settings.exchanges, &member.channels);
         for (&channel, uplink) in &mut member.channels {
             if let Some(reason) = gap.filter(|_| had_life && !mutated(Mutation::ForgetOtherLives)) {
                 let (agent, from) = (hello.agent.as_str().into(), uplink.mark.seq + 1);
                 let reason = reason.into();
                 gaps.push(Gap { at_ms: now.wall_ms, agent, channel, from, to: u64::MAX, reason });
-                member.past.raise_floor(channel, uplink.mark.last_event_time);
+                member.past.raise_floor(channel, taken.get(&channel).copied().unwrap_or(i64::MIN));
             }
             let (seq, hash) = life.marks.get(&channel).copied().unwrap_or_default();
             uplink.start_life(hello.incarnation, seq, hash);
@@ -256,4 +260,20 @@ impl Hub {
         self.count("messages-fenced", 1);
         self.control(agent, incarnation, ControlBody::Fenced { term: newer });
     }
+}
+
+/// Up to which event time rows of each channel may have been taken: a row of a coarser window holds
+/// those of finer ones, so the exchanges of a ladder have one time.
+fn taken_upto(exchanges: &[Exchange], channels: &BTreeMap<u32, Uplink>) -> BTreeMap<u32, i64> {
+    let mut of_ladder: BTreeMap<u32, i64> = BTreeMap::new();
+    for Exchange { channel, finest, row_ms, .. } in exchanges {
+        let Some(uplink) = channels.get(channel) else { continue };
+        // What has taken nothing says nothing.
+        let last = uplink.mark.last_event_time;
+        let upto = if last == i64::MIN { last } else { last.saturating_add(*row_ms) };
+        let known = of_ladder.entry(*finest).or_insert(i64::MIN);
+        *known = upto.max(*known);
+    }
+    let upto = |e: &Exchange| Some((e.channel, *of_ladder.get(&e.finest)?));
+    exchanges.iter().filter_map(upto).collect()
 }

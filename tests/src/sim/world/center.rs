@@ -85,6 +85,9 @@ impl World<'_> {
             return Ok(());
         }
         loop {
+            let store = &life.process.medium.store;
+            let resumed = life.hub.resume(now, &mut |step, time| core::cold(store, step, time));
+            resumed.unwrap_or_else(|error| panic!("the core cannot go on: {error}"));
             self.receive(life, now)?;
             life.hub.tick(now);
             if life.hub.wants_checkpoint(now) {

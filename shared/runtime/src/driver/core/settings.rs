@@ -17,15 +17,9 @@ pub(super) fn settings(
     record: headwater_store::PlanRecord,
     sinks: &[wiring::SinkSpec<'_>],
 ) -> Result<hub::Settings, RunError> {
-    let mut exchanges = Vec::new();
-    let scans = plan.core.iter().flat_map(|fragment| fragment.scans.iter().enumerate());
-    for (scan, spec) in scans.filter(|(_, scan)| plan.table(&scan.name).is_none()) {
-        let channel = wiring::channel_number(plan, &spec.name)?;
-        exchanges.push(hub::Exchange { channel, scan, schema: spec.decoded.clone() });
-    }
     Ok(hub::Settings {
         plan: record,
-        exchanges,
+        exchanges: wiring::exchanges(plan)?,
         sinks: sinks.iter().map(|sink| sink.channel).collect(),
         checkpoint_interval_ms: config.checkpoint.interval.ms(),
         dirty_bytes_max: usize::try_from(config.checkpoint.dirty_bytes.0).unwrap_or(usize::MAX),
