@@ -101,7 +101,8 @@ impl Default for Place<'_> {
     }
 }
 
-fn rungs(plan: &Plan) -> Vec<Rung> {
+/// The ladder of a plan.
+pub(super) fn rungs(plan: &Plan) -> Vec<Rung> {
     let number = |at: usize| u32::try_from(at).expect("a plan has few channels");
     let rung = |rung: &headwater_plan::Rung| Rung {
         from: number(rung.from),

@@ -126,7 +126,7 @@ pub(crate) struct World<'p> {
 pub fn run(seed: u64, options: &Options) -> Outcome {
     let mut chance = Chance::new(seed);
     let shape = Shape::of(&mut chance, &options.mix, options.gateways);
-    let mut world = World::new(setup::plan(), shape, chance);
+    let mut world = World::new(setup::plan(shape.policy), shape, chance);
     let done = catch_unwind(AssertUnwindSafe(|| world.run()));
     if let Err(panic) = done {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -161,7 +161,7 @@ impl<'p> World<'p> {
             links: vec![Link::default(); gateways.len() + 1],
             gateways,
             broker: Broker::default(),
-            checker: Checker::new(plan, backlog_max),
+            checker: Checker::new(plan, shape.policy, backlog_max),
             trace: Trace::default(),
             coverage: Coverage::default(),
             is_quiet: false,
@@ -191,7 +191,7 @@ impl<'p> World<'p> {
             if !self.checker.violations.is_empty() {
                 return;
             }
-            if self.is_quiet && self.gateways.iter().all(Gateway::is_done) {
+            if self.is_quiet && self.are_done() {
                 return self.finish();
             }
             if self.at > until + CATCH_UP_MS {
@@ -202,7 +202,7 @@ impl<'p> World<'p> {
 
     /// Liveness: something is not delivered although nothing stands in its way.
     fn fail_late(&mut self) {
-        let late = self.gateways.iter().position(|gateway| !gateway.is_done());
+        let late = self.gateways.iter().position(|gateway| !gateway.is_done(self.at));
         let index = late.expect("something is late");
         let gateway = &self.gateways[index];
         let (state, total) = (gateway.state(), gateway.readings.len());
@@ -233,7 +233,12 @@ impl<'p> World<'p> {
             let most = self.gateways.iter().map(|gateway| readings::all(&gateway.readings));
             return self.checker.finish_changed(&answers, &most.collect::<Vec<_>>(), &gaps);
         }
-        self.checker.finish(&answers, &gaps);
+        let dropped = life.hub.counters().get("hub/rows-dropped-by-agents").copied();
+        self.checker.finish(&answers, &gaps, dropped.unwrap_or(0));
+    }
+
+    fn are_done(&self) -> bool {
+        self.gateways.iter().all(|gateway| gateway.is_done(self.at))
     }
 }
 

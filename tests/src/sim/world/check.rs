@@ -7,12 +7,18 @@ use headwater_engine::context::Context;
 use headwater_engine::slot::Slot;
 use headwater_engine::types::Schema;
 use headwater_plan::Plan;
+use headwater_runtime::agent::Policy;
 use headwater_runtime::hub::Reply;
 use headwater_store::crash::CrashDisk;
-use headwater_store::{Commit, Disk as _, Gap, Mark, Store};
-use headwater_wire::{BatchDecoder, BatchItem, ControlBody, decode_frame, frame_hash};
+use headwater_store::{Commit, Disk as _, Mark, Store};
+use headwater_wire::{BatchDecoder, BatchItem, ControlBody, decode_frame};
 
-use super::readings::{Answer, Totals, Window, merge_into};
+use super::readings::{Totals, WINDOW_MS, Window};
+
+mod finish;
+mod losses;
+
+use losses::Declaration;
 
 type Incarnation = [u8; 16];
 /// Node, incarnation, channel.
@@ -20,8 +26,11 @@ type Stream = (usize, Incarnation, u32);
 
 /// What a frame holds.
 struct Content {
+    /// Of the payload: the header changes with the life that sends it.
     hash: u64,
     cells: Vec<(Window, Totals)>,
+    /// Losses that it declares.
+    declares: Vec<Declaration>,
 }
 
 /// A promise that was broken.
@@ -35,9 +44,18 @@ pub struct Violation {
 
 /// The judge.
 pub(super) struct Checker {
+    /// What channels hold: all the same, however long their windows are.
     schema: Schema,
+    /// Lengths of their windows, ms.
+    lengths: Vec<i64>,
+    policy: Policy,
+    /// Answers are compared by windows of this length, ms.
+    compared_ms: i64,
     context: Context,
     frames: BTreeMap<(Stream, u64), Content>,
+    /// Numbers without frames: their rows are in coarser ones, or were dropped before there was
+    /// a frame.
+    removed: BTreeSet<(Stream, u64)>,
     sent: BTreeMap<Stream, u64>,
     /// Committed by the core, and acknowledged by it.
     marks: BTreeMap<Stream, u64>,
@@ -53,21 +71,25 @@ pub(super) struct Checker {
     reflashed: BTreeSet<usize>,
     /// The core's state was replaced by an older one just now.
     is_restored: bool,
+    /// The same, at any time.
+    was_restored: bool,
     pub(super) violations: Vec<Violation>,
 }
 
 /// Bytes that a state file of these small pipelines stays below.
 const DISK_BYTES_MAX: u64 = 16 << 20;
-/// Bytes of an offset in front of a chunk of results.
-const CHUNK_HEAD_BYTES: usize = 8;
 
 impl Checker {
-    pub(super) fn new(plan: &Plan, backlog_max: u64) -> Checker {
+    pub(super) fn new(plan: &Plan, policy: Policy, backlog_max: u64) -> Checker {
         let core = plan.core.as_ref().expect("a cut plan has a core");
         Checker {
             schema: core.scans[0].decoded.clone(),
+            lengths: lengths(plan),
+            policy,
+            compared_ms: lengths(plan).into_iter().max().unwrap_or(WINDOW_MS),
             context: Context::new(&plan.limits),
             frames: BTreeMap::new(),
+            removed: BTreeSet::new(),
             sent: BTreeMap::new(),
             marks: BTreeMap::new(),
             acked: BTreeMap::new(),
@@ -78,6 +100,7 @@ impl Checker {
             copied: BTreeSet::new(),
             reflashed: BTreeSet::new(),
             is_restored: false,
+            was_restored: false,
             violations: Vec::new(),
         }
     }
@@ -87,7 +110,7 @@ impl Checker {
     }
 
     /// A gateway is about to store these frames.
-    pub(super) fn made(&mut self, node: usize, commit: &Commit) {
+    pub(super) fn made(&mut self, node: usize, incarnation: Incarnation, commit: &Commit) {
         for row in commit.outbox_put.iter().filter(|row| row.channel < 1000) {
             let frame = decode_frame(&row.bytes).expect("an agent makes frames that can be read");
             let stream = (node, frame.header.incarnation, row.channel);
@@ -96,17 +119,21 @@ impl Checker {
                 BatchDecoder::new(&frame.payload, &self.schema).expect("rows of the exchange");
             let mut slots = vec![Slot::ZERO; self.schema.len()];
             let context = &mut self.context;
+            let length = self.lengths[row.channel as usize];
             while let Some(item) = decoder.next(&mut slots, context).expect("a readable row") {
                 if let BatchItem::Row { .. } = item {
-                    let window = (context.text(slots[0]).to_owned(), slots[1].as_i64());
+                    let window = (context.text(slots[0]).to_owned(), slots[1].as_i64(), length);
                     let [count, sum, low, high] = [3, 4, 5, 6].map(|at: usize| slots[at].as_i64());
                     cells.push((window, Totals { count, sum, low, high }));
                 }
                 context.arena.clear();
             }
-            let hash = frame_hash(&row.bytes).expect("a whole frame");
-            self.frames.insert((stream, row.seq), Content { hash, cells });
+            let hash = hash(&frame.payload);
+            let declares = losses::declared_in(&frame.header);
+            self.removed.remove(&(stream, row.seq));
+            self.frames.insert((stream, row.seq), Content { hash, cells, declares });
         }
+        self.removes(node, incarnation, commit);
     }
 
     /// A gateway starts: frames beyond what its disk holds were never made.
@@ -123,9 +150,12 @@ impl Checker {
                 self.fail(node, format!("frame {sent} was sent, but {next} is the next to make"));
             }
             self.frames.retain(|(s, seq), _| *s != stream || *seq < state.next_seq);
+            self.removed.retain(|(s, seq)| *s != stream || *seq < state.next_seq);
+            self.unremoved(stream, store);
         }
         if store.head().channels.is_empty() {
             self.frames.retain(|(s, _), _| (s.0, s.1) != (node, incarnation));
+            self.removed.retain(|(s, _)| (s.0, s.1) != (node, incarnation));
         }
     }
 
@@ -134,10 +164,11 @@ impl Checker {
         if self.is_replaced(node) {
             return;
         }
-        let frame = decode_frame(bytes).expect("a readable frame").header;
+        let whole = decode_frame(bytes).expect("a readable frame");
+        let frame = whole.header;
         let stream = (node, frame.incarnation, frame.channel);
         let known = self.frames.get(&(stream, frame.seq)).map(|content| content.hash);
-        if known != frame_hash(bytes).ok() {
+        if known != Some(hash(&whole.payload)) || self.removed.contains(&(stream, frame.seq)) {
             self.fail(node, format!("frame {} is sent with another content", frame.seq));
         }
         let sent = self.sent.entry(stream).or_default();
@@ -207,6 +238,7 @@ impl Checker {
             self.acked.clear();
             self.terms.clear();
             self.is_restored = true;
+            self.was_restored = true;
         } else {
             self.copied.insert(node);
         }
@@ -270,119 +302,6 @@ impl Checker {
             self.fail(node, format!("I6: {backlog} bytes wait in the outbox"));
         }
     }
-
-    /// The end of a run: everything is delivered. `expected` is what must have come of each
-    /// gateway's readings.
-    pub(super) fn finish(&mut self, expected: &[Answer], gaps: &[Gap]) {
-        let mut made = vec![Answer::new(); expected.len()];
-        let mut arrived = Answer::new();
-        let lost = self.declared(gaps);
-        for ((stream, seq), content) in &self.frames {
-            for (window, totals) in &content.cells {
-                merge_into(&mut made[stream.0 - 1], window, totals);
-                if !lost.contains(&(*stream, *seq)) {
-                    merge_into(&mut arrived, window, totals);
-                }
-            }
-        }
-        for (index, (made, expected)) in made.iter().zip(expected).enumerate() {
-            self.compare(index + 1, "the gateway's frames", made, expected);
-        }
-        let committed = self.committed();
-        self.compare(0, "the core's results", &committed, &arrived);
-    }
-
-    /// The end of a run in which states of gateways were replaced: nothing counts twice, nothing
-    /// of the others is lost, and what is lost is declared. `most` is all that was read.
-    pub(super) fn finish_changed(&mut self, expected: &[Answer], most: &[Answer], gaps: &[Gap]) {
-        let kept: Vec<Gap> =
-            gaps.iter().filter(|gap| !self.is_replaced(node(&gap.agent))).cloned().collect();
-        let lost = self.declared(&kept);
-        let (mut low, mut high) = (Answer::new(), Answer::new());
-        for ((stream, seq), content) in &self.frames {
-            if self.is_replaced(stream.0) || lost.contains(&(*stream, *seq)) {
-                continue;
-            }
-            for (window, totals) in &content.cells {
-                merge_into(&mut low, window, totals);
-                merge_into(&mut high, window, totals);
-            }
-        }
-        for (index, (expected, most)) in expected.iter().zip(most).enumerate() {
-            let upper = if self.reflashed.contains(&(index + 1)) { most } else { expected };
-            for (window, totals) in upper.iter().filter(|_| self.is_replaced(index + 1)) {
-                merge_into(&mut high, window, totals);
-            }
-        }
-        let committed = self.committed();
-        let count = |answer: &Answer, window: &Window| answer.get(window).map_or(0, |t| t.count);
-        let all: BTreeSet<&Window> = committed.keys().chain(high.keys()).collect();
-        for window in &all {
-            let found = count(&committed, window);
-            let (least, most) = (count(&low, window), count(&high, window));
-            if !(least..=most).contains(&found) {
-                let what = format!("I1, I2: {window:?}: {found} rows, not {least} to {most}");
-                return self.fail(0, what);
-            }
-        }
-        let is_less = all.iter().any(|w| count(&committed, w) < count(&high, w));
-        let is_declared = gaps.iter().any(|gap| self.is_replaced(node(&gap.agent)));
-        if is_less && !is_declared && self.reflashed.is_empty() {
-            self.fail(0, "I3: rows of a restored gateway are lost and no gap says so".into());
-        }
-    }
-
-    /// Frames that were declared lost.
-    fn declared(&mut self, gaps: &[Gap]) -> BTreeSet<(Stream, u64)> {
-        let mut lost = BTreeSet::new();
-        for gap in gaps {
-            let node = node(&gap.agent);
-            let within = |((stream, seq), _): &(&(Stream, u64), &Content)| {
-                stream.0 == node && stream.2 == gap.channel && (gap.from..=gap.to).contains(seq)
-            };
-            let frames: Vec<_> = self.frames.iter().filter(within).map(|(key, _)| *key).collect();
-            if frames.is_empty() {
-                self.fail(node, format!("I3: frames {} to {} never were", gap.from, gap.to));
-            }
-            lost.extend(frames);
-        }
-        lost
-    }
-
-    /// What the sink holds: the last row of each key.
-    fn committed(&self) -> Answer {
-        let mut answer = Answer::new();
-        for chunk in self.results.values() {
-            let lines = chunk[CHUNK_HEAD_BYTES..].split(|byte| *byte == b'\n');
-            for line in lines.filter(|line| !line.is_empty()) {
-                let row: serde_json::Value = serde_json::from_slice(line).expect("a line of JSON");
-                let number = |name: &str| row[name].as_i64().expect("a number");
-                let device = row["device"].as_str().expect("a text").to_owned();
-                let totals = Totals {
-                    count: number("n"),
-                    sum: number("total"),
-                    low: number("low"),
-                    high: number("high"),
-                };
-                answer.insert((device, number("start")), totals);
-            }
-        }
-        answer
-    }
-
-    fn compare(&mut self, node: usize, who: &str, found: &Answer, expected: &Answer) {
-        let windows: BTreeSet<&Window> = found.keys().chain(expected.keys()).collect();
-        let differ = |w: &&&Window| found.get(*w) != expected.get(*w);
-        let different: Vec<&&Window> = windows.iter().filter(differ).collect();
-        if let Some(first) = different.first() {
-            let (found, expected) = (found.get(*first), expected.get(*first));
-            let count = different.len();
-            let what = format!(
-                "I1, I2: {who}: {count} windows differ; {first:?}: {found:?}, not {expected:?}"
-            );
-            self.fail(node, what);
-        }
-    }
 }
 
 fn stream(agent: &str, channel: u32, mark: &Mark) -> Stream {
@@ -392,4 +311,16 @@ fn stream(agent: &str, channel: u32, mark: &Mark) -> Stream {
 /// The number of a gateway by its name.
 fn node(agent: &str) -> usize {
     agent.trim_start_matches('g').parse().expect("gateways are named g1, g2, …")
+}
+
+/// Lengths of the windows of each channel, ms.
+fn lengths(plan: &Plan) -> Vec<i64> {
+    let mut lengths = vec![WINDOW_MS; plan.channels.len()];
+    plan.ladder.iter().for_each(|rung| lengths[rung.to] = rung.size_ms);
+    lengths
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }

@@ -44,6 +44,8 @@ pub(super) struct Life {
     pub(super) taken: usize,
     /// The source is at its end and all windows are closed.
     pub(super) is_ended: bool,
+    /// What the quota has cost so far, in frames or rows.
+    losses: u64,
 }
 
 impl Gateway {
@@ -67,13 +69,15 @@ impl Gateway {
         };
         let store = &process.medium.store;
         let mut agent = edge::machine(plan, &self.id, store, tune, now);
+        agent.set_ladder(edge::rungs(plan));
         agent.set_random(random);
         if store.machine_changed() {
             agent.moved_to(self.id.as_str());
         }
         let taken = stored(&process).unwrap_or(self.source_from);
         let split = agent.task.split(0, "0");
-        self.life = Some(Life { process, agent, split, taken, is_ended: false });
+        let losses = losses(&agent);
+        self.life = Some(Life { process, agent, split, taken, is_ended: false, losses });
         Ok(())
     }
 
@@ -90,7 +94,27 @@ impl Gateway {
 
     /// What a fault would meet now.
     pub(super) fn state(&self) -> &'static str {
-        let Some(Life { process, agent, .. }) = &self.life else { return "off" };
+        self.life.as_ref().map_or("off", Life::state)
+    }
+
+    /// Everything read, sent and acknowledged.
+    pub(super) fn is_done(&self, at: u64) -> bool {
+        let now = self.machine.clock.now(at);
+        self.life.as_ref().is_some_and(|life| {
+            life.is_ended
+                && life.process.pending.is_none()
+                && life.agent.backlog().0 == 0
+                && life.agent.link_state() == LinkState::Granted
+                && !life.agent.wants_final_checkpoint()
+                // A loss may be undeclared yet.
+                && !life.agent.wants_checkpoint(now)
+        })
+    }
+}
+
+impl Life {
+    fn state(&self) -> &'static str {
+        let Life { process, agent, .. } = self;
         if process.pending.is_some() {
             return "storing";
         }
@@ -109,19 +133,17 @@ impl Gateway {
         }
     }
 
-    /// Everything read, sent and acknowledged.
-    pub(super) fn is_done(&self) -> bool {
-        self.life.as_ref().is_some_and(|life| {
-            life.is_ended
-                && life.process.pending.is_none()
-                && life.agent.backlog().0 == 0
-                && life.agent.link_state() == LinkState::Granted
-                && !life.agent.wants_final_checkpoint()
+    /// Whether the quota has cost something since this was asked last, and how.
+    fn has_lost(&mut self) -> Option<&'static str> {
+        let losses = losses(&self.agent);
+        let is_more = std::mem::replace(&mut self.losses, losses) < losses;
+        is_more.then(|| match self.agent.settings().policy {
+            Policy::DropOldest => "drops-oldest",
+            Policy::DropNewest => "drops-newest",
+            _ => "coarsens",
         })
     }
-}
 
-impl Life {
     /// Takes what the sensors have said by now.
     fn read(&mut self, readings: &[Reading], at: u64, now: Now, is_last: bool) {
         let origin = Origin { scan: 0, split: self.split, topic: None, arrival_ms: 0 };
@@ -136,6 +158,16 @@ impl Life {
         if is_last && !self.is_ended && self.taken == readings.len() {
             self.agent.task.end(0);
             self.is_ended = true;
+        }
+    }
+
+    /// Makes frames coarser if that is due.
+    fn coarsen(&mut self) {
+        let store = &self.process.medium.store;
+        if let Some(job) = self.agent.coarsen_due().filter(|_| !store.needs_reopen()) {
+            let rows = self.process.medium.snapshot().outbox(job.channel, job.from, 2 << 20);
+            let done = self.agent.coarsen(job, &rows.expect("a readable outbox"));
+            done.unwrap_or_else(|error| panic!("frames cannot be made coarser: {error}"));
         }
     }
 
@@ -170,9 +202,10 @@ impl World<'_> {
         life.agent.observe(now, None);
         let gateway = &self.gateways[node - 1];
         life.read(&gateway.readings, self.at, now, self.is_quiet);
+        life.coarsen();
         if life.agent.wants_checkpoint(now) {
             let commit = life.agent.checkpoint(life.positions(), now);
-            self.checker.made(node, &commit);
+            self.checker.made(node, life.agent.incarnation(), &commit);
             let identity = life.process.medium.store.identity();
             if self.shape.policy == Policy::Pause && identity.parent.is_none() {
                 self.checker.deletes(node, identity.incarnation, &commit);
@@ -207,6 +240,9 @@ impl World<'_> {
             return Ok(false);
         };
         life.agent.committed(&commit, stats.base_bytes, stats.delta_bytes);
+        if let Some(what) = life.has_lost() {
+            self.coverage.count(what, life.state());
+        }
         let frames = commit.outbox_put.len() as u64;
         self.trace.add(self.at, node, "committed", epoch, frames);
         self.checker.bounded(node, life.agent.backlog().1, life.process.medium.disk.as_ref());
@@ -279,6 +315,13 @@ impl World<'_> {
         posted.unwrap_or_else(|error| panic!("the outbox cannot be read: {error}"));
         ending
     }
+}
+
+/// What the quota has cost an agent, in frames or rows.
+fn losses(agent: &Agent) -> u64 {
+    let names = ["dropped-oldest-frames", "dropped-newest-rows", "coarsened-frames"];
+    let total = |name: &str| agent.counters().get(&format!("outbox/{name}")).copied();
+    names.iter().filter_map(|name| total(name)).sum()
 }
 
 /// The stored position of the source.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::sim::{Chance, WALL_MS};
 
 /// Length of a window, ms.
-const WINDOW_MS: i64 = 10_000;
+pub(super) const WINDOW_MS: i64 = 10_000;
 /// How far the watermark trails, ms.
 const DELAY_MS: i64 = 2000;
 
@@ -29,8 +29,8 @@ impl Reading {
     }
 }
 
-/// Key and start of a window.
-pub(super) type Window = (String, i64);
+/// Key, start and length of a window.
+pub(super) type Window = (String, i64, i64);
 
 /// A row of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub(super) fn readings(chance: &mut Chance, rate: Rate) -> Vec<Reading> {
 pub(super) fn all(readings: &[Reading]) -> Answer {
     let mut answer = Answer::new();
     for Reading { device, amount, ts, .. } in readings {
-        let window = (format!("d{device}"), ts.div_euclid(WINDOW_MS) * WINDOW_MS);
+        let window = window(*device, *ts);
         let totals = Totals { count: 1, sum: *amount, low: *amount, high: *amount };
         merge_into(&mut answer, &window, &totals);
     }
@@ -115,11 +115,15 @@ pub(super) fn answer(readings: &[Reading]) -> Answer {
     let mut answer = Answer::new();
     for Reading { device, id, amount, ts, .. } in readings {
         if *ts >= watermark && seen.insert((device, id)) {
-            let window = (format!("d{device}"), ts.div_euclid(WINDOW_MS) * WINDOW_MS);
+            let window = window(*device, *ts);
             let totals = Totals { count: 1, sum: *amount, low: *amount, high: *amount };
             merge_into(&mut answer, &window, &totals);
         }
         watermark = watermark.max(ts - DELAY_MS);
     }
     answer
+}
+
+fn window(device: u64, ts: i64) -> Window {
+    (format!("d{device}"), ts.div_euclid(WINDOW_MS) * WINDOW_MS, WINDOW_MS)
 }

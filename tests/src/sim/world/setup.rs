@@ -27,20 +27,28 @@ CREATE VIEW once AS SELECT device, amount, rt FROM (
   FROM readings)
 WHERE copy = 1;
 CREATE TABLE totals (
-  device STRING, `start` BIGINT, n BIGINT, total BIGINT, low BIGINT, high BIGINT,
-  PRIMARY KEY (device, `start`) NOT ENFORCED
+  device STRING, `start` BIGINT, `end` BIGINT, n BIGINT, total BIGINT, low BIGINT, high BIGINT,
+  PRIMARY KEY (device, `start`, `end`) NOT ENFORCED
 ) WITH ('connector' = 'mqtt', 'url' = 'mqtt://h:1', 'topic' = 't', 'format' = 'json');
 INSERT INTO totals
-SELECT device, 1000 * UNIX_TIMESTAMP(CAST(window_start AS STRING)), COUNT(*), SUM(amount),
+SELECT device, 1000 * UNIX_TIMESTAMP(CAST(window_start AS STRING)),
+  1000 * UNIX_TIMESTAMP(CAST(window_end AS STRING)), COUNT(*), SUM(amount),
   MIN(amount), MAX(amount)
 FROM TABLE(TUMBLE(TABLE once, DESCRIPTOR(rt), INTERVAL '10' SECOND))
 GROUP BY device, window_start, window_end;
 ";
 
-/// The pipeline of all runs.
-pub(super) fn plan() -> &'static Plan {
-    static PLAN: OnceLock<Plan> = OnceLock::new();
-    PLAN.get_or_init(|| sim::plan(SCRIPT, Target::Cut).expect("a correct script"))
+/// What a full outbox makes of partials under `coarsen`.
+const LADDER: &str = "SET 'headwater.coarsen' = '30 s, 2 min';";
+
+/// The pipeline of all runs; with a ladder where outboxes are made coarser.
+pub(super) fn plan(policy: Policy) -> &'static Plan {
+    static PLANS: [OnceLock<Plan>; 2] = [OnceLock::new(), OnceLock::new()];
+    let is_coarse = policy == Policy::Coarsen;
+    PLANS[usize::from(is_coarse)].get_or_init(|| {
+        let ladder = if is_coarse { LADDER } else { "" };
+        sim::plan(&format!("{ladder}{SCRIPT}"), Target::Cut).expect("a correct script")
+    })
 }
 
 /// One run.
@@ -75,7 +83,15 @@ impl Shape {
         let seconds = |chance: &mut Chance, n: u64| {
             i64::try_from(1000 + 1000 * chance.below(n)).expect("short")
         };
-        let is_tight = chance.one_in(3);
+        let policy = match chance.below(7) {
+            0 => Policy::DropOldest,
+            1 => Policy::DropNewest,
+            2 => Policy::Coarsen,
+            _ => Policy::Pause,
+        };
+        let is_tight = chance.one_in(if policy == Policy::Pause { 3 } else { 1 });
+        // A job needs a few frames.
+        let least = if policy == Policy::Coarsen { 4000 } else { 1000 };
         Shape {
             gateways,
             rate: Rate {
@@ -86,8 +102,8 @@ impl Shape {
             agent_interval_ms: seconds(chance, 12),
             core_interval_ms: seconds(chance, 4),
             dirty_bytes_max: 1 << 20,
-            quota_bytes: if is_tight { 1000 + chance.below(8000) } else { 1 << 20 },
-            policy: if chance.one_in(3) { Policy::DropOldest } else { Policy::Pause },
+            quota_bytes: if is_tight { least + chance.below(8000) } else { 1 << 20 },
+            policy,
             window: if chance.one_in(4) { 1 } else { 32 },
             idle_timeout_ms: seconds(chance, 90),
             is_expecting: chance.one_in(2),
