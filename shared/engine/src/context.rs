@@ -106,6 +106,13 @@ impl Context {
         }
     }
 
+    /// The words and the length of a short text in the arena; `None` for a longer one and a symbol.
+    #[inline]
+    pub(crate) fn short(&self, slot: Slot) -> Option<([u64; 2], u8)> {
+        let BytesRef::Arena(offset, len) = slot.bytes_ref() else { return None };
+        Some((self.arena.words(offset, len)?, u8::try_from(len).ok()?))
+    }
+
     /// Copies bytes into the arena; NULL and a fault when they do not fit.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Datum {
         match self.arena.push(bytes) {

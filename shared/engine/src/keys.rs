@@ -1,13 +1,15 @@
 //! Key tuples in keyed state: each distinct tuple once, as a dense number.
 //!
 //! Texts of a key become symbols. A tuple is counted by reference and leaves with the last one.
+//! A tuple is looked for by what its texts say: a short text is made a symbol only when its key is
+//! not there, so that a row of a known key costs one look-up and not one for each text more.
 
 use alloc::{vec, vec::Vec};
 use hashbrown::HashTable;
 
 use crate::{
     context::{Context, Fault},
-    hash::mix_pair,
+    hash::{hash_words, mix, mix_pair},
     memory,
     row::Row,
     slot::{BytesRef, Slot},
@@ -28,9 +30,17 @@ pub struct KeyTable {
     index: HashTable<KeyId>,
     free: Vec<KeyId>,
     keys_max: usize,
+    /// Which columns are texts.
+    is_text: Vec<bool>,
     probe: Vec<Slot>,
+    /// Of each column of the probe the length of the short text that it holds as words.
+    shorts: Vec<u8>,
     probe_nulls: u64,
+    probe_hash: u64,
 }
+
+/// A column of the probe that holds its slot: a symbol if it is a text.
+const NO_WORDS: u8 = u8::MAX;
 
 /// Hash of a key tuple.
 pub(crate) fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
@@ -41,7 +51,9 @@ impl KeyTable {
     /// An empty table for keys of these types.
     pub fn new(types: Vec<DataType>, keys_max: usize) -> Self {
         KeyTable {
+            is_text: types.iter().map(DataType::is_referring).collect(),
             probe: vec![Slot::ZERO; types.len()],
+            shorts: vec![NO_WORDS; types.len()],
             types,
             slots: Vec::new(),
             nulls: Vec::new(),
@@ -51,13 +63,14 @@ impl KeyTable {
             free: Vec::new(),
             keys_max,
             probe_nulls: 0,
+            probe_hash: 0,
         }
     }
 
-    /// The key of `row` in these columns, if it is in the table; remembers it as the probe for a
-    /// following [`insert`](KeyTable::insert). A text that is no symbol yet becomes one: whoever
-    /// does not insert calls [`discard_probe`](KeyTable::discard_probe). `Err` when the symbol
-    /// table is full.
+    /// The key of `row` in these columns, if it is in the table; otherwise remembers it as the
+    /// probe for a following [`insert`](KeyTable::insert). A text that is no symbol yet becomes one
+    /// then: whoever does not insert calls [`discard_probe`](KeyTable::discard_probe). `Err` when
+    /// the symbol table is full.
     pub fn find(
         &mut self,
         row: Row<'_>,
@@ -65,30 +78,80 @@ impl KeyTable {
         cx: &mut Context,
     ) -> Result<Option<KeyId>, Fault> {
         self.probe_nulls = 0;
+        let mut hash = 0;
         for (index, &column) in columns.iter().enumerate() {
+            self.shorts[index] = NO_WORDS;
             let datum = row.datum(column);
-            self.probe_nulls |= u64::from(datum.is_null()) << index;
-            let mut slot = if datum.is_null() { Slot::ZERO } else { datum.slot };
-            if !datum.is_null() && self.types[index].is_referring() {
-                let Some(id) = cx.intern(slot) else {
+            if datum.is_null() {
+                self.probe_nulls |= 1 << index;
+                self.probe[index] = Slot::ZERO;
+            } else if !self.is_text[index] {
+                self.probe[index] = datum.slot;
+            } else if let Some((words, len)) = cx.short(datum.slot) {
+                self.probe[index] = Slot(words[0], words[1]);
+                self.shorts[index] = len;
+                hash = mix(hash, hash_words(words, usize::from(len)));
+                continue;
+            } else {
+                let Some(id) = cx.intern(datum.slot) else {
+                    // What was made for the columns before it goes.
                     self.probe_nulls |= u64::MAX << index;
                     self.discard_probe(cx);
                     return Err(Fault::StateFull);
                 };
-                slot = Slot::symbol(id);
+                self.probe[index] = Slot::symbol(id);
+                hash = mix(hash, cx.symbols.hash(id));
+                continue;
             }
-            self.probe[index] = slot;
+            hash = mix_pair(hash, self.probe[index].0, self.probe[index].1);
         }
-        Ok(self.find_probe())
+        self.probe_hash = mix(hash, self.probe_nulls);
+        match self.find_probe(cx) {
+            Some(id) => {
+                // Nothing was made for it, so there is nothing to give back.
+                self.probe_nulls = u64::MAX;
+                Ok(Some(id))
+            }
+            None => self.intern_probe(cx).map(|()| None),
+        }
     }
 
-    fn find_probe(&self) -> Option<KeyId> {
-        let hash = hash_key(&self.probe, self.probe_nulls);
-        self.index.find(hash, |&id| self.is_probe(id)).copied()
+    fn find_probe(&self, cx: &Context) -> Option<KeyId> {
+        self.index.find(self.probe_hash, |&id| self.is_probe(id, cx)).copied()
     }
 
-    fn is_probe(&self, id: KeyId) -> bool {
-        self.nulls[id as usize] == self.probe_nulls && *self.key(id) == *self.probe
+    #[inline]
+    fn is_probe(&self, id: KeyId, cx: &Context) -> bool {
+        let mut columns = self.key(id).iter().zip(&self.probe).zip(&self.shorts);
+        self.nulls[id as usize] == self.probe_nulls
+            && columns.all(|((own, probe), &len)| match len {
+                NO_WORDS => own == probe,
+                _ => match own.bytes_ref() {
+                    BytesRef::Symbol(id) => cx.symbols.is_short(id, [probe.0, probe.1], len),
+                    BytesRef::Arena(..) => false,
+                },
+            })
+    }
+
+    /// Makes the short texts of the probe symbols.
+    fn intern_probe(&mut self, cx: &mut Context) -> Result<(), Fault> {
+        for index in 0..self.probe.len() {
+            let len = core::mem::replace(&mut self.shorts[index], NO_WORDS);
+            if len == NO_WORDS {
+                continue;
+            }
+            let Slot(first, second) = self.probe[index];
+            match cx.symbols.intern_short([first, second], usize::from(len)) {
+                Some(id) => self.probe[index] = Slot::symbol(id),
+                None => {
+                    // Long texts behind it may have been made symbols already.
+                    self.probe[index] = Slot::ZERO;
+                    self.discard_probe(cx);
+                    return Err(Fault::StateFull);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives symbols back that the probe alone made.
@@ -96,6 +159,7 @@ impl KeyTable {
         for (index, data_type) in self.types.iter().enumerate() {
             if data_type.is_referring()
                 && self.probe_nulls >> index & 1 == 0
+                && self.shorts[index] == NO_WORDS
                 && let BytesRef::Symbol(id) = self.probe[index].bytes_ref()
             {
                 cx.symbols.discard(id);
@@ -125,7 +189,7 @@ impl KeyTable {
         self.slots[at..at + stride].copy_from_slice(&self.probe);
         self.nulls[id as usize] = self.probe_nulls;
         self.references[id as usize] = 0;
-        let hash = hash_key(&self.probe, self.probe_nulls);
+        let hash = self.probe_hash;
         self.hashes[id as usize] = hash;
         let hashes = &self.hashes;
         self.index.insert_unique(hash, id, |&id| hashes[id as usize]);
@@ -136,7 +200,16 @@ impl KeyTable {
     pub fn restore(&mut self, slots: &[Slot], nulls: u64, cx: &mut Context) -> Option<KeyId> {
         self.probe.copy_from_slice(slots);
         self.probe_nulls = nulls;
-        self.find_probe().or_else(|| self.insert(cx))
+        self.shorts.fill(NO_WORDS);
+        let columns = self.probe.iter().zip(&self.is_text).enumerate();
+        let hash = columns.fold(0, |hash, (index, (slot, is_text))| match slot.bytes_ref() {
+            BytesRef::Symbol(id) if *is_text && nulls >> index & 1 == 0 => {
+                mix(hash, cx.symbols.hash(id))
+            }
+            _ => mix_pair(hash, slot.0, slot.1),
+        });
+        self.probe_hash = mix(hash, nulls);
+        self.find_probe(cx).or_else(|| self.insert(cx))
     }
 
     /// Counts one more reference.
@@ -217,3 +290,6 @@ pub fn symbols(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

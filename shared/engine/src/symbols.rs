@@ -175,6 +175,18 @@ impl Symbols {
         self.entries[id.0 as usize].text.bytes()
     }
 
+    /// The hash of a live symbol's text.
+    #[inline]
+    pub(crate) fn hash(&self, id: SymbolId) -> u64 {
+        self.entries[id.0 as usize].hash
+    }
+
+    /// Whether a live symbol is this text of no more than [`WORDS`] bytes.
+    #[inline]
+    pub(crate) fn is_short(&self, id: SymbolId, text: [u64; 2], len: u8) -> bool {
+        self.entries[id.0 as usize].text.is_short(text, usize::from(len))
+    }
+
     /// Whether this number names a text now.
     pub fn is_live(&self, id: SymbolId) -> bool {
         self.entries.get(id.0 as usize).is_some_and(|e| e.is_live)

@@ -73,7 +73,7 @@ impl DataType {
 
     /// Whether the slot refers to bytes outside of it (arena or symbol table).
     pub fn is_referring(&self) -> bool {
-        self.is_text() || self.is_nested() || *self == DataType::Bytes
+        self.is_text() || self.is_nested() || matches!(self, DataType::Bytes)
     }
 
     /// A value made of values: `ARRAY`, `MAP` or `ROW`. It has no order.
