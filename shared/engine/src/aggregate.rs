@@ -247,6 +247,12 @@ pub trait Accumulator: Send {
     fn merge(&mut self, pane: usize, partial: Datum, context: &mut Context);
     /// Adds the state of pane `from` to that of pane `into`.
     fn merge_pane(&mut self, into: usize, from: usize, context: &mut Context);
+    /// The same for pairs of panes, in their order: one call for many.
+    fn merge_panes(&mut self, pairs: &[(u32, u32)], context: &mut Context) {
+        for &(into, from) in pairs {
+            self.merge_pane(into as usize, from as usize, context);
+        }
+    }
     /// The unfinished state, of type [`partial_type`]; bytes lie in the arena.
     fn partial(&self, pane: usize, context: &mut Context) -> Datum;
     /// The value, for [`Finish::Value`] and the parts of [`Finish::Mean`].

@@ -8,10 +8,7 @@ use crate::{context::Context, fragment::SortKey, row::Row, slot::Slot, types::Da
 /// Java's `Double.compare`; texts are compared by their bytes.
 pub fn compare(a: Slot, b: Slot, data_type: &DataType, context: &Context) -> Ordering {
     match data_type {
-        DataType::Float | DataType::Double => {
-            let (a, b) = (a.as_f64(), b.as_f64());
-            a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-        }
+        DataType::Float | DataType::Double => compare_doubles(a.as_f64(), b.as_f64()),
         DataType::Decimal { .. } => a.as_i128().cmp(&b.as_i128()),
         DataType::Timestamp(_) | DataType::TimestampLtz(_) => {
             a.as_i64().cmp(&b.as_i64()).then(a.nanos().cmp(&b.nanos()))
@@ -19,6 +16,12 @@ pub fn compare(a: Slot, b: Slot, data_type: &DataType, context: &Context) -> Ord
         t if t.is_referring() => context.bytes(a).cmp(context.bytes(b)),
         _ => a.as_i64().cmp(&b.as_i64()),
     }
+}
+
+/// Compares two doubles. NaN is greater than every number and equal to itself.
+#[inline]
+pub fn compare_doubles(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// Compares two rows of columns `types` by the terms of an ORDER BY.

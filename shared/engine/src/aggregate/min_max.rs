@@ -4,7 +4,12 @@ use alloc::{format, string::String, vec, vec::Vec};
 use core::cmp::Ordering;
 
 use super::{Accumulator, Aggregate, Binding, Finish, Kind, ordered};
-use crate::{compare::compare, context::Context, slot::Datum, types::DataType};
+use crate::{
+    compare::{compare, compare_doubles},
+    context::Context,
+    slot::Datum,
+    types::DataType,
+};
 
 /// `MIN(x)`.
 pub(super) const MIN: Aggregate =
@@ -29,17 +34,23 @@ fn bind(arg: Option<&DataType>, kind: Kind) -> Result<Binding, String> {
 
 pub(super) struct Extreme {
     arg: DataType,
+    /// Compared in place and held without a symbol: what sensors give.
+    is_approximate: bool,
     wanted: Ordering,
     values: Vec<Datum>,
 }
 
 impl Extreme {
     pub(super) fn min(arg: DataType) -> Self {
-        Extreme { arg, wanted: Ordering::Less, values: Vec::new() }
+        Extreme::new(arg, Ordering::Less)
     }
 
     pub(super) fn max(arg: DataType) -> Self {
-        Extreme { arg, wanted: Ordering::Greater, values: Vec::new() }
+        Extreme::new(arg, Ordering::Greater)
+    }
+
+    fn new(arg: DataType, wanted: Ordering) -> Self {
+        Extreme { is_approximate: arg.is_approximate(), arg, wanted, values: Vec::new() }
     }
 }
 
@@ -57,6 +68,13 @@ impl Accumulator for Extreme {
             return;
         }
         let held = self.values[pane];
+        if self.is_approximate {
+            let order = || compare_doubles(value.slot.as_f64(), held.slot.as_f64());
+            if held.is_null() || order() == self.wanted {
+                self.values[pane] = value;
+            }
+            return;
+        }
         if held.is_null() || compare(value.slot, held.slot, &self.arg, context) == self.wanted {
             ordered::replace(&mut self.values[pane], value, &self.arg, context);
         }

@@ -253,8 +253,10 @@ impl Accumulator for DoubleSum {
     }
 
     fn merge_pane(&mut self, into: usize, from: usize, _: &mut Context) {
-        if let Some(sum) = self.sums[from].clone() {
-            self.sums[into].get_or_insert_with(ExactSum::default).merge(&sum);
+        if let Ok([into, from]) = self.sums.get_disjoint_mut([into, from])
+            && let Some(sum) = from
+        {
+            into.get_or_insert_with(ExactSum::default).merge(sum);
         }
     }
 

@@ -11,6 +11,9 @@ use crate::{
     slot::Slot,
 };
 
+/// Panes that are added up in one call of each accumulator.
+const PAIRS_MAX: usize = 128;
+
 /// A window of which some rows are emitted.
 pub(super) struct Firing {
     end: Timestamp,
@@ -77,6 +80,7 @@ impl WindowAggregate {
         let mut result = core::mem::take(&mut panes.spare_list);
         result.clear();
         let mut of_key = core::mem::take(&mut self.scratch_of_key);
+        let mut pairs = heapless::Vec::<_, PAIRS_MAX>::new();
         let first = panes.slices.partition_point(|slice| slice.start < start);
         for at in first..panes.slices.len() {
             if panes.slices[at].start >= end {
@@ -96,10 +100,15 @@ impl WindowAggregate {
                     of_key[key] = panes.scratch(pane.key);
                     result.push(of_key[key]);
                 }
-                panes.merge(of_key[key], source, cx);
                 panes.get_mut(of_key[key]).corrections += pane.corrections;
+                if pairs.push((of_key[key], source)).is_err() {
+                    panes.merge(&pairs, cx);
+                    pairs.clear();
+                    pairs.push((of_key[key], source)).expect("it is empty now");
+                }
             }
         }
+        panes.merge(&pairs, cx);
         for &pane in &result {
             of_key[panes.get(pane).key as usize] = PaneId::MAX;
         }

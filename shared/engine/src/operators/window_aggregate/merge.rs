@@ -177,7 +177,7 @@ impl WindowAggregate {
     ) {
         let scratch = self.panes.scratch(key);
         let has_result = self.gather(key, own, end, |panes, source| {
-            panes.merge(scratch, source, out.context);
+            panes.merge(&[(scratch, source)], out.context);
             let corrections = panes.get(source).corrections;
             panes.get_mut(scratch).corrections += corrections;
         });

@@ -290,10 +290,10 @@ impl Panes {
         self.clear(pane, context);
     }
 
-    /// Adds the states of pane `from` to pane `into`.
-    pub(super) fn merge(&mut self, into: PaneId, from: PaneId, context: &mut Context) {
+    /// Of each pair adds the states of the second pane to the first one.
+    pub(super) fn merge(&mut self, pairs: &[(PaneId, PaneId)], context: &mut Context) {
         for accumulator in &mut self.accumulators {
-            accumulator.merge_pane(into as usize, from as usize, context);
+            accumulator.merge_panes(pairs, context);
         }
     }
 

@@ -70,6 +70,18 @@ fn hopping_windows_over_gaps() {
 }
 
 #[test]
+fn hopping_windows_of_many_keys_are_put_together_key_by_key() {
+    let mut run = run(hop(10, 5), vec![call("SUM", Some(VALUE)), call("COUNT", None)]);
+    for key in 0..300 {
+        run.reading(&format!("k{key}"), 6, f64::from(key)).reading(&format!("k{key}"), 11, 1.0);
+    }
+    run.watermark(9).take();
+    run.watermark(14);
+    let both = |key: i32| format!("+I k{key} {:?} 2 5 15 14 0", f64::from(key) + 1.0);
+    assert_eq!(run.take(), (0..300).map(both).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_cumulating_window_gives_a_row_for_each_step_from_its_first_one() {
     let mut run = run(cumulate(15, 5), count());
     run.reading("a", 6, 1.0).reading("b", 1, 1.0).watermark(9);
