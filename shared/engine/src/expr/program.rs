@@ -81,7 +81,16 @@ impl Program {
     }
 
     /// The value for `row`; texts it makes lie in the arena.
+    #[inline]
     pub fn eval(&self, row: Row<'_>, context: &mut Context) -> Datum {
+        // Most columns of a projection are passed on as they are.
+        match self.node {
+            Node::Column(column) => row.datum(column),
+            _ => self.compute(row, context),
+        }
+    }
+
+    fn compute(&self, row: Row<'_>, context: &mut Context) -> Datum {
         let mut is_null = false;
         let slot = self.node.slot(row, context, &mut is_null);
         Datum::new(slot, is_null)

@@ -207,7 +207,13 @@ impl MatchRecognize {
     /// Sees that one more row of a partition finds places for its runs.
     fn make_room(&mut self, key: KeyId, out: &mut Emitter<'_>) {
         loop {
-            let needed = self.matcher.runs_needed(&self.partitions[key as usize].open);
+            let open = &self.partitions[key as usize].open;
+            // Far from the limit nothing need be counted.
+            let at_most = self.matcher.runs_max_of_one() * (open.0.len() + 1);
+            if self.matcher.runs.len() + at_most <= self.matches_max {
+                return;
+            }
+            let needed = self.matcher.runs_needed(open);
             if self.matcher.runs.len() + needed <= self.matches_max || !self.evict(out) {
                 return;
             }

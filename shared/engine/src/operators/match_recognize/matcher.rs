@@ -66,6 +66,8 @@ pub(super) struct Found {
 /// The pattern and all runs.
 pub(super) struct Matcher {
     program: Program,
+    /// The most runs that come of one.
+    runs_max_of_one: usize,
     defines: Vec<Option<Formula>>,
     after: AfterMatch,
     within_ms: Option<i64>,
@@ -137,8 +139,10 @@ impl Matcher {
     pub(super) fn new(spec: &MatchSpec) -> Result<Self, CompileError> {
         let define =
             |v: &crate::fragment::MatchVariable| v.define.as_ref().map(Formula::new).transpose();
+        let program = Program::new(&spec.variables);
         Ok(Matcher {
-            program: Program::new(&spec.variables),
+            runs_max_of_one: program.branches.iter().copied().max().unwrap_or(0),
+            program,
             defines: spec.variables.iter().map(define).collect::<Result<_, _>>()?,
             after: spec.after,
             within_ms: spec.within_ms,
@@ -171,7 +175,7 @@ impl Matcher {
 
     /// The most runs that come of one.
     pub(super) fn runs_max_of_one(&self) -> usize {
-        self.program.branches.iter().copied().max().unwrap_or(0)
+        self.runs_max_of_one
     }
 
     /// When the open run that began first runs out of time.
