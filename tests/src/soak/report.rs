@@ -13,6 +13,8 @@ const MEMORY_BYTES_MAX: u64 = 64 << 20;
 const STATE_BYTES_MAX: u64 = (DISK_MIB as u64) << 20;
 /// From a start after SIGKILL until the node is well.
 const READY_MAX: Duration = Duration::from_secs(2);
+/// Lines of each node's log that are shown with findings.
+const LOG_LINES: usize = 40;
 /// Findings that are shown of each kind.
 const SHOWN_MAX: usize = 5;
 
@@ -63,6 +65,9 @@ impl Report {
             for node in &field.nodes {
                 let gaps = node.inspect().map(|inspected| inspected["gaps"].clone());
                 report.line(&format!("{}: {} {gaps:?}", node.dir().display(), node.status()));
+                let log = node.log();
+                let skip = log.lines().count().saturating_sub(LOG_LINES);
+                log.lines().skip(skip).for_each(|line| report.line(&format!("    {line}")));
             }
         }
         let minutes = options.time.as_secs_f64() / 60.0;
