@@ -23,8 +23,11 @@ const READY_MAX: Duration = Duration::from_secs(30);
 const RESTARTS_MAX: u32 = 3;
 /// How old a copy is when it is put back, at least.
 const COPY_AGE: Duration = Duration::from_secs(5);
-/// What was on its way to an agent when its state was replaced, ms of event time.
-const UNDER_WAY_MS: u64 = 60_000;
+/// What was on its way to an agent when its state was copied, or replaced, ms of event time: what a
+/// server that was frozen, and an agent that was away for as long, had not handed on.
+const UNDER_WAY_MS: u64 = 300_000;
+/// As far ahead a reading that the agent had taken may be of the time that is looked at, ms.
+const AHEAD_MS: u64 = 20_000;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -331,7 +334,7 @@ impl Play {
                 self.lost.push(Lost {
                     agent: n,
                     from_ms: copy.event_ms.saturating_sub(UNDER_WAY_MS),
-                    to_ms: event_ms + UNDER_WAY_MS,
+                    to_ms: event_ms + AHEAD_MS,
                 });
             }
         }
