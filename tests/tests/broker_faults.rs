@@ -68,6 +68,33 @@ fn a_broker_that_is_killed_and_forgets_costs_nothing() {
     no_gap_is_declared(&rig);
 }
 
+/// The server takes a connection request after it has forgotten everything, and its answer is lost:
+/// the next request finds a session, in which there are no subscriptions.
+#[test]
+fn a_lost_answer_to_a_connection_request_costs_nothing() {
+    needs_mosquitto!();
+    let (mut rig, mut feed) = rig("answer", 1, 600);
+    feed.all_upto(100).unwrap();
+    for round in 1..=4 {
+        mosquitto(&mut rig).kill();
+        mosquitto(&mut rig).forget().unwrap();
+        let link = if round % 2 == 0 { &rig.core_proxy } else { &rig.proxy };
+        link.set_flow(Way::Down, Flow::Discard);
+        let before = link.bytes(Way::Up);
+        mosquitto(&mut rig).restart().unwrap();
+        let link = if round % 2 == 0 { &rig.core_proxy } else { &rig.proxy };
+        assert!(wait_until(MAX, || link.bytes(Way::Up) > before), "no connection request");
+        thread::sleep(Duration::from_millis(300));
+        link.heal();
+        feed.all_upto(100 + round * 100).unwrap();
+        let is_granted = || rig.agents[0].status()["link"] == "granted";
+        assert!(wait_until(MAX, is_granted), "round {round}: {}", rig.statuses());
+    }
+    feed.all_upto(1000).unwrap();
+    rig.wait_for(&feed.expected, MAX).unwrap();
+    no_gap_is_declared(&rig);
+}
+
 fn says_so_in_time(node: &Node, since: Instant) {
     node.wait_for_health(&["\"uplink\""], MAX).unwrap();
     let after = since.elapsed();

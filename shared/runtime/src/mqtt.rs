@@ -76,8 +76,8 @@ pub struct MqttOptions {
     pub subscriptions: Vec<String>,
     /// Subscribe at QoS 0.
     pub subscribe_qos0: bool,
-    /// The server's session is known to hold exactly these subscriptions, so that none is sent
-    /// when the session is still there (subscribing again repeats retained messages).
+    /// The server's session is known to hold exactly these subscriptions, so that none is sent in
+    /// MQTT 3.1.1 when the session is still there (subscribing again repeats retained messages).
     pub subscribed_before: bool,
     /// Bytes of messages that may wait in the queue to the caller.
     pub queue_bytes_max: u32,

@@ -55,6 +55,9 @@ pub(super) struct Session {
     /// Connections in a row that ended with a message over the packet limit.
     too_large_count: u32,
     subscribed: bool,
+    /// The server may have taken a connection request whose answer was never read: the session
+    /// that it has may be a new one, without subscriptions.
+    is_unanswered: bool,
     parcel: Parcel,
 }
 
@@ -76,6 +79,7 @@ impl Session {
             connection: 0,
             too_large_count: 0,
             subscribed,
+            is_unanswered: false,
             parcel: Parcel::default(),
         }
     }
@@ -168,6 +172,7 @@ impl Session {
         let opened = Connection::open(server, tls, keep_alive).await;
         let mut connection =
             opened.map_err(|error| Failure::Other(tls::words(&error, &self.options.host)))?;
+        let was_unanswered = std::mem::replace(&mut self.is_unanswered, true);
         packet::connect(&self.options, self.version, clean, &mut connection.output.bytes);
         while connection.output.is_waiting() {
             connection.output.write().await?;
@@ -181,7 +186,10 @@ impl Session {
             // Messages of the session may have come in the same read, and stay in the buffer.
             if let Some(header) = header.filter(|header| header.len() <= input.bytes.len()) {
                 return match packet::take(self.version, header, &mut input.bytes)? {
-                    Incoming::Up(up) => Ok((connection, up)),
+                    Incoming::Up(up) => {
+                        self.is_unanswered = was_unanswered;
+                        Ok((connection, up))
+                    }
                     Incoming::OtherVersion => Err(Failure::OtherVersion),
                     Incoming::Ended(reason) => Err(Failure::Other(reason)),
                     other => Err(Failure::Other(format!("unexpected first packet: {other:?}"))),
@@ -214,7 +222,9 @@ impl Session {
         if let Some(seconds) = up.keep_alive_s.filter(|seconds| *seconds > 0) {
             connection.life.set_keep_alive(Duration::from_secs(seconds.into()));
         }
-        if !self.subscribed
+        // MQTT 5 is told to keep retained messages back; 3.1.1 would repeat them each time.
+        let is_believed = self.subscribed && !self.is_unanswered && self.version != Version::V5;
+        if !is_believed
             && !self.options.subscriptions.is_empty()
             && !packet::subscribe(&self.options, self.version, &mut connection.output.bytes)
         {
@@ -225,7 +235,7 @@ impl Session {
             (link.up, link.connection, link.version) = (Some(up), self.connection, self.version);
         }
         self.send(MqttEvent::Connected { session_present }).await;
-        if self.subscribed {
+        if is_believed {
             self.send(MqttEvent::Subscribed).await;
         }
         self.decode(connection).await?;
@@ -359,6 +369,7 @@ impl Session {
             }
             Incoming::Subscribed { refused: None } => {
                 self.subscribed = true;
+                self.is_unanswered = false;
                 self.send(MqttEvent::Subscribed).await;
                 Ok(())
             }
