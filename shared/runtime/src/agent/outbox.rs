@@ -177,7 +177,9 @@ impl Channel {
 
     /// Whether the frame that the core knows by this number was certainly never transmitted.
     pub(super) fn never_sent(&self, seq: u64) -> bool {
-        self.stored_seq(seq) > self.open_upto
+        // The core passes numbers without frames when it hears that they are gone.
+        let sent = self.open_upto.max(self.deleted_upto);
+        self.stored_seq(seq) >= self.past_holes(sent.saturating_add(1))
     }
 
     /// Frames that were certainly never transmitted, but for the newest one, which tells the core
