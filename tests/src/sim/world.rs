@@ -10,6 +10,7 @@ mod broker;
 mod center;
 mod check;
 mod clock;
+mod copy;
 mod coverage;
 mod events;
 mod faults;
@@ -117,6 +118,7 @@ pub(crate) struct World<'p> {
     checker: Checker,
     trace: Trace,
     coverage: Coverage,
+    copy_stage: copy::Stage,
     /// The faults are over.
     is_quiet: bool,
 }
@@ -147,9 +149,13 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
 
 impl<'p> World<'p> {
     fn new(plan: &'p Plan, shape: Shape, mut chance: Chance) -> World<'p> {
-        let gateways: Vec<Gateway> = (1..=shape.gateways)
+        let mut gateways: Vec<Gateway> = (1..=shape.gateways)
             .map(|node| Gateway::new(node, readings::readings(&mut chance, shape.rate)))
             .collect();
+        if let Some(plan) = &shape.copy {
+            let own = readings::other_readings(&mut chance, shape.rate);
+            gateways.push(Gateway::copy(&gateways[plan.of - 1], gateways.len() + 1, plan, own));
+        }
         let backlog_max = shape.quota_bytes + BACKLOG_SLACK_BYTES;
         World {
             plan,
@@ -164,6 +170,7 @@ impl<'p> World<'p> {
             checker: Checker::new(plan, shape.policy, backlog_max),
             trace: Trace::default(),
             coverage: Coverage::default(),
+            copy_stage: copy::Stage::default(),
             is_quiet: false,
             shape,
         }
@@ -174,6 +181,7 @@ impl<'p> World<'p> {
             let at = self.chance.below(5000);
             self.plan_at(at, Event::Start(node));
         }
+        self.plan_copy();
         if !faults::is_quiet(&self.shape) {
             self.plan_at(1000, Event::Fault);
         }
@@ -227,11 +235,18 @@ impl<'p> World<'p> {
         self.deliver(&mut life).expect("nothing dies any more");
         let gaps = life.process.medium.snapshot().gaps(0, usize::MAX).expect("a readable list");
         let gaps: Vec<_> = gaps.into_iter().map(|(_, gap)| gap).collect();
-        let answers = self.gateways.iter().map(|gateway| readings::answer(&gateway.readings));
-        let answers: Vec<_> = answers.collect();
+        // A copy that was never made, or reads what its original reads, adds nothing.
+        let adds = |(index, _): &(usize, &Gateway)| {
+            let copy = self.shape.copy.filter(|_| *index >= self.shape.gateways);
+            copy.is_none_or(|copy| copy.has_own_readings && self.checker.is_changed())
+        };
+        let read = self.gateways.iter().enumerate();
+        let read = read.map(|g| if adds(&g) { &g.1.readings[..] } else { &[] });
+        let read: Vec<&[readings::Reading]> = read.collect();
+        let answers: Vec<_> = read.iter().map(|list| readings::answer(list)).collect();
         if self.checker.is_changed() {
-            let most = self.gateways.iter().map(|gateway| readings::all(&gateway.readings));
-            return self.checker.finish_changed(&answers, &most.collect::<Vec<_>>(), &gaps);
+            let most: Vec<_> = read.iter().map(|list| readings::all(list)).collect();
+            return self.checker.finish_changed(&answers, &most, &gaps);
         }
         let dropped = life.hub.counters().get("hub/rows-dropped-by-agents").copied();
         self.checker.finish(&answers, &gaps, dropped.unwrap_or(0));

@@ -50,6 +50,8 @@ const QUEUE_MAX: usize = 1000;
 #[derive(Debug, Default)]
 struct Session {
     connection: Option<u64>,
+    /// Node that has it, or had it last.
+    holder: usize,
     queue: VecDeque<Message>,
     inflight: VecDeque<(u16, Message)>,
     packet_id: u16,
@@ -65,13 +67,14 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    /// A client connects: what it is to be sent, in order. A new session subscribes at once.
-    pub(super) fn connect(&mut self, node: usize) -> Vec<Down> {
+    /// A client connects from this node: what it is to be sent, in order. A new session subscribes
+    /// at once.
+    pub(super) fn connect(&mut self, node: usize, holder: usize) -> Vec<Down> {
         self.connections += 1;
         let connection = self.connections;
         let is_new = !self.sessions.contains_key(&node);
         let session = self.sessions.entry(node).or_default();
-        session.connection = Some(connection);
+        (session.connection, session.holder) = (Some(connection), holder);
         let mut packets = vec![Down::Connected { connection }];
         // What was under way comes again, in order and under its packet ids.
         for (packet_id, message) in &session.inflight {
@@ -90,6 +93,11 @@ impl Broker {
         if let Some(session) = self.sessions.get_mut(&node) {
             session.connection = None;
         }
+    }
+
+    /// The node that has the connection of a client, or had it last.
+    pub(super) fn holder(&self, client: usize) -> usize {
+        self.sessions.get(&client).map_or(client, |session| session.holder)
     }
 
     /// Whether this is the client's present connection.

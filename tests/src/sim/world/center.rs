@@ -201,7 +201,8 @@ impl World<'_> {
                 Reply::Ack(_) => Topic::Ack(node + 1),
                 Reply::Control(_) => Topic::Control(node + 1),
             };
-            self.checker.replied(node + 1, &reply);
+            let wall_ms = self.core.machine.clock.now(self.at).wall_ms;
+            self.checker.replied(node + 1, &reply, self.at, wall_ms);
             life.process.port.under_way += 1;
             let bytes = bytes.expect("a reply fits").into();
             self.publish(0, connection, Message { topic, bytes });

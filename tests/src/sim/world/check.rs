@@ -17,6 +17,7 @@ use super::readings::{Totals, WINDOW_MS, Window};
 
 mod finish;
 mod losses;
+mod pairs;
 
 use losses::Declaration;
 
@@ -69,6 +70,7 @@ pub(super) struct Checker {
     /// Gateways whose state was replaced by an older one, and those that lost it.
     copied: BTreeSet<usize>,
     reflashed: BTreeSet<usize>,
+    pairs: pairs::Pairs,
     /// The core's state was replaced by an older one just now.
     is_restored: bool,
     /// The same, at any time.
@@ -76,6 +78,8 @@ pub(super) struct Checker {
     pub(super) violations: Vec<Violation>,
 }
 
+/// The low bits of a nonce count the hellos of one process, the others name it.
+const NONCE_COUNT_BITS: u32 = 16;
 /// Bytes that a state file of these small pipelines stays below.
 const DISK_BYTES_MAX: u64 = 16 << 20;
 
@@ -99,6 +103,7 @@ impl Checker {
             backlog_max,
             copied: BTreeSet::new(),
             reflashed: BTreeSet::new(),
+            pairs: pairs::Pairs::default(),
             is_restored: false,
             was_restored: false,
             violations: Vec::new(),
@@ -181,6 +186,7 @@ impl Checker {
             if let Some(mark) = &write.mark {
                 let stream = stream(&write.agent, write.channel, mark);
                 self.marks.insert(stream, mark.seq);
+                self.lives(stream.0, write.channel, mark.incarnation);
                 let ever = self.ever.entry(stream).or_default();
                 *ever = mark.seq.max(*ever);
             }
@@ -234,6 +240,7 @@ impl Checker {
 
     /// The state of a node was replaced by an older one.
     pub(super) fn restored(&mut self, node: usize) {
+        self.unsettle(node);
         if node == 0 {
             self.acked.clear();
             self.terms.clear();
@@ -246,6 +253,7 @@ impl Checker {
 
     /// A gateway has lost its state.
     pub(super) fn reflashed(&mut self, node: usize) {
+        self.unsettle(node);
         self.reflashed.insert(node);
     }
 
@@ -259,7 +267,7 @@ impl Checker {
     }
 
     /// The core publishes a reply.
-    pub(super) fn replied(&mut self, node: usize, reply: &Reply) {
+    pub(super) fn replied(&mut self, node: usize, reply: &Reply, at: u64, wall_ms: i64) {
         match reply {
             Reply::Ack(ack) => {
                 for upto in &ack.upto {
@@ -275,10 +283,11 @@ impl Checker {
                 }
             }
             Reply::Control(control) => {
-                if let ControlBody::Grant { term, .. } = control.body
-                    && self.terms.insert(node, term).is_some_and(|before| before >= term)
-                {
-                    self.fail(node, format!("term {term} is granted again"));
+                if let ControlBody::Grant { term, nonce, .. } = control.body {
+                    if self.terms.insert(node, term).is_some_and(|before| before >= term) {
+                        self.fail(node, format!("term {term} is granted again"));
+                    }
+                    self.takes_turn(node, nonce >> NONCE_COUNT_BITS, at, wall_ms);
                 }
             }
         }

@@ -24,6 +24,8 @@ pub(super) enum Event {
     Down { node: usize, connection: u64, packet: Down },
     /// The next fault.
     Fault,
+    /// A gateway is copied, or one of the two ends.
+    Copy,
     /// The broker is back.
     BrokerStarts,
     /// A disk has room again.
@@ -66,6 +68,7 @@ impl World<'_> {
             Event::Up { node, connection, packet } => self.reach_broker(node, connection, packet),
             Event::Down { node, connection, packet } => self.reach_node(node, connection, packet),
             Event::Fault => self.fault(),
+            Event::Copy => self.copy(),
             Event::BrokerStarts => self.broker.is_down = false,
             Event::Room(node) => {
                 if let Some(process) = self.process(node) {
@@ -137,7 +140,8 @@ impl World<'_> {
     }
 
     pub(super) fn start(&mut self, node: usize) {
-        if self.process(node).is_some() {
+        let is_off = node > 0 && self.gateways[node - 1].is_off;
+        if is_off || self.process(node).is_some() {
             return;
         }
         let at = self.at;
@@ -177,7 +181,7 @@ impl World<'_> {
         let Some(process) = process else { return };
         let seed = self.chance.below(u64::MAX);
         self.machine(node).image = process.end(ending, seed);
-        self.broker.disconnect(node);
+        self.hang_up(node);
         let after = match self.chance.one_in(8) {
             true => self.chance.below(120_000),
             false => 200 + self.chance.below(8000),
@@ -200,8 +204,9 @@ impl World<'_> {
             return self.plan_at(at + wait, Event::Connect(node, number));
         }
         (port.attempts, port.under_way) = (0, 0);
+        self.take_over(node);
         self.links[node].connected();
-        let mut packets = self.broker.connect(node).into_iter();
+        let mut packets = self.broker.connect(self.name_of(node), node).into_iter();
         if let Some(Down::Connected { connection }) = packets.next() {
             let port = &mut self.process(node).expect("it connects").port;
             port.connection = Some(connection);
@@ -214,7 +219,12 @@ impl World<'_> {
 
     /// The connection of a node is over, and both ends know.
     pub(super) fn disconnect(&mut self, node: usize) {
-        self.broker.disconnect(node);
+        self.disconnect_for(node, 100);
+    }
+
+    /// The same; it connects again after this time.
+    pub(super) fn disconnect_for(&mut self, node: usize, wait_ms: u64) {
+        self.hang_up(node);
         let at = self.at;
         let Some(process) = self.process(node) else { return };
         if process.port.connection.take().is_some() {
@@ -223,7 +233,7 @@ impl World<'_> {
             let number = process.number;
             self.trace.add(at, node, "disconnected", 0, 0);
             self.wake(node);
-            self.plan_at(at + 100, Event::Connect(node, number));
+            self.plan_at(at + wait_ms, Event::Connect(node, number));
         }
     }
 
@@ -268,6 +278,7 @@ impl World<'_> {
     /// Everything is mended; what follows must end well by itself.
     fn quiet(&mut self) {
         self.is_quiet = true;
+        self.end_copy();
         self.trace.fault(self.at, 0, "quiet", 0);
         self.broker.is_down = false;
         for node in 0..self.links.len() {
@@ -303,13 +314,14 @@ impl World<'_> {
     }
 
     fn send_down(&mut self, node: usize, packets: Vec<Down>) {
-        let Some(connection) = self.broker.connection(node) else { return };
+        let name = self.name_of(node);
+        let Some(connection) = self.broker.connection(name) else { return };
         let mut packets = VecDeque::from(packets);
         while let Some(packet) = packets.pop_front() {
             if let Down::Message { packet_id, .. } = packet
                 && self.links[node].loses(self.at, &mut self.chance)
             {
-                packets.extend(self.broker.acknowledged(node, packet_id));
+                packets.extend(self.broker.acknowledged(name, packet_id));
                 continue;
             }
             for at in self.links[node].arrivals(self.at, Way::Down, &mut self.chance) {
@@ -319,7 +331,8 @@ impl World<'_> {
     }
 
     fn reach_broker(&mut self, node: usize, connection: u64, packet: Up) {
-        if self.broker.is_down || !self.broker.is_current(node, connection) {
+        let name = self.name_of(node);
+        if self.broker.is_down || !self.broker.is_current(name, connection) {
             return;
         }
         match packet {
@@ -329,10 +342,10 @@ impl World<'_> {
                     return;
                 }
                 let (to, packets) = self.broker.publish(message);
-                self.send_down(to, packets);
+                self.send_down(self.broker.holder(to), packets);
             }
             Up::Ack(packet_id) => {
-                let packets = self.broker.acknowledged(node, packet_id);
+                let packets = self.broker.acknowledged(name, packet_id);
                 self.send_down(node, packets);
             }
         }

@@ -55,10 +55,12 @@ pub enum Fault {
     AgentBackup,
     /// A gateway loses its state.
     Reflash,
+    /// A copy of a gateway's state runs beside it; later one of the two ends.
+    LiveCopy,
 }
 
 /// All kinds.
-pub const FAULTS: [Fault; 23] = [
+pub const FAULTS: [Fault; 24] = [
     Fault::Loss,
     Fault::Doubling,
     Fault::Delay,
@@ -82,6 +84,7 @@ pub const FAULTS: [Fault; 23] = [
     Fault::CoreBackup,
     Fault::AgentBackup,
     Fault::Reflash,
+    Fault::LiveCopy,
 ];
 
 impl Fault {
@@ -112,6 +115,7 @@ impl Fault {
             Fault::CoreBackup => "core-backup",
             Fault::AgentBackup => "agent-backup",
             Fault::Reflash => "reflash",
+            Fault::LiveCopy => "live-copy",
         }
     }
 
@@ -176,6 +180,7 @@ impl World<'_> {
             }
             _ => usize::try_from(drawn).expect("few"),
         };
+        let node = self.awake(node);
         let state = match node {
             0 => self.core.state(self.at),
             node => self.gateways[node - 1].state(),
@@ -211,6 +216,9 @@ impl World<'_> {
                 let has_battery = fault == Fault::PowerCut;
                 let at = self.at;
                 self.machine(node).clock.boot(at, has_battery);
+                if node == 0 && !has_battery {
+                    self.checker.clock_set();
+                }
             }
             Fault::CoreBackup | Fault::AgentBackup => self.back_up(node),
             Fault::Reflash => self.reflash(node),
@@ -290,6 +298,9 @@ impl World<'_> {
             _ => -10 * 365 * 86_400_000,
         };
         self.machine(node).clock.set(offset);
+        if node == 0 {
+            self.checker.clock_set();
+        }
     }
 
     fn of_core(&self, state: &'static str) -> &'static str {

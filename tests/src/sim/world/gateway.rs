@@ -12,6 +12,7 @@ use headwater_wire::{AgentId, UpKind};
 
 use super::World;
 use super::broker::{Down, Message, Topic};
+use super::copy;
 use super::faults::Fault;
 use super::process::{Ending, Machine, Process, burn};
 use super::readings::Reading;
@@ -25,6 +26,13 @@ const SOURCE: &str = "readings";
 
 /// A gateway, on or off.
 pub(super) struct Gateway {
+    /// Its number.
+    node: usize,
+    /// The node whose name it has: its own, unless it is a copy.
+    pub(super) of: usize,
+    /// It does not run: a copy that is not made yet, or it has ended for good.
+    pub(super) is_off: bool,
+    machine_id: String,
     pub(super) id: AgentId,
     pub(super) machine: Machine,
     pub(super) readings: Vec<Reading>,
@@ -50,29 +58,58 @@ pub(super) struct Life {
 
 impl Gateway {
     pub(super) fn new(node: usize, readings: Vec<Reading>) -> Gateway {
-        let id = format!("g{node}").parse().expect("a valid name");
-        Gateway { id, machine: Machine::default(), readings, life: None, source_from: 0, draws: 0 }
+        let name = format!("g{node}");
+        Gateway {
+            node,
+            of: node,
+            is_off: false,
+            id: name.parse().expect("a valid name"),
+            machine_id: name,
+            machine: Machine::default(),
+            readings,
+            life: None,
+            source_from: 0,
+            draws: 0,
+        }
+    }
+
+    /// What is to be a copy of `original`, the node behind the last one.
+    pub(super) fn copy(
+        original: &Gateway,
+        node: usize,
+        plan: &copy::Plan,
+        own: Vec<Reading>,
+    ) -> Gateway {
+        let readings = if plan.has_own_readings { own } else { original.readings.clone() };
+        let machine_id = if plan.is_moved { "another" } else { &original.machine_id };
+        Gateway {
+            of: original.node,
+            is_off: true,
+            id: original.id.clone(),
+            machine_id: machine_id.into(),
+            ..Gateway::new(node, readings)
+        }
     }
 
     /// The agent starts on what the disk holds.
     pub(super) fn start(&mut self, plan: &Plan, shape: &Shape, at: u64) -> Result<(), String> {
         let (incarnation, random) = (self.random(), self.random());
         let now = self.machine.clock.now(at);
-        let process = Process::start(&mut self.machine, incarnation, self.id.as_str())
+        let process = Process::start(&mut self.machine, incarnation, &self.machine_id)
             .map_err(|error| error.to_string())?;
         let tune = |settings: &mut Settings| {
             settings.checkpoint_interval_ms = shape.agent_interval_ms;
             settings.dirty_bytes_max = shape.dirty_bytes_max;
             settings.quota_bytes = shape.quota_bytes;
             settings.policy = shape.policy;
-            settings.boot_id = self.machine.clock.boot_id();
+            settings.boot_id = (self.node as u64) << 32 | self.machine.clock.boot_id();
         };
         let store = &process.medium.store;
         let mut agent = edge::machine(plan, &self.id, store, tune, now);
         agent.set_ladder(edge::rungs(plan));
         agent.set_random(random);
         if store.machine_changed() {
-            agent.moved_to(self.id.as_str());
+            agent.moved_to(&self.machine_id);
         }
         let taken = stored(&process).unwrap_or(self.source_from);
         let split = agent.task.split(0, "0");
@@ -84,7 +121,7 @@ impl Gateway {
     /// Bits that stand for random ones: never the same twice.
     fn random(&mut self) -> [u8; 16] {
         self.draws += 1;
-        let mut noise = Noise(self.draws);
+        let mut noise = Noise((self.node as u64) << 32 | self.draws);
         let mut bits = [0; 16];
         bits[..8].copy_from_slice(&noise.bits().to_le_bytes());
         let name = self.id.as_str().bytes();
@@ -100,15 +137,16 @@ impl Gateway {
     /// Everything read, sent and acknowledged.
     pub(super) fn is_done(&self, at: u64) -> bool {
         let now = self.machine.clock.now(at);
-        self.life.as_ref().is_some_and(|life| {
-            life.is_ended
+        self.is_off
+            || self.life.as_ref().is_some_and(|life| {
+                life.is_ended
                 && life.process.pending.is_none()
                 && life.agent.backlog().0 == 0
                 && life.agent.link_state() == LinkState::Granted
                 && !life.agent.wants_final_checkpoint()
                 // A loss may be undeclared yet.
                 && !life.agent.wants_checkpoint(now)
-        })
+            })
     }
 }
 
@@ -155,7 +193,7 @@ impl Life {
             self.agent.task.record(origin, &reading.record(), now.wall_ms);
             self.taken += 1;
         }
-        if is_last && !self.is_ended && self.taken == readings.len() {
+        if is_last && !self.is_ended && self.taken >= readings.len() {
             self.agent.task.end(0);
             self.is_ended = true;
         }
@@ -208,7 +246,7 @@ impl World<'_> {
             self.checker.made(node, life.agent.incarnation(), &commit);
             let identity = life.process.medium.store.identity();
             if self.shape.policy == Policy::Pause && identity.parent.is_none() {
-                self.checker.deletes(node, identity.incarnation, &commit);
+                self.checker.deletes(self.name_of(node), identity.incarnation, &commit);
             }
             if mutated(Mutation::SendBeforeCommit) {
                 self.send_early(node, life, &commit);
@@ -224,7 +262,19 @@ impl World<'_> {
         {
             self.checker.fail(node, "I5: refused, although its state is no copy".into());
         }
+        self.settle(node, life);
         self.speak(node, life, now)
+    }
+
+    /// One of two copies is alone and has delivered everything.
+    fn settle(&mut self, node: usize, life: &Life) {
+        let is_clean = life.agent.link_state() == LinkState::Granted
+            && life.agent.backlog().0 == 0
+            && life.process.pending.is_none();
+        let is_alone = self.copy_stage == copy::Stage::Over && self.checker.is_copy(node);
+        if is_alone && is_clean && self.shape.policy == Policy::Pause {
+            self.checker.settles(self.name_of(node), node, self.at);
+        }
     }
 
     /// Stores a commit; false when it has to be tried again.
@@ -256,7 +306,8 @@ impl World<'_> {
             let mut bytes = row.bytes.clone();
             life.agent.address(row.channel, row.seq, &mut bytes).expect("a frame of our own");
             self.checker.sent(node, &bytes);
-            let message = Message { topic: Topic::Up(node, UpKind::Frame), bytes: bytes.into() };
+            let topic = Topic::Up(self.name_of(node), UpKind::Frame);
+            let message = Message { topic, bytes: bytes.into() };
             self.publish(node, connection, message);
         }
     }
@@ -288,7 +339,7 @@ impl World<'_> {
         let Process { medium, port, fuse, .. } = process;
         let Some(connection) = port.connection else { return Ok(()) };
         let store = &medium.store;
-        let window = self.shape.window;
+        let (window, name) = (self.shape.window, self.name_of(node));
         let mut ending = Ok(());
         let mut read = |channel, seq| store.snapshot()?.outbox(channel, seq, 1 << 20);
         let mut publish = |post, bytes: &[u8]| {
@@ -307,7 +358,7 @@ impl World<'_> {
             if post == Post::Frame {
                 self.checker.sent(node, bytes);
             }
-            let message = Message { topic: Topic::Up(node, kind), bytes: bytes.into() };
+            let message = Message { topic: Topic::Up(name, kind), bytes: bytes.into() };
             self.publish(node, connection, message);
             true
         };

@@ -10,6 +10,9 @@ pub(super) const WINDOW_MS: i64 = 10_000;
 /// How far the watermark trails, ms.
 const DELAY_MS: i64 = 2000;
 
+/// Where ids of other sensors begin.
+const OTHER_IDS: u64 = 1 << 32;
+
 /// One reading.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
@@ -94,6 +97,12 @@ pub(super) fn readings(chance: &mut Chance, rate: Rate) -> Vec<Reading> {
         at += 1 + chance.below(2 * rate.every_ms);
     }
     readings
+}
+
+/// The same of other sensors: no reading of theirs has an id of another.
+pub(super) fn other_readings(chance: &mut Chance, rate: Rate) -> Vec<Reading> {
+    let other = |reading: Reading| Reading { id: reading.id + OTHER_IDS, ..reading };
+    readings(chance, rate).into_iter().map(other).collect()
 }
 
 /// Every reading by window, also those that came again or too late.

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use headwater_plan::{Plan, Target};
 use headwater_runtime::agent::Policy;
 
+use super::copy;
 use super::faults::{Fault, Mix};
 use super::readings::Rate;
 use crate::sim::{self, Chance};
@@ -67,6 +68,8 @@ pub(super) struct Shape {
     pub(super) is_expecting: bool,
     pub(super) faults: Vec<Fault>,
     pub(super) fault_every_ms: u64,
+    /// Two live copies of a gateway.
+    pub(super) copy: Option<copy::Plan>,
 }
 
 impl Shape {
@@ -75,11 +78,15 @@ impl Shape {
         let few = 1 + chance.below(5);
         let drawn = if chance.one_in(50) { 6 + chance.below(45) } else { few };
         let gateways = gateways.unwrap_or(usize::try_from(drawn).expect("few"));
+        let has_copy = mix.kinds().any(|fault| fault == Fault::LiveCopy) && chance.one_in(6);
         let minutes = if gateways > 5 { 1 + chance.below(3) } else { 2 + chance.below(10) };
+        // Two that are refused go on ten minutes after one has ended.
+        let minutes = if has_copy && chance.one_in(2) { minutes + 15 } else { minutes };
         let until_ms = minutes * 60_000;
         // Some runs see many kinds of faults, some few: together they see more than all alike.
         let one_in = 1 + chance.below(4);
-        let faults = mix.kinds().filter(|_| chance.below(4) >= one_in - 1).collect();
+        let kinds = mix.kinds().filter(|fault| *fault != Fault::LiveCopy);
+        let faults = kinds.filter(|_| chance.below(4) >= one_in - 1).collect();
         let seconds = |chance: &mut Chance, n: u64| {
             i64::try_from(1000 + 1000 * chance.below(n)).expect("short")
         };
@@ -109,6 +116,7 @@ impl Shape {
             is_expecting: chance.one_in(2),
             faults,
             fault_every_ms: 1000 + chance.below(40_000),
+            copy: has_copy.then(|| copy::Plan::of(chance, gateways, until_ms)),
         }
     }
 }
