@@ -49,10 +49,12 @@ pub enum Mutation {
     CoarsenTwice,
     /// A frame that was dropped at the quota is declared twice.
     DeclareTwice,
+    /// Two processes that speak for one agent are never stopped.
+    IgnoreConflict,
 }
 
 /// All of them.
-pub const MUTATIONS: [Mutation; 21] = [
+pub const MUTATIONS: [Mutation; 22] = [
     Mutation::AckBeforeCommit,
     Mutation::DedupByMaxSeq,
     Mutation::ApplyRepeats,
@@ -74,6 +76,7 @@ pub const MUTATIONS: [Mutation; 21] = [
     Mutation::ForgetOtherLives,
     Mutation::CoarsenTwice,
     Mutation::DeclareTwice,
+    Mutation::IgnoreConflict,
 ];
 
 /// Whether this bug is planted.
