@@ -1,6 +1,7 @@
 //! What an agent makes of the core's word on terms (PROTOCOL.md, rule 8): only a later term than
 //! its own is another machine.
 
+use headwater_engine::operator::RestoreError;
 use headwater_plan::{Target, Vars, compile};
 use headwater_runtime::agent::{Agent, FlashLimits, LinkState, Message, Now, Policy, Settings};
 use headwater_runtime::clock::Rules;
@@ -28,6 +29,10 @@ fn name() -> AgentId {
 }
 
 fn agent() -> Agent {
+    agent_of(None).expect("no record")
+}
+
+fn agent_of(record: Option<&[u8]>) -> Result<Agent, RestoreError> {
     let plan = compile(SCRIPT, "p.sql", &Vars::new(), Target::Cut).expect("a correct script");
     let edge = plan.edge.as_ref().expect("an edge fragment");
     let scans = wiring::scan_ports(&plan, edge, "edge").expect("scans");
@@ -49,7 +54,7 @@ fn agent() -> Agent {
         clock: Rules::default(),
     };
     let identity = Identity { incarnation: INCARNATION, machine_id: String::new(), parent: None };
-    Agent::new(settings, task, identity, &Head::default(), None, at(0)).expect("no record")
+    Agent::new(settings, task, identity, &Head::default(), record, at(0))
 }
 
 fn tell(agent: &mut Agent, now: Now, body: ControlBody) {
@@ -123,4 +128,21 @@ fn only_marks_beyond_its_own_frames_make_a_state_an_old_copy() {
     assert_eq!(agent.link_state(), LinkState::Granted);
     tell(&mut agent, at(30), rewound(1));
     assert_ne!(agent.link_state(), LinkState::Granted);
+}
+
+/// The record of an agent that was granted term 7, without anything else. Version 3 adds what the
+/// core's numbers are ahead of the store's.
+#[test]
+fn records_of_earlier_versions_are_read() {
+    const V2: [u8; 11] = [2, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    const V3: [u8; 14] = [3, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 40];
+    for (record, oldest_seq) in [(&V2[..], 1), (&V3[..], 41)] {
+        let mut agent = agent_of(Some(record)).expect("a record");
+        agent.connected(at(10));
+        let Some(Message::Hello(hello)) = agent.next_message(at(10)) else { panic!("no hello") };
+        assert_eq!((hello.last_term, hello.channels[0].oldest_seq), (7, oldest_seq));
+    }
+    for newer in [&[4, 7][..], &[]] {
+        assert!(agent_of(Some(newer)).is_err());
+    }
 }

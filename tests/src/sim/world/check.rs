@@ -186,7 +186,7 @@ impl Checker {
             if let Some(mark) = &write.mark {
                 let stream = stream(&write.agent, write.channel, mark);
                 self.marks.insert(stream, mark.seq);
-                self.lives(stream.0, write.channel, mark.incarnation);
+                self.lives(stream.0, write.channel, mark);
                 let ever = self.ever.entry(stream).or_default();
                 *ever = mark.seq.max(*ever);
             }

@@ -73,6 +73,7 @@ impl Checker {
             }
         }
         self.add_settled(expected, &mut low);
+        self.add_restored(expected, &mut low);
         let [committed, low, high] =
             [&self.committed(), &low, &high].map(|answer| self.compared(answer));
         let count = |answer: &Answer, window: &Window| answer.get(window).map_or(0, |t| t.count);

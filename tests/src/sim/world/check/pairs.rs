@@ -1,6 +1,10 @@
-//! Two live copies under one name: what must hold of both, and of the one that stays.
+//! Copies of states: two live ones under one name, what must hold of both and of the one that stays;
+//! and old ones that were put back.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use headwater_runtime::agent::Policy;
+use headwater_store::Mark;
 
 use super::super::readings::{Answer, merge_into};
 use super::{Checker, Incarnation};
@@ -17,6 +21,10 @@ pub(super) struct Pairs {
     /// Since when (true ms) the one that stays is alone and has delivered everything, by name.
     settled: BTreeMap<usize, (usize, u64)>,
     lives: BTreeMap<(usize, u32), Incarnation>,
+    /// The newest event time that the core had when the last life of a gateway began, by name.
+    floors: BTreeMap<usize, i64>,
+    /// The core has lost some of what it had: what was acknowledged may be missing.
+    is_core_old: bool,
 }
 
 impl Checker {
@@ -42,6 +50,7 @@ impl Checker {
         if node == 0 {
             self.pairs.settled.clear();
             self.pairs.turns.clear();
+            self.pairs.is_core_old = true;
         }
         self.pairs.settled.retain(|name, (line, _)| *name != node && *line != node);
     }
@@ -52,10 +61,29 @@ impl Checker {
     }
 
     /// The core has committed a mark of this life.
-    pub(super) fn lives(&mut self, node: usize, channel: u32, incarnation: Incarnation) {
-        let before = self.pairs.lives.insert((node, channel), incarnation);
-        if before.is_some_and(|before| before != incarnation) {
+    pub(super) fn lives(&mut self, node: usize, channel: u32, mark: &Mark) {
+        let before = self.pairs.lives.insert((node, channel), mark.incarnation);
+        if before.is_some_and(|before| before != mark.incarnation) {
             self.pairs.settled.remove(&node);
+            // Nothing of the new life is applied before its grant is committed.
+            let floor = self.pairs.floors.entry(node).or_insert(i64::MIN);
+            *floor = mark.last_event_time.max(*floor);
+        }
+    }
+
+    /// What must be there of gateways with an old copy of their state: windows behind all that the
+    /// core had of them, also where the copy took the readings in before it knew that it is one.
+    pub(super) fn add_restored(&self, expected: &[Answer], low: &mut Answer) {
+        if self.pairs.is_core_old || self.policy != Policy::Pause {
+            return;
+        }
+        for (node, floor) in &self.pairs.floors {
+            if !self.copied.contains(node) || self.reflashed.contains(node) || self.is_copy(*node) {
+                continue;
+            }
+            for (window, totals) in expected[node - 1].iter().filter(|(w, _)| w.1 > *floor) {
+                merge_into(low, window, totals);
+            }
         }
     }
 
