@@ -51,10 +51,12 @@ pub enum Mutation {
     DeclareTwice,
     /// Two processes that speak for one agent are never stopped.
     IgnoreConflict,
+    /// An old copy throws away what it took in before it knew that it is one.
+    DropOwnFrames,
 }
 
 /// All of them.
-pub const MUTATIONS: [Mutation; 22] = [
+pub const MUTATIONS: [Mutation; 23] = [
     Mutation::AckBeforeCommit,
     Mutation::DedupByMaxSeq,
     Mutation::ApplyRepeats,
@@ -77,6 +79,7 @@ pub const MUTATIONS: [Mutation; 22] = [
     Mutation::CoarsenTwice,
     Mutation::DeclareTwice,
     Mutation::IgnoreConflict,
+    Mutation::DropOwnFrames,
 ];
 
 /// Whether this bug is planted.

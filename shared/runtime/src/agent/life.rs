@@ -71,7 +71,8 @@ impl Agent {
             }
             // Where rows have times the core leaves out those that it has; others would count
             // twice.
-            let is_told_apart = self.task.outputs().has_times(mark.channel);
+            let is_told_apart =
+                self.task.outputs().has_times(mark.channel) && !mutated(Mutation::DropOwnFrames);
             let renumbered = is_told_apart.then(|| channel.renumber(mark.upto_seq)).flatten();
             if let Some(settled) = renumbered {
                 self.birth.deletes.push((mark.channel, settled));
