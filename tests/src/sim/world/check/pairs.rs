@@ -1,5 +1,5 @@
-//! Copies of states: two live ones under one name, what must hold of both and of the one that stays;
-//! and old ones that were put back.
+//! Copies of states: two live ones under one name, what must hold of both and of the one that
+//! stays; and old ones that were put back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
