@@ -177,9 +177,7 @@ impl Channel {
 
     /// Whether the frame that the core knows by this number was certainly never transmitted.
     pub(super) fn never_sent(&self, seq: u64) -> bool {
-        // The core passes numbers without frames when it hears that they are gone.
-        let sent = self.open_upto.max(self.deleted_upto);
-        self.stored_seq(seq) >= self.past_holes(sent.saturating_add(1))
+        self.stored_seq(seq) > self.open_upto
     }
 
     /// Frames that were certainly never transmitted, but for the newest one, which tells the core
@@ -394,9 +392,11 @@ impl Channel {
     /// Stored frames as the core numbers them: the oldest and the next.
     pub(super) fn span(&self) -> (u64, u64) {
         let oldest = self.deleted_upto + 1;
-        // The first frame declares the hole before it, which is no loss.
-        let oldest = self.hole_before(oldest).map_or(self.wire_seq(oldest), |hole| hole.from);
-        (oldest, self.wire_seq(self.committed_upto + 1))
+        // The first frame declares the hole before it, which is no loss. The store may have passed
+        // a part of it.
+        let hole = self.holes.iter().find(|hole| (hole.from..=hole.to + 1).contains(&oldest));
+        let oldest = hole.map_or(oldest, |hole| hole.from);
+        (self.wire_seq(oldest), self.wire_seq(self.committed_upto + 1))
     }
 }
 
@@ -434,6 +434,22 @@ fn ranges_full(_: &DroppedRange, count: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A core that takes the beginning of a hole for lost passes it, and the agent takes that mark
+    /// for one of another copy.
+    #[test]
+    fn a_hole_that_grew_after_a_restart_is_no_loss() {
+        let mut channel = Channel::new(Kind::Exchange, &ChannelState::starting_at(81));
+        channel.restore(&[Hole { from: 51, to: 80, bytes: 100 }], 50, 0);
+        assert_eq!(channel.span(), (51, 81));
+        for _ in 81..90 {
+            let seq = channel.take_seq();
+            channel.committed(seq, 100);
+        }
+        channel.remove(81, 85);
+        assert_eq!(channel.span(), (51, 90));
+        assert!(channel.never_sent(51) && !channel.never_sent(50));
+    }
 
     #[test]
     fn what_is_deleted_is_not_transmitted() {
