@@ -20,8 +20,8 @@ pub(super) struct Uplink {
     pub(super) is_changed: bool,
     held: BTreeMap<u64, Vec<u8>>,
     held_bytes: usize,
-    /// The first number that was asked for, and when (ms).
-    asked: Option<(u64, i64)>,
+    /// When a missing range was asked for, ms.
+    asked_ms: Option<i64>,
 }
 
 impl Uplink {
@@ -33,7 +33,7 @@ impl Uplink {
             is_changed: false,
             held: BTreeMap::new(),
             held_bytes: 0,
-            asked: None,
+            asked_ms: None,
         }
     }
 
@@ -64,6 +64,7 @@ impl Uplink {
                 return Some(frame);
             }
         }
+        self.asked_ms = None;
         None
     }
 
@@ -76,12 +77,18 @@ impl Uplink {
     pub(super) fn missing(&mut self, mono_ms: i64) -> Option<(u64, u64)> {
         let next = self.mark.seq + 1;
         let first = *self.held.keys().find(|seq| **seq >= next)?;
-        let is_asked = |(from, at)| from == next && mono_ms - at < NACK_AGAIN_MS;
-        if first == next || self.asked.is_some_and(is_asked) {
+        // An agent starts again from what it is asked for: not for each frame that comes out of
+        // order.
+        if first == next || self.asked_ms.is_some_and(|at| mono_ms - at < NACK_AGAIN_MS) {
             return None;
         }
-        self.asked = Some((next, mono_ms));
+        self.asked_ms = Some(mono_ms);
         Some((next, first - 1))
+    }
+
+    /// The agent does not have what was asked for: the next range may be asked for at once.
+    pub(super) fn answered(&mut self) {
+        self.asked_ms = None;
     }
 
     /// Another life of the agent, which goes on behind `seq`: frames held do not count.
@@ -92,7 +99,7 @@ impl Uplink {
         self.is_changed = true;
         self.held.clear();
         self.held_bytes = 0;
-        self.asked = None;
+        self.asked_ms = None;
     }
 
     pub(super) fn held_count(&self) -> usize {
@@ -121,6 +128,8 @@ mod tests {
         assert_eq!(uplink.missing(11 + NACK_AGAIN_MS), None, "the next one is here");
         assert!(uplink.take_next().is_some());
         uplink.mark.seq = 3;
+        assert_eq!(uplink.missing(11 + NACK_AGAIN_MS), None, "more may be under way");
+        uplink.answered();
         assert_eq!(uplink.missing(11 + NACK_AGAIN_MS), Some((4, 4)));
     }
 }

@@ -102,8 +102,12 @@ impl Hub {
             Origin::Former(life) => (life, Some("an earlier life is back")),
             Origin::Child(life) => {
                 let is_old_copy = hello.parent.as_ref().is_some_and(|p| !p.marks.is_empty());
-                let seqs = life.marks.into_iter().map(|(channel, (seq, _))| (channel, (seq, 0)));
-                let life = Life { incarnation: hello.incarnation, marks: seqs.collect() };
+                let mut life = Life { incarnation: hello.incarnation, ..life };
+                // A copy that was moved carries the hash on, unless the parent has made frames
+                // since: a core that was restored from a backup may have forgotten which came first.
+                if is_old_copy {
+                    life.marks.values_mut().for_each(|(_, hash)| *hash = 0);
+                }
                 (life, is_old_copy.then_some("an earlier copy of the state was restored"))
             }
             Origin::Unknown => (Self::unknown_life(hello), Some("new state directory")),
@@ -191,8 +195,6 @@ impl Hub {
         member.clock.heard(&beat.clock, now);
         self.heard(&beat.agent, now);
         for channel in &beat.channels {
-            // The question may have been lost, or its answer uncovered another gap.
-            self.ask_for_missing(&beat.agent, channel.channel, now);
             let Some(uplink) = self.members[&beat.agent].channels.get(&channel.channel) else {
                 continue;
             };
@@ -219,6 +221,9 @@ impl Hub {
         let (agent, channel) = (&declared.agent, declared.channel);
         self.skip(agent, channel, (declared.from, declared.to), None, now, &declared.reason);
         self.apply_held(agent, channel, now, cold)?;
+        if let Some(member) = self.members.get_mut(agent) {
+            member.channels.values_mut().for_each(Uplink::answered);
+        }
         self.ask_for_missing(agent, channel, now);
         Ok(())
     }
