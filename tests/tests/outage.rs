@@ -29,6 +29,9 @@ fn a_full_outbox_drops(policy: &str) {
     rig.start().unwrap();
     feed.upto(0, 100).unwrap();
     assert!(feed.is_taken(0, &rig.agents[0], MAX), "{}", rig.statuses());
+    // What had arrived when it was dropped, and was not acknowledged, is declared as well.
+    let is_acknowledged = || rig.agents[0].metric("headwater_outbox_frames") == Some(0.0);
+    assert!(wait_until(MAX, is_acknowledged), "{}", rig.statuses());
     rig.proxy.cut();
     for permille in (125..=900).step_by(25) {
         feed.upto(0, permille).unwrap();

@@ -85,7 +85,13 @@ impl Shape {
         let until_ms = minutes * 60_000;
         // Some runs see many kinds of faults, some few: together they see more than all alike.
         let one_in = 1 + chance.below(4);
-        let kinds = mix.kinds().filter(|fault| *fault != Fault::LiveCopy);
+        // What a core has forgotten of two that are both alive it cannot tell apart.
+        let is_drawn = |fault: &Fault| match fault {
+            Fault::LiveCopy => false,
+            Fault::CoreBackup | Fault::Reflash => !has_copy,
+            _ => true,
+        };
+        let kinds = mix.kinds().filter(is_drawn);
         let faults = kinds.filter(|_| chance.below(4) >= one_in - 1).collect();
         let seconds = |chance: &mut Chance, n: u64| {
             i64::try_from(1000 + 1000 * chance.below(n)).expect("short")
@@ -107,7 +113,8 @@ impl Shape {
                 devices: 1 + chance.below(6),
             },
             agent_interval_ms: seconds(chance, 12),
-            core_interval_ms: seconds(chance, 4),
+            // The broker hands the core no more than its window between two commits.
+            core_interval_ms: seconds(chance, if gateways > 5 { 1 } else { 4 }),
             dirty_bytes_max: 1 << 20,
             quota_bytes: if is_tight { least + chance.below(8000) } else { 1 << 20 },
             policy,

@@ -97,6 +97,8 @@ impl Checker {
             Some(last) if last.0 == process => *last = (process, at, wall_ms),
             _ => turns.push((process, at, wall_ms)),
         }
+        let more = turns.len().saturating_sub(TURNS_KEPT);
+        turns.drain(..more);
         let mut seen = BTreeSet::new();
         if turns.iter().filter(|turn| !seen.insert(turn.0)).count() > 1 {
             self.fail(node, "two processes in turn are granted a fourth term".into());
@@ -123,5 +125,7 @@ impl Checker {
 
 /// Turns further apart than this are none: a little less than the core allows, ms.
 const TURNS_MS: u64 = 590_000;
+/// Turns that the core remembers; each restart is one.
+const TURNS_KEPT: usize = 16;
 /// A window that begins so long after everything was delivered has nothing of before, ms.
 const SETTLE_MS: i64 = 35_000;
