@@ -103,8 +103,8 @@ impl Hub {
             Origin::Child(life) => {
                 let is_old_copy = hello.parent.as_ref().is_some_and(|p| !p.marks.is_empty());
                 let mut life = Life { incarnation: hello.incarnation, ..life };
-                // A copy that was moved carries the hash on, unless the parent has made frames
-                // since: a core that was restored from a backup may have forgotten which came first.
+                // A copy that was moved carries the hash on: frames that the parent made since
+                // show. A core that was restored from a backup may have forgotten the copy.
                 if is_old_copy {
                     life.marks.values_mut().for_each(|(_, hash)| *hash = 0);
                 }
