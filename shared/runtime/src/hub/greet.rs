@@ -84,7 +84,7 @@ impl Hub {
     fn marks_ahead(member: &Member, origin: &Origin, hello: &Hello) -> Option<Vec<ChannelUpto>> {
         let life = match origin {
             Origin::Present => &Life::of(hello.incarnation, &member.channels),
-            Origin::Former(life) | Origin::Child(life) => life,
+            Origin::Former(life) | Origin::Child(life) | Origin::Cousin(life) => life,
             Origin::Unknown => return None,
         };
         let upto =
@@ -109,6 +109,12 @@ impl Hub {
                     life.marks.values_mut().for_each(|(_, hash)| *hash = 0);
                 }
                 (life, is_old_copy.then_some("an earlier copy of the state was restored"))
+            }
+            // What it has may have come from the life that followed its parent.
+            Origin::Cousin(life) => {
+                let marks = life.marks.into_iter().map(|(channel, (seq, _))| (channel, (seq, 0)));
+                let life = Life { incarnation: hello.incarnation, marks: marks.collect() };
+                (life, Some("a copy of an earlier state is at work"))
             }
             Origin::Unknown => (Self::unknown_life(hello), Some("new state directory")),
         };

@@ -69,8 +69,10 @@ pub(super) enum Origin {
     Present,
     /// An earlier one is back.
     Former(Life),
-    /// It continues one that is known; its state may be an old copy.
+    /// It continues the present one; its state may be an old copy.
     Child(Life),
+    /// It continues one that another life has followed since: a copy of a state is at work.
+    Cousin(Life),
     /// Nothing is known of it.
     Unknown,
 }
@@ -157,7 +159,7 @@ impl Past {
         match &hello.parent {
             Some(parent) if parent.incarnation == current.incarnation => Origin::Child(current),
             Some(parent) => {
-                former(parent.incarnation).cloned().map_or(Origin::Unknown, Origin::Child)
+                former(parent.incarnation).cloned().map_or(Origin::Unknown, Origin::Cousin)
             }
             None => Origin::Unknown,
         }
