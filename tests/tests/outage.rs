@@ -29,9 +29,10 @@ fn a_full_outbox_drops(policy: &str) {
     rig.start().unwrap();
     feed.upto(0, 100).unwrap();
     assert!(feed.is_taken(0, &rig.agents[0], MAX), "{}", rig.statuses());
-    // What had arrived when it was dropped, and was not acknowledged, is declared as well.
-    let is_acknowledged = || rig.agents[0].metric("headwater_outbox_frames") == Some(0.0);
-    assert!(wait_until(MAX, is_acknowledged), "{}", rig.statuses());
+    // What has arrived when it is dropped, and is not acknowledged yet, is declared as well:
+    // nothing is dropped while frames are under way.
+    let is_acknowledged = |rig: &Rig| rig.agents[0].metric("headwater_outbox_frames") == Some(0.0);
+    assert!(wait_until(MAX, || is_acknowledged(&rig)), "{}", rig.statuses());
     rig.proxy.cut();
     for permille in (125..=900).step_by(25) {
         feed.upto(0, permille).unwrap();
@@ -45,6 +46,7 @@ fn a_full_outbox_drops(policy: &str) {
         }
     }
     rig.proxy.heal();
+    assert!(wait_until(MAX, || is_acknowledged(&rig)), "{}", rig.statuses());
     feed.upto(0, 1000).unwrap();
     let declared =
         || rig.core.metric("headwater_total{name=\"hub/rows-dropped-by-agents\"}").unwrap_or(0.0);
