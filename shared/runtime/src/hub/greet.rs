@@ -227,8 +227,9 @@ impl Hub {
         let (agent, channel) = (&declared.agent, declared.channel);
         self.skip(agent, channel, (declared.from, declared.to), None, now, &declared.reason);
         self.apply_held(agent, channel, now, cold)?;
-        if let Some(member) = self.members.get_mut(agent) {
-            member.channels.values_mut().for_each(Uplink::answered);
+        let member = self.members.get_mut(agent);
+        if let Some(uplink) = member.and_then(|member| member.channels.get_mut(&channel)) {
+            uplink.answered();
         }
         self.ask_for_missing(agent, channel, now);
         Ok(())
