@@ -178,6 +178,19 @@ fn spoil(node: &Node, fault: &Fault) {
     fs::write(path, sql).unwrap();
 }
 
+/// Waits until the node's health says the fault's words once for each of `components`: their
+/// connections fail one after the other.
+fn says_it_of_each(node: &Node, components: &[&str], fault: &Fault) {
+    let mut health = String::new();
+    let said = headwater_tests::process::wait_until(SHOWN_MAX, || {
+        health = node.health();
+        let times = |word: &&str| health.matches(*word).count();
+        components.iter().all(|component| health.contains(component))
+            && fault.words.iter().all(|word| times(word) >= components.len())
+    });
+    assert!(said, "{:?} of each of {components:?}: {health}; log: {}", fault.words, node.log());
+}
+
 /// Runs `node` with each fault, sees it said and tried again, and puts the files back.
 fn suffers(node: &mut Node, components: &[&str]) {
     let files = ["node.toml", "pipeline.sql"].map(|file| node.dir().join(file));
@@ -185,12 +198,7 @@ fn suffers(node: &mut Node, components: &[&str]) {
     for fault in &FAULTS {
         spoil(node, fault);
         node.start().unwrap();
-        let words: Vec<&str> = components.iter().copied().chain([fault.words[0]]).collect();
-        let health = node.wait_for_health(&words, SHOWN_MAX).unwrap();
-        for word in fault.words {
-            let times = health.matches(word).count();
-            assert!(times >= components.len(), "{word:?} is said {times} times in {health}");
-        }
+        says_it_of_each(node, components, fault);
         let tries = || node.log().matches("MQTT connection lost").count();
         let enough = headwater_tests::process::wait_until(SHOWN_MAX, || tries() >= 3);
         assert!(enough, "tried {} times: {}", tries(), node.log());
