@@ -14,6 +14,7 @@ mod link;
 mod outbox;
 mod post;
 mod quota;
+mod resend;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -45,8 +45,6 @@ const HELLO_AGAIN_MS: i64 = 5000;
 const FENCED_AGAIN_MS: i64 = 60_000;
 /// Time between heartbeats, in ms.
 const HEARTBEAT_MS: i64 = 5000;
-/// Longest time between two rounds of sending again, in ms.
-const RESEND_MAX_MS: i64 = 300_000;
 /// Ranges that may wait to be declared lost.
 const DECLARED_MAX: usize = 64;
 
@@ -304,7 +302,7 @@ impl Agent {
         if from < oldest && self.link.declared.len() < DECLARED_MAX {
             self.link.declared.push((channel, from, to.min(oldest - 1)));
         }
-        c.cursor = c.cursor.min(c.stored_seq(from.max(oldest).min(next)));
+        c.send_again_from(c.stored_seq(from.max(oldest).min(next)));
     }
 
     /// After a grant nothing counts as sent.
@@ -313,9 +311,7 @@ impl Agent {
             return;
         }
         for channel in self.channels.values_mut().filter(|c| c.kind == Kind::Exchange) {
-            channel.cursor = channel.acked + 1;
-            channel.progress_ms = now.mono_ms;
-            channel.backoff = 0;
+            channel.send_all_again(now.mono_ms);
         }
     }
 
@@ -330,15 +326,8 @@ impl Agent {
             if channel.kind != Kind::Exchange {
                 continue;
             }
-            let wait = (resend_after << channel.backoff.min(8)).min(RESEND_MAX_MS);
-            // Spread over the fleet without randomness: by channel state, up to an eighth.
-            let jitter = (wait / 8) * i64::try_from(channel.acked % 8).unwrap_or(0) / 8;
-            let is_waiting = channel.cursor > channel.acked + 1;
-            let is_waiting = is_waiting && !mutated(Mutation::NoResend);
-            if is_waiting && now.mono_ms - channel.progress_ms >= wait + jitter {
-                channel.cursor = channel.acked + 1;
-                channel.progress_ms = now.mono_ms;
-                channel.backoff += 1;
+            if !mutated(Mutation::NoResend) {
+                channel.send_again_if_due(resend_after, now.mono_ms);
             }
             channel.cursor = channel.past_holes(channel.cursor);
             if channel.cursor <= channel.sendable_upto() {

@@ -7,6 +7,8 @@ use headwater_wire::DroppedRange;
 use headwater_wire::limits::DROPPED_RANGES_MAX;
 use serde::{Deserialize, Serialize};
 
+use super::resend::Probe;
+
 /// What happens when unacknowledged frames reach the quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
@@ -65,6 +67,8 @@ pub(super) struct Channel {
     pub(super) cursor: u64,
     pub(super) progress_ms: i64,
     pub(super) backoff: u32,
+    /// The few frames with which a round of sending again begins.
+    pub(super) probe: Option<Probe>,
     pub(super) watermark: i64,
 }
 
@@ -88,6 +92,7 @@ impl Channel {
             cursor: stored.first_unacked(),
             progress_ms: 0,
             backoff: 0,
+            probe: None,
             watermark: i64::MIN,
         }
     }
@@ -172,7 +177,7 @@ impl Channel {
 
     /// The last frame that may be transmitted.
     pub(super) fn sendable_upto(&self) -> u64 {
-        self.committed_upto.min(self.open_upto)
+        self.committed_upto.min(self.open_upto).min(self.probed_upto())
     }
 
     /// Whether the frame that the core knows by this number was certainly never transmitted.
@@ -226,6 +231,7 @@ impl Channel {
         self.acked = seq;
         self.doubted = None;
         self.cursor = self.cursor.max(seq + 1);
+        self.end_probe(seq);
         self.progress_ms = mono_ms;
         self.backoff = 0;
         self.retained.push_back((seq, mono_ms));
@@ -368,7 +374,7 @@ impl Channel {
         self.doubted = None;
         self.acked = settled;
         self.acked_stored = self.acked_stored.max(settled);
-        self.cursor = settled + 1;
+        self.send_again_from(settled + 1);
         self.open_upto = self.open_upto.max(settled);
         self.retained.clear();
         self.forget(settled);

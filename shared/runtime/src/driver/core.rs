@@ -201,7 +201,8 @@ impl Core {
             let is_busy = stopping_since.is_none() && (self.read(now)? | self.receive(now)?);
             self.hub.tick(now);
             self.end_if_drained(now);
-            if self.hub.wants_checkpoint(now) {
+            let is_used_up = self.receipts.used_up_at().is_some_and(|at| now.mono_ms >= at);
+            if self.hub.wants_checkpoint(now) || is_used_up {
                 self.checkpoint()?;
             }
             self.deliver();
@@ -292,7 +293,7 @@ impl Core {
     }
 
     fn take(&mut self, message: &Message, now: Now) -> Result<(), RunError> {
-        let token = self.receipts.add((message.connection, message.packet_id));
+        let token = self.receipts.add((message.connection, message.packet_id), now.mono_ms);
         let Some((agent, kind)) = self.topics.parse_up(&message.topic) else {
             self.receipts.settle(&[token]);
             return Ok(());

@@ -9,18 +9,27 @@ pub struct Receipts<R> {
     /// By token: the receipt, and whether the hub is done with the message.
     waiting: BTreeMap<u64, (R, bool)>,
     last: u64,
+    /// When the last one came, monotonic ms.
+    last_ms: i64,
 }
+
+/// A broker keeps messages back once a client has so many without acknowledgement; the smallest
+/// number that is usual, below Mosquitto's 20.
+const WINDOW_MIN: usize = 16;
+/// So long nothing comes before the broker's window is taken to be used up, in ms.
+const SILENCE_MS: i64 = 100;
 
 impl<R> Default for Receipts<R> {
     fn default() -> Self {
-        Self { waiting: BTreeMap::new(), last: 0 }
+        Self { waiting: BTreeMap::new(), last: 0, last_ms: 0 }
     }
 }
 
 impl<R> Receipts<R> {
-    /// A message came in; gives the token under which the hub speaks of it.
-    pub fn add(&mut self, receipt: R) -> u64 {
+    /// A message came in at `mono_ms`; gives the token under which the hub speaks of it.
+    pub fn add(&mut self, receipt: R, mono_ms: i64) -> u64 {
         self.last += 1;
+        self.last_ms = mono_ms;
         self.waiting.insert(self.last, (receipt, false));
         self.last
     }
@@ -40,6 +49,12 @@ impl<R> Receipts<R> {
         Some(entry.remove().0)
     }
 
+    /// When the broker's window is to be taken as used up if nothing comes until then, in monotonic
+    /// ms: a commit makes room, and without one nothing comes before the next is due.
+    pub fn used_up_at(&self) -> Option<i64> {
+        (self.waiting.len() >= WINDOW_MIN).then_some(self.last_ms + SILENCE_MS)
+    }
+
     /// Messages without acknowledgement.
     pub fn waiting_count(&self) -> usize {
         self.waiting.len()
@@ -53,7 +68,7 @@ mod tests {
     #[test]
     fn messages_are_acknowledged_in_the_order_of_their_receipt() {
         let mut receipts = Receipts::default();
-        let tokens: Vec<u64> = ["a", "b", "c"].into_iter().map(|r| receipts.add(r)).collect();
+        let tokens: Vec<u64> = ["a", "b", "c"].into_iter().map(|r| receipts.add(r, 0)).collect();
         receipts.settle(&tokens[1..]);
         assert_eq!(receipts.next_settled(), None);
         receipts.settle(&tokens[..1]);
@@ -61,5 +76,15 @@ mod tests {
         assert_eq!(receipts.next_settled(), Some("b"));
         assert_eq!(receipts.next_settled(), Some("c"));
         assert_eq!(receipts.waiting_count(), 0);
+    }
+
+    #[test]
+    fn a_window_is_used_up_when_many_wait_and_none_comes() {
+        let mut receipts = Receipts::default();
+        let tokens: Vec<u64> = (1..=16).map(|ms| receipts.add((), ms)).collect();
+        assert_eq!(receipts.used_up_at(), Some(16 + super::SILENCE_MS));
+        receipts.settle(&tokens);
+        assert_eq!(receipts.next_settled(), Some(()));
+        assert_eq!(receipts.used_up_at(), None);
     }
 }

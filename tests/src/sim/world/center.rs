@@ -60,6 +60,13 @@ impl Center {
         Ok(())
     }
 
+    /// Time from `at` until the broker's window is taken to be used up, ms.
+    pub(super) fn used_up_in(&self, at: u64) -> Option<u64> {
+        let used_up_at = self.life.as_ref()?.receipts.used_up_at()?;
+        let wait = used_up_at - self.machine.clock.now(at).mono_ms;
+        Some(u64::try_from(wait).unwrap_or(0).max(1))
+    }
+
     /// What a fault would meet now.
     pub(super) fn state(&self, at: u64) -> &'static str {
         let Some(Life { process, hub, receipts, .. }) = &self.life else { return "off" };
@@ -90,7 +97,8 @@ impl World<'_> {
             resumed.unwrap_or_else(|error| panic!("the core cannot go on: {error}"));
             self.receive(life, now)?;
             life.hub.tick(now);
-            if life.hub.wants_checkpoint(now) {
+            let is_used_up = life.receipts.used_up_at().is_some_and(|at| now.mono_ms >= at);
+            if life.hub.wants_checkpoint(now) || is_used_up {
                 let commit = life.hub.checkpoint(Vec::new(), now);
                 if !self.store_core(life, commit)? {
                     return Ok(());
@@ -129,7 +137,7 @@ impl World<'_> {
                     port.under_way = port.under_way.saturating_sub(1);
                 }
                 Down::Message { connection, packet_id, message } => {
-                    let token = life.receipts.add((connection, packet_id));
+                    let token = life.receipts.add((connection, packet_id), now.mono_ms);
                     self.take(life, &message, token, now);
                     let settled = life.hub.take_settled();
                     life.receipts.settle(&settled);

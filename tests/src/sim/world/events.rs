@@ -124,7 +124,9 @@ impl World<'_> {
             }
             None => {
                 let pending = self.process(node).filter(|process| process.pending.is_some());
-                let wait = pending.map_or(TURN_MS, |process| process.retry_ms());
+                let retry = pending.map(|process| process.retry_ms());
+                let used_up = self.core.used_up_in(self.at).filter(|_| node == 0);
+                let wait = retry.unwrap_or(used_up.unwrap_or(TURN_MS).min(TURN_MS));
                 self.plan_turn(node, self.at + wait);
             }
         }

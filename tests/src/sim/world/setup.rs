@@ -113,8 +113,7 @@ impl Shape {
                 devices: 1 + chance.below(6),
             },
             agent_interval_ms: seconds(chance, 12),
-            // The broker hands the core no more than its window between two commits.
-            core_interval_ms: seconds(chance, if gateways > 5 { 1 } else { 4 }),
+            core_interval_ms: seconds(chance, 4),
             dirty_bytes_max: 1 << 20,
             quota_bytes: if is_tight { least + chance.below(8000) } else { 1 << 20 },
             policy,
