@@ -10,6 +10,7 @@ use crate::{
     types::{DataType, Field, Schema},
 };
 
+mod arrival;
 mod join;
 mod order;
 mod over;

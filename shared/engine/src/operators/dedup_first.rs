@@ -5,6 +5,12 @@
 //! equal times, the first to arrive. A row behind the watermark is late, also for a key never seen.
 //! A repeat of a remembered key is counted as a repeat, whenever it comes.
 //!
+//! Where the key holds the event time, no earlier row can take a row's place: it waits for the sake
+//! of the order alone. In front of windows whose results do not depend on that
+//! ([`Fragment::steps_without_order`](crate::fragment::Fragment::steps_without_order)) it goes on
+//! at once and its key alone is kept: less memory, smaller checkpoints, the same results. What is
+//! late for a window is so in both cases, as its watermark is not raised between.
+//!
 //! Memory is bounded by `dedup_entries_max`: when it is reached the oldest emitted key is forgotten
 //! and counted as evicted; when all keys are still waiting, the new row is set aside.
 //!
@@ -12,7 +18,9 @@
 //! is not written: the watermark of each later page tells.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
+    vec,
     vec::Vec,
 };
 
@@ -28,14 +36,20 @@ use crate::{
         WATERMARK_MAX, WATERMARK_MIN,
     },
     row::{Change, Row},
+    slot::Slot,
     types::Schema,
 };
 
 mod entries;
 mod places;
+mod stretches;
 
 use entries::{Entries, EntryId};
 use places::{DIRTY, EMITTED};
+use stretches::Stretches;
+
+/// In a checkpoint, behind the next arrival number: keys are forgotten by stretches of time.
+const STRETCHED: u8 = 1;
 
 /// An entry whose row was emitted: its event time, arrival number and place.
 type Emitted = (Timestamp, u64, EntryId);
@@ -47,9 +61,11 @@ pub struct DedupFirst {
     /// How far behind the watermark emitted keys are remembered; `None` for ever.
     kept_ms: Option<i64>,
     entries: Entries,
+    /// Where rows go on at once: their keys, and room for a row whose texts are looked up.
+    at_once: Option<(Stretches, Box<[Slot]>)>,
     /// Rows that wait.
     due: DueQueue,
-    /// Emitted keys in order of emission.
+    /// Emitted keys in order of emission; where rows go on at once, those of a checkpoint.
     emitted: VecDeque<Emitted>,
     next_seq: u64,
     /// Arrival numbers of stored entries that are gone and cannot be told from the watermark.
@@ -62,13 +78,20 @@ pub struct DedupFirst {
     restoring: BTreeMap<u64, EntryId>,
     /// Watermark of the page restored last.
     restored_watermark: Timestamp,
+    /// Whether its keys were forgotten by stretches of time.
+    is_stretched: bool,
 }
 
 impl DedupFirst {
-    /// Deduplicates rows of schema `input`.
-    pub fn new(spec: &DedupSpec, input: &Schema, limits: &Limits) -> Self {
+    /// Deduplicates rows of schema `input`; `is_unordered` tells that they may leave in any order.
+    pub fn new(spec: &DedupSpec, input: &Schema, is_unordered: bool, limits: &Limits) -> Self {
         let types = input.fields.iter().map(|field| field.data_type.clone()).collect();
+        let at_once = (is_unordered && spec.key_holds_time).then(|| {
+            let row = vec![Slot::ZERO; input.len()].into();
+            (Stretches::new(limits.dedup_entries_max), row)
+        });
         DedupFirst {
+            at_once,
             entries_max: limits.dedup_entries_max,
             // A repeat of the watermark's own time is not late, so its key is still needed then.
             kept_ms: if spec.key_holds_time { Some(0) } else { spec.ttl_ms },
@@ -82,6 +105,7 @@ impl DedupFirst {
             changed: Vec::new(),
             restoring: BTreeMap::new(),
             restored_watermark: WATERMARK_MIN,
+            is_stretched: false,
         }
     }
 
@@ -92,6 +116,11 @@ impl DedupFirst {
     fn push_known(&mut self, old: EntryId, row: Row<'_>, out: &mut Emitter<'_>) {
         let time = self.time(row);
         let entry = self.entries.header(old);
+        // Its key is kept a little longer than it counts.
+        if self.at_once.is_some() && time < out.watermark {
+            out.late(row);
+            return;
+        }
         if entry.has(EMITTED) || entry.time <= time || time < out.watermark {
             out.drop_row(Reason::Repeat, row);
             return;
@@ -114,15 +143,33 @@ impl DedupFirst {
             out.late(row);
             return;
         }
-        if self.entries.len() >= self.entries_max && self.emitted.is_empty() {
+        // Where rows go on at once, a key that is known may still be needed.
+        let is_needed = self.at_once.is_some() || self.emitted.is_empty();
+        if self.entries.len() >= self.entries_max && is_needed {
             self.entries.discard_probe(out.context);
             out.drop_row(Reason::Fault(Fault::StateFull), row);
             return;
+        }
+        if self.at_once.is_some() {
+            return self.give_on(row, out);
         }
         // The new entry is there before the old one goes: they may share texts.
         if self.wait(row, None, out) && self.entries.len() > self.entries_max {
             self.evict(row, out);
         }
+    }
+
+    /// Lets a row whose key is the probe go on at once.
+    fn give_on(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
+        let time = self.time(row);
+        let Some((stretches, slots)) = &mut self.at_once else { return };
+        let id = self.entries.insert_emitted((time, self.next_seq), out.context);
+        self.next_seq += 1;
+        self.entries.touch(id);
+        stretches.insert(id, time);
+        slots.copy_from_slice(row.slots);
+        self.entries.put_probe(slots);
+        out.emit(Row::insert(slots, row.nulls));
     }
 
     /// Lets a row whose key is the probe wait for the watermark, instead of the entry `old` if its
@@ -169,20 +216,52 @@ impl DedupFirst {
 
     /// The watermark at which the oldest emitted key is forgotten.
     fn expiry(&self) -> Timestamp {
+        if let Some((stretches, _)) = &self.at_once {
+            let restored = self.emitted.front().map(|&(time, ..)| Stretches::end(time));
+            let due = stretches.due().unwrap_or(WATERMARK_MAX);
+            return due.min(restored.unwrap_or(WATERMARK_MAX));
+        }
         match (self.kept_ms, self.emitted.front()) {
-            (Some(kept_ms), Some(&(time, ..))) => time.saturating_add(kept_ms).saturating_add(1),
+            (Some(kept_ms), Some(&(time, ..))) => expiry(time, kept_ms),
             _ => WATERMARK_MAX,
         }
     }
 
     fn expire(&mut self, watermark: Timestamp, context: &mut Context) {
-        while self.kept_ms.is_some() && self.expiry() <= watermark {
-            let Some((.., id)) = self.emitted.pop_front() else {
-                return;
-            };
+        if let Some((stretches, _)) = &mut self.at_once {
+            for (time, _, id) in self.emitted.drain(..) {
+                stretches.insert(id, time);
+            }
+            while let Some(list) = stretches.take_before(watermark) {
+                list.iter().for_each(|&id| self.entries.remove(id, context));
+                stretches.give_back(list);
+            }
+            return;
+        }
+        if let Some(kept_ms) = self.kept_ms {
+            self.expire_until(|time| expiry(time, kept_ms), watermark, context);
+        }
+    }
+
+    /// Forgets emitted keys from the oldest on, whose watermark `until` has come.
+    fn expire_until(
+        &mut self,
+        until: impl Fn(Timestamp) -> Timestamp,
+        watermark: Timestamp,
+        context: &mut Context,
+    ) {
+        while let Some(&(time, _, id)) = self.emitted.front()
+            && until(time) <= watermark
+        {
+            self.emitted.pop_front();
             self.entries.remove(id, context);
         }
     }
+}
+
+/// The watermark at which the key of a row is forgotten.
+fn expiry(time: Timestamp, kept_ms: i64) -> Timestamp {
+    time.saturating_add(kept_ms).saturating_add(1)
 }
 
 impl Operator for DedupFirst {
@@ -218,6 +297,9 @@ impl Operator for DedupFirst {
         self.restoring.clear();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         codec::put_u64(&mut value, self.next_seq);
+        if self.at_once.is_some() {
+            value.push(STRETCHED);
+        }
         write.entry(&[], Some(&value));
         for seq in self.deleted.drain(..).filter(|_| !full) {
             key.clear();
@@ -247,6 +329,7 @@ impl Operator for DedupFirst {
         if key.is_empty() {
             if let Some(mut value) = value {
                 self.next_seq = codec::take_u64(&mut value).ok_or_else(broken)?;
+                self.is_stretched = value == [STRETCHED];
             }
             return Ok(());
         }
@@ -277,14 +360,25 @@ impl Operator for DedupFirst {
         let entries = &self.entries;
         self.emitted.retain(|&(_, seq, id)| entries.header(id).seq == seq);
         self.emitted.make_contiguous().sort_unstable();
-        self.expire(watermark, context);
+        match self.kept_ms {
+            // As the step that wrote the page did.
+            Some(_) if self.is_stretched => self.expire_until(Stretches::end, watermark, context),
+            Some(kept_ms) => {
+                self.expire_until(|time| expiry(time, kept_ms), watermark, context);
+            }
+            None => {}
+        }
     }
 
     fn memory_bytes_max(&self) -> usize {
         let entries = self.entries_max + 1;
+        let emitted = match self.at_once {
+            Some(_) => Stretches::memory_bytes_max(entries),
+            None => memory::vec_bytes::<Emitted>(entries),
+        };
         self.entries.memory_bytes_max(entries)
             + DueQueue::memory_bytes_max(entries + 1)
-            + memory::vec_bytes::<Emitted>(entries)
+            + emitted
             + memory::vec_bytes::<u64>(entries)
             + memory::vec_bytes::<EntryId>(entries)
     }

@@ -138,6 +138,25 @@ impl Entries {
         Some(id)
     }
 
+    /// Remembers the probe, which is not known, as the key of a row that has gone on.
+    pub(super) fn insert_emitted(
+        &mut self,
+        (time, seq): (Timestamp, u64),
+        cx: &mut Context,
+    ) -> EntryId {
+        let (nulls, hash) = (self.probe_nulls, self.probe_hash);
+        let id = self.keep(Header { time, seq, nulls, hash, flags: EMITTED }, cx);
+        self.enter(id);
+        id
+    }
+
+    /// Puts the probe into the key's columns of a row: with texts that are looked up.
+    pub(super) fn put_probe(&self, slots: &mut [Slot]) {
+        for (&column, &slot) in self.columns[0].iter().zip(&self.probe) {
+            slots[column] = slot;
+        }
+    }
+
     fn enter(&mut self, id: EntryId) {
         let hash = spread(self.header(id).hash);
         let (rows, kept) = (&self.rows, &self.kept);

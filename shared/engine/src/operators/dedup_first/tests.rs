@@ -1,6 +1,8 @@
 //! Tests of the first-row deduplication.
 
-use alloc::vec;
+use alloc::{string::String, vec, vec::Vec};
+
+use proptest::prelude::*;
 
 use crate::{fragment::*, limits::Limits, testkit::*};
 
@@ -113,4 +115,120 @@ fn falling_times_of_one_key_leave_nothing_behind() {
     run.take();
     run.watermark(0);
     assert_eq!(run.take(), ["+I a 0 1.0 1 t1 false 1d"]);
+}
+
+/// Windows over deduplicated readings.
+fn windows() -> Fragment {
+    let window = aggregate_step(aggregate(
+        tumble(3000),
+        Phase::Complete,
+        vec![call("COUNT", None), call("SUM", Some(VALUE))],
+    ));
+    let first = (OperatorSpec::DedupFirst(dedup(&[KEY, TIME])), readings());
+    chain(vec![first, window])
+}
+
+/// The same where the readings go elsewhere too, so that they leave in order.
+fn ordered() -> Fragment {
+    let mut fragment = windows();
+    let rows = Output {
+        input: Input::Step(0),
+        schema: readings(),
+        columns: None,
+        ..fragment.outputs[0].clone()
+    };
+    fragment.outputs.push(rows);
+    fragment
+}
+
+#[test]
+fn in_front_of_windows_the_key_alone_is_kept() {
+    let state = |fragment: Fragment| {
+        let mut run = Run::new(fragment);
+        for time in 1..100 {
+            run.reading("a", time, 1.0);
+        }
+        run.checkpoint(false);
+        run.disk.pages.iter().map(Vec::len).sum::<usize>()
+    };
+    let (alone, whole) = (state(windows()), state(ordered()));
+    assert!(alone * 2 < whole, "{alone} and {whole} bytes");
+}
+
+#[test]
+fn with_all_room_taken_a_row_is_set_aside_and_none_counts_twice() {
+    let limits = Limits { dedup_entries_max: 2, ..Limits::default() };
+    let mut run = Run::with(windows(), limits);
+    run.reading("a", 100, 1.0).reading("a", 200, 1.0).reading("a", 300, 1.0);
+    run.reading("a", 100, 1.0);
+    assert_eq!(run.take(), ["dropped state-full", "dropped repeat"]);
+    run.watermark(1024).reading("a", 1100, 1.0).end();
+    assert_eq!(run.take(), ["+I a 3 3.0 0 3000 2999 0"]);
+    assert!(run.pipeline.context().symbols.is_empty());
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    /// Key and time before the newest.
+    Row(usize, i64),
+    /// Time before the newest.
+    Watermark(i64),
+    Restart,
+    /// From now on the rows no longer go elsewhere too.
+    Change,
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let action = prop_oneof![
+        8 => (0..3_usize, 0..4000_i64).prop_map(|(key, back)| Action::Row(key, back / 100 * 100)),
+        2 => (0..3000_i64).prop_map(Action::Watermark),
+        1 => Just(Action::Restart),
+        1 => Just(Action::Change),
+    ];
+    prop::collection::vec(action, 0..120)
+}
+
+/// The results and what was dropped, without the readings themselves.
+fn results(fragment: Fragment, all: &[Action], changes: bool) -> Vec<String> {
+    let mut run = Run::new(fragment);
+    let mut newest = 0;
+    for action in all {
+        match action {
+            Action::Row(key, back) => {
+                run.reading(["a", "b", "c"][*key], newest - back, 1.0);
+                newest += 170;
+            }
+            Action::Watermark(back) => {
+                run.watermark(newest - back);
+            }
+            Action::Restart => {
+                run.checkpoint(false);
+                run.restart();
+            }
+            Action::Change if changes => {
+                run.checkpoint(false);
+                run.fragment = windows();
+                run.restart();
+            }
+            Action::Change => {}
+        }
+    }
+    run.end();
+    assert!(run.pipeline.context().symbols.is_empty());
+    let events = run.take().into_iter().filter(|event| !event.starts_with("1:"));
+    let mut events: Vec<String> = events.collect();
+    // Keys of one window are in order of arrival.
+    events.sort();
+    events
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn results_do_not_depend_on_when_rows_go_on(all in actions()) {
+        let straight = results(windows(), &all, false);
+        prop_assert_eq!(&results(ordered(), &all, false), &straight);
+        prop_assert_eq!(&results(ordered(), &all, true), &straight);
+    }
 }

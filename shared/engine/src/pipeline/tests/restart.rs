@@ -29,6 +29,7 @@ fn fragments() -> Vec<Fragment> {
         chain(vec![dedup(forgetful.clone()), window(hop(12, 4), Phase::Partial)]),
         chain(vec![dedup(DedupSpec { key_holds_time: true, ..super::dedup(&[TEXT, TIME]) })]),
         chain(vec![dedup(forgetful)]),
+        chain(vec![dedup(super::dedup(&[TEXT, TIME])), window(tumble(6), Phase::Partial)]),
     ]
 }
 
@@ -81,7 +82,7 @@ proptest! {
     #[test]
     fn a_restart_after_every_checkpoint_changes_nothing(
         all in actions(),
-        which in 0..5_usize,
+        which in 0..6_usize,
         room in 0..3_u32,
         entries in 2..9_usize,
         bounded in any::<bool>(),
@@ -104,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn the_whole_state_is_the_sum_of_its_changes(all in actions(), which in 0..5_usize) {
+    fn the_whole_state_is_the_sum_of_its_changes(all in actions(), which in 0..6_usize) {
         let fragment = &fragments()[which];
         let mut run = Run::new(fragment.clone());
         let mut newest = 0;
