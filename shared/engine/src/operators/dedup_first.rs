@@ -42,11 +42,12 @@ use crate::{
 
 mod entries;
 mod places;
-mod stretches;
+mod probe;
+mod recent;
 
 use entries::{Entries, EntryId};
 use places::{DIRTY, EMITTED};
-use stretches::Stretches;
+use recent::Recent;
 
 /// In a checkpoint, behind the next arrival number: keys are forgotten by stretches of time.
 const STRETCHED: u8 = 1;
@@ -62,7 +63,7 @@ pub struct DedupFirst {
     kept_ms: Option<i64>,
     entries: Entries,
     /// Where rows go on at once: their keys, and room for a row whose texts are looked up.
-    at_once: Option<(Stretches, Box<[Slot]>)>,
+    at_once: Option<(Recent, Box<[Slot]>)>,
     /// Rows that wait.
     due: DueQueue,
     /// Emitted keys in order of emission; where rows go on at once, those of a checkpoint.
@@ -85,10 +86,11 @@ pub struct DedupFirst {
 impl DedupFirst {
     /// Deduplicates rows of schema `input`; `is_unordered` tells that they may leave in any order.
     pub fn new(spec: &DedupSpec, input: &Schema, is_unordered: bool, limits: &Limits) -> Self {
-        let types = input.fields.iter().map(|field| field.data_type.clone()).collect();
+        let types: Vec<_> = input.fields.iter().map(|field| field.data_type.clone()).collect();
         let at_once = (is_unordered && spec.key_holds_time).then(|| {
+            let key = spec.key.iter().map(|&column| types[column].clone()).collect();
             let row = vec![Slot::ZERO; input.len()].into();
-            (Stretches::new(limits.dedup_entries_max), row)
+            (Recent::new(key, limits.dedup_entries_max), row)
         });
         DedupFirst {
             at_once,
@@ -116,11 +118,6 @@ impl DedupFirst {
     fn push_known(&mut self, old: EntryId, row: Row<'_>, out: &mut Emitter<'_>) {
         let time = self.time(row);
         let entry = self.entries.header(old);
-        // Its key is kept a little longer than it counts.
-        if self.at_once.is_some() && time < out.watermark {
-            out.late(row);
-            return;
-        }
         if entry.has(EMITTED) || entry.time <= time || time < out.watermark {
             out.drop_row(Reason::Repeat, row);
             return;
@@ -139,19 +136,14 @@ impl DedupFirst {
 
     fn push_new(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
         if self.time(row) < out.watermark {
-            self.entries.discard_probe(out.context);
+            self.entries.probe.discard(out.context);
             out.late(row);
             return;
         }
-        // Where rows go on at once, a key that is known may still be needed.
-        let is_needed = self.at_once.is_some() || self.emitted.is_empty();
-        if self.entries.len() >= self.entries_max && is_needed {
-            self.entries.discard_probe(out.context);
+        if self.entries.len() >= self.entries_max && self.emitted.is_empty() {
+            self.entries.probe.discard(out.context);
             out.drop_row(Reason::Fault(Fault::StateFull), row);
             return;
-        }
-        if self.at_once.is_some() {
-            return self.give_on(row, out);
         }
         // The new entry is there before the old one goes: they may share texts.
         if self.wait(row, None, out) && self.entries.len() > self.entries_max {
@@ -159,16 +151,28 @@ impl DedupFirst {
         }
     }
 
-    /// Lets a row whose key is the probe go on at once.
+    /// Lets a row go on at once, unless it is late or its key, which is the probe, is known.
     fn give_on(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
         let time = self.time(row);
-        let Some((stretches, slots)) = &mut self.at_once else { return };
-        let id = self.entries.insert_emitted((time, self.next_seq), out.context);
+        let (entries, context) = (&self.entries, &mut *out.context);
+        let Some((recent, slots)) = &mut self.at_once else { return };
+        let is_known = recent.holds(time, &entries.probe) || entries.find().is_some();
+        if time < out.watermark || is_known {
+            entries.probe.discard(context);
+            return match is_known && time >= out.watermark {
+                true => out.drop_row(Reason::Repeat, row),
+                false => out.late(row),
+            };
+        }
+        // All keys that are known are still needed.
+        if recent.len() + entries.len() >= self.entries_max {
+            entries.probe.discard(context);
+            return out.drop_row(Reason::Fault(Fault::StateFull), row);
+        }
+        recent.insert(time, self.next_seq, &entries.probe, context);
         self.next_seq += 1;
-        self.entries.touch(id);
-        stretches.insert(id, time);
         slots.copy_from_slice(row.slots);
-        self.entries.put_probe(slots);
+        entries.probe.put(entries.key(), slots);
         out.emit(Row::insert(slots, row.nulls));
     }
 
@@ -216,9 +220,9 @@ impl DedupFirst {
 
     /// The watermark at which the oldest emitted key is forgotten.
     fn expiry(&self) -> Timestamp {
-        if let Some((stretches, _)) = &self.at_once {
-            let restored = self.emitted.front().map(|&(time, ..)| Stretches::end(time));
-            let due = stretches.due().unwrap_or(WATERMARK_MAX);
+        if let Some((recent, _)) = &self.at_once {
+            let restored = self.emitted.front().map(|&(time, ..)| recent::end(time));
+            let due = recent.due().unwrap_or(WATERMARK_MAX);
             return due.min(restored.unwrap_or(WATERMARK_MAX));
         }
         match (self.kept_ms, self.emitted.front()) {
@@ -228,15 +232,9 @@ impl DedupFirst {
     }
 
     fn expire(&mut self, watermark: Timestamp, context: &mut Context) {
-        if let Some((stretches, _)) = &mut self.at_once {
-            for (time, _, id) in self.emitted.drain(..) {
-                stretches.insert(id, time);
-            }
-            while let Some(list) = stretches.take_before(watermark) {
-                list.iter().for_each(|&id| self.entries.remove(id, context));
-                stretches.give_back(list);
-            }
-            return;
+        if let Some((recent, _)) = &mut self.at_once {
+            recent.expire(watermark, context);
+            return self.expire_until(recent::end, watermark, context);
         }
         if let Some(kept_ms) = self.kept_ms {
             self.expire_until(|time| expiry(time, kept_ms), watermark, context);
@@ -270,10 +268,15 @@ impl Operator for DedupFirst {
             // A correction of an earlier window: what was seen first has gone on.
             return out.drop_row(Reason::Correction, row);
         }
-        match self.entries.find(row, out.context) {
-            Ok(Some(known)) => self.push_known(known, row, out),
-            Ok(None) => self.push_new(row, out),
-            Err(fault) => out.drop_row(Reason::Fault(fault), row),
+        if let Err(fault) = self.entries.take_probe(row, out.context) {
+            return out.drop_row(Reason::Fault(fault), row);
+        }
+        if self.at_once.is_some() {
+            return self.give_on(row, out);
+        }
+        match self.entries.find() {
+            Some(known) => self.push_known(known, row, out),
+            None => self.push_new(row, out),
         }
     }
 
@@ -315,6 +318,13 @@ impl Operator for DedupFirst {
             codec::put_i64(&mut value, header.time);
             self.entries.encode(id, &mut value, context);
             write.entry(&key, Some(&value));
+        }
+        if let Some((recent, _)) = &mut self.at_once {
+            recent.take_changed(full, &mut value, context, |seq, value| {
+                key.clear();
+                codec::put_u64(&mut key, seq);
+                write.entry(&key, Some(value));
+            });
         }
     }
 
@@ -362,7 +372,7 @@ impl Operator for DedupFirst {
         self.emitted.make_contiguous().sort_unstable();
         match self.kept_ms {
             // As the step that wrote the page did.
-            Some(_) if self.is_stretched => self.expire_until(Stretches::end, watermark, context),
+            Some(_) if self.is_stretched => self.expire_until(recent::end, watermark, context),
             Some(kept_ms) => {
                 self.expire_until(|time| expiry(time, kept_ms), watermark, context);
             }
@@ -373,7 +383,7 @@ impl Operator for DedupFirst {
     fn memory_bytes_max(&self) -> usize {
         let entries = self.entries_max + 1;
         let emitted = match self.at_once {
-            Some(_) => Stretches::memory_bytes_max(entries),
+            Some(_) => Recent::memory_bytes_max(entries, self.spec.key.len()),
             None => memory::vec_bytes::<Emitted>(entries),
         };
         self.entries.memory_bytes_max(entries)

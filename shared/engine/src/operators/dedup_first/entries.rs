@@ -3,19 +3,19 @@
 //! A key that is remembered after its row has gone on moves to a place without the row's other
 //! columns. A key that is forgotten with the next watermark stays where it is.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use super::places::{DIRTY, EMITTED, Header, LISTED, NO_SEQ, Places};
+use super::probe::{Probe, spread};
 use crate::{
     codec,
     context::{Context, Fault},
-    keys::hash_key,
     limits::FIELDS_MAX,
     memory,
     operator::Timestamp,
     row::Row,
-    slot::{BytesRef, Slot},
+    slot::Slot,
     types::DataType,
 };
 
@@ -31,16 +31,9 @@ pub(super) struct Entries {
     /// The key's columns in a row, and in a key alone.
     columns: [Vec<usize>; 2],
     index: HashTable<EntryId>,
-    probe: Vec<Slot>,
-    probe_nulls: u64,
-    probe_hash: u32,
+    pub(super) probe: Probe,
     /// Entries that are not in the last checkpoint.
     dirty: Vec<EntryId>,
-}
-
-/// A hash of 32 bits where the table takes bits from both ends of 64.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
 }
 
 impl Entries {
@@ -49,55 +42,36 @@ impl Entries {
         let alone: Vec<_> = (0..key.len()).collect();
         Entries {
             rows: Places::new(types, key),
-            kept: Places::new(key_types, &alone),
+            kept: Places::new(key_types.clone(), &alone),
             columns: [key.to_vec(), alone],
             index: HashTable::new(),
-            probe: vec![Slot::ZERO; key.len()],
-            probe_nulls: 0,
-            probe_hash: 0,
+            probe: Probe::new(key_types),
             dirty: Vec::new(),
         }
     }
 
-    /// The entry of the key of `row`; remembers the key as the probe. A text that is no symbol yet
-    /// becomes one: whoever does not [`insert`](Entries::insert) calls
-    /// [`discard_probe`](Entries::discard_probe). `Err` when the symbol table is full.
-    pub(super) fn find(
-        &mut self,
-        row: Row<'_>,
-        cx: &mut Context,
-    ) -> Result<Option<EntryId>, Fault> {
-        self.probe_nulls = 0;
-        for (index, &column) in self.columns[0].iter().enumerate() {
-            let datum = row.datum(column);
-            self.probe_nulls |= u64::from(datum.is_null()) << index;
-            let mut slot = if datum.is_null() { Slot::ZERO } else { datum.slot };
-            if !datum.is_null() && self.kept.types()[index].is_referring() {
-                let Some(id) = cx.intern(slot) else {
-                    self.probe_nulls |= u64::MAX << index;
-                    self.discard_probe(cx);
-                    return Err(Fault::StateFull);
-                };
-                slot = Slot::symbol(id);
-            }
-            self.probe[index] = slot;
-        }
-        Ok(self.find_probe())
+    /// Takes the key of `row` as the probe, see [`Probe::take`].
+    pub(super) fn take_probe(&mut self, row: Row<'_>, cx: &mut Context) -> Result<(), Fault> {
+        self.probe.take(row, &self.columns[0], cx)
     }
 
-    fn find_probe(&mut self) -> Option<EntryId> {
-        let hash = hash_key(&self.probe, self.probe_nulls);
-        self.probe_hash = u32::try_from(hash >> 32).expect("half of a word");
-        self.index.find(spread(self.probe_hash), |&id| self.is_probe(id)).copied()
+    /// The entry of the probe's key.
+    pub(super) fn find(&self) -> Option<EntryId> {
+        self.index.find(spread(self.probe.hash), |&id| self.is_probe(id)).copied()
+    }
+
+    /// The key's columns in a row.
+    pub(super) fn key(&self) -> &[usize] {
+        &self.columns[0]
     }
 
     fn is_probe(&self, id: EntryId) -> bool {
         let (places, columns, place) = self.place(id);
         let (values, header) = (places.values(place), places.header(place));
-        header.hash == self.probe_hash
+        header.hash == self.probe.hash
             && columns.iter().enumerate().all(|(index, &column)| {
-                values[column] == self.probe[index]
-                    && (header.nulls >> column ^ self.probe_nulls >> index) & 1 == 0
+                values[column] == self.probe.slots[index]
+                    && (header.nulls >> column ^ self.probe.nulls >> index) & 1 == 0
             })
     }
 
@@ -105,18 +79,6 @@ impl Entries {
         match id & KEPT {
             0 => (&self.rows, &self.columns[0], id),
             _ => (&self.kept, &self.columns[1], id & !KEPT),
-        }
-    }
-
-    /// Gives symbols back that the probe alone made.
-    pub(super) fn discard_probe(&mut self, cx: &mut Context) {
-        for (index, data_type) in self.kept.types().iter().enumerate() {
-            if data_type.is_referring()
-                && self.probe_nulls >> index & 1 == 0
-                && let BytesRef::Symbol(id) = self.probe[index].bytes_ref()
-            {
-                cx.symbols.discard(id);
-            }
         }
     }
 
@@ -129,32 +91,13 @@ impl Entries {
         (time, seq): (Timestamp, u64),
         cx: &mut Context,
     ) -> Option<EntryId> {
-        let header = Header { time, seq, nulls: row.nulls, hash: self.probe_hash, flags: 0 };
-        let id = self.rows.store(row, (&self.columns[0], &self.probe), header, cx)?;
+        let header = Header { time, seq, nulls: row.nulls, hash: self.probe.hash, flags: 0 };
+        let id = self.rows.store(row, (&self.columns[0], &self.probe.slots), header, cx)?;
         match old {
             Some(old) => self.point(old, id),
             None => self.enter(id),
         }
         Some(id)
-    }
-
-    /// Remembers the probe, which is not known, as the key of a row that has gone on.
-    pub(super) fn insert_emitted(
-        &mut self,
-        (time, seq): (Timestamp, u64),
-        cx: &mut Context,
-    ) -> EntryId {
-        let (nulls, hash) = (self.probe_nulls, self.probe_hash);
-        let id = self.keep(Header { time, seq, nulls, hash, flags: EMITTED }, cx);
-        self.enter(id);
-        id
-    }
-
-    /// Puts the probe into the key's columns of a row: with texts that are looked up.
-    pub(super) fn put_probe(&self, slots: &mut [Slot]) {
-        for (&column, &slot) in self.columns[0].iter().zip(&self.probe) {
-            slots[column] = slot;
-        }
     }
 
     fn enter(&mut self, id: EntryId) {
@@ -201,7 +144,7 @@ impl Entries {
             return id;
         }
         for (index, &column) in self.columns[0].iter().enumerate() {
-            self.probe[index] = self.rows.values(id)[column];
+            self.probe.slots[index] = self.rows.values(id)[column];
         }
         let nulls = self.key_nulls(id);
         let new = self.keep(Header { nulls, flags: EMITTED, ..header }, cx);
@@ -215,7 +158,7 @@ impl Entries {
 
     /// A place for the probe alone, not yet in the index.
     fn keep(&mut self, header: Header, cx: &mut Context) -> EntryId {
-        let row = Row::insert(&self.probe, header.nulls);
+        let row = Row::insert(&self.probe.slots, header.nulls);
         let place = self.kept.store(row, (&[], &[]), header, cx);
         place.expect("a key alone has no other texts") | KEPT
     }
@@ -310,17 +253,18 @@ impl Entries {
         cx: &mut Context,
     ) -> Option<(EntryId, Option<EntryId>)> {
         let mut slots = [Slot::ZERO; FIELDS_MAX];
-        let width = self.probe.len();
-        self.probe_nulls = codec::take_row(value, &mut slots[..width], self.kept.types(), cx)?;
-        self.probe.copy_from_slice(&slots[..width]);
-        let old = self.find_probe();
+        let width = self.probe.slots.len();
+        self.probe.nulls = codec::take_row(value, &mut slots[..width], self.kept.types(), cx)?;
+        self.probe.slots.copy_from_slice(&slots[..width]);
+        self.probe.set_hash();
+        let old = self.find();
         if !value.is_empty() {
             let width = self.rows.types().len();
             let nulls = codec::take_row(value, &mut slots[..width], self.rows.types(), cx)?;
             let row = Row::insert(&slots[..width], nulls);
             return Some((self.insert(row, old, (time, seq), cx)?, old));
         }
-        let (nulls, hash) = (self.probe_nulls, self.probe_hash);
+        let (nulls, hash) = (self.probe.nulls, self.probe.hash);
         let id = self.keep(Header { time, seq, nulls, hash, flags: EMITTED }, cx);
         match old {
             Some(old) => self.point(old, id),
