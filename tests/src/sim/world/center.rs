@@ -7,7 +7,7 @@ use headwater_plan::Plan;
 use headwater_runtime::agent::Now;
 use headwater_runtime::hub::{Hub, Receipts, Reply, Settings};
 use headwater_store::Commit;
-use headwater_wire::{AgentId, UpKind, encode_ack, encode_control};
+use headwater_wire::{AgentId, UpKind, UpMessage, decode_up, encode_ack, encode_control};
 
 use super::World;
 use super::broker::{Down, Message, Topic};
@@ -160,6 +160,11 @@ impl World<'_> {
                 ("frame", life.hub.frame(&agent, &message.bytes, token, now, &mut cold))
             }
             UpKind::Hello => {
+                if let Ok(UpMessage::Hello(hello)) = decode_up(&message.bytes) {
+                    let name = self.gateways.iter().position(|g| g.id == agent);
+                    let name = name.expect("a gateway") + 1;
+                    self.checker.hello(name, hello.nonce, self.at, now.wall_ms);
+                }
                 ("message", life.hub.message(&agent, &message.bytes, token, now, &mut cold))
             }
         };
@@ -209,8 +214,7 @@ impl World<'_> {
                 Reply::Ack(_) => Topic::Ack(node + 1),
                 Reply::Control(_) => Topic::Control(node + 1),
             };
-            let wall_ms = self.core.machine.clock.now(self.at).wall_ms;
-            self.checker.replied(node + 1, &reply, self.at, wall_ms);
+            self.checker.replied(node + 1, &reply);
             life.process.port.under_way += 1;
             let bytes = bytes.expect("a reply fits").into();
             self.publish(0, connection, Message { topic, bytes });

@@ -267,7 +267,7 @@ impl Checker {
     }
 
     /// The core publishes a reply.
-    pub(super) fn replied(&mut self, node: usize, reply: &Reply, at: u64, wall_ms: i64) {
+    pub(super) fn replied(&mut self, node: usize, reply: &Reply) {
         match reply {
             Reply::Ack(ack) => {
                 for upto in &ack.upto {
@@ -287,7 +287,7 @@ impl Checker {
                     if self.terms.insert(node, term).is_some_and(|before| before >= term) {
                         self.fail(node, format!("term {term} is granted again"));
                     }
-                    self.takes_turn(node, nonce >> NONCE_COUNT_BITS, at, wall_ms);
+                    self.takes_turn(node, nonce);
                 }
             }
         }

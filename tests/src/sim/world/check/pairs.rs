@@ -7,7 +7,7 @@ use headwater_runtime::agent::Policy;
 use headwater_store::Mark;
 
 use super::super::readings::{Answer, merge_into};
-use super::{Checker, Incarnation};
+use super::{Checker, Incarnation, NONCE_COUNT_BITS};
 use crate::sim::WALL_MS;
 
 /// What is known of a name that two have.
@@ -18,6 +18,9 @@ pub(super) struct Pairs {
     has_own_readings: bool,
     /// Processes that were granted a term in turn, by name: process, true time, wall time.
     turns: BTreeMap<usize, Vec<(u64, u64, i64)>>,
+    /// When the core read a hello, by name and nonce: true time, wall time. Its answer may leave
+    /// much later, when the core has a connection.
+    hellos: BTreeMap<(usize, u64), (u64, i64)>,
     /// Since when (true ms) the one that stays is alone and has delivered everything, by name.
     settled: BTreeMap<usize, (usize, u64)>,
     lives: BTreeMap<(usize, u32), Incarnation>,
@@ -49,7 +52,7 @@ impl Checker {
     pub(super) fn unsettle(&mut self, node: usize) {
         if node == 0 {
             self.pairs.settled.clear();
-            self.pairs.turns.clear();
+            self.clock_set();
             self.pairs.is_core_old = true;
         }
         self.pairs.settled.retain(|name, (line, _)| *name != node && *line != node);
@@ -58,6 +61,12 @@ impl Checker {
     /// The core's wall clock was set: it may have forgotten turns meanwhile.
     pub(in crate::sim::world) fn clock_set(&mut self) {
         self.pairs.turns.clear();
+        self.pairs.hellos.clear();
+    }
+
+    /// The core reads a hello.
+    pub(in crate::sim::world) fn hello(&mut self, node: usize, nonce: u64, at: u64, wall_ms: i64) {
+        self.pairs.hellos.insert((node, nonce), (at, wall_ms));
     }
 
     /// The core has committed a mark of this life.
@@ -88,10 +97,13 @@ impl Checker {
     }
 
     /// A process was granted a term: two that take turns are stopped before the fourth.
-    pub(super) fn takes_turn(&mut self, node: usize, process: u64, at: u64, wall_ms: i64) {
+    pub(super) fn takes_turn(&mut self, node: usize, nonce: u64) {
+        // None for what it read before its clock was set.
+        let Some(&(at, wall_ms)) = self.pairs.hellos.get(&(node, nonce)) else { return };
+        let process = nonce >> NONCE_COUNT_BITS;
         let turns = self.pairs.turns.entry(node).or_default();
         turns.retain(|(_, then, wall)| {
-            at - then < TURNS_MS && (0..TURNS_MS as i64).contains(&(wall_ms - wall))
+            at.abs_diff(*then) < TURNS_MS && (0..TURNS_MS as i64).contains(&(wall_ms - wall))
         });
         match turns.last_mut() {
             Some(last) if last.0 == process => *last = (process, at, wall_ms),
