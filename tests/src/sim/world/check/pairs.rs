@@ -137,7 +137,7 @@ impl Checker {
 
 /// Turns further apart than this are none: a little less than the core allows, ms.
 const TURNS_MS: u64 = 590_000;
-/// Turns that the core remembers; each restart is one.
-const TURNS_KEPT: usize = 16;
+/// Turns that are judged. The core keeps sixteen, and hellos without a grant take room among them.
+const TURNS_KEPT: usize = 8;
 /// A window that begins so long after everything was delivered has nothing of before, ms.
 const SETTLE_MS: i64 = 35_000;
