@@ -53,10 +53,12 @@ pub enum Mutation {
     IgnoreConflict,
     /// An old copy throws away what it took in before it knew that it is one.
     DropOwnFrames,
+    /// An agent takes the core's marks for its own, whoever sent those frames.
+    TrustOtherFrames,
 }
 
 /// All of them.
-pub const MUTATIONS: [Mutation; 23] = [
+pub const MUTATIONS: [Mutation; 24] = [
     Mutation::AckBeforeCommit,
     Mutation::DedupByMaxSeq,
     Mutation::ApplyRepeats,
@@ -80,6 +82,7 @@ pub const MUTATIONS: [Mutation; 23] = [
     Mutation::DeclareTwice,
     Mutation::IgnoreConflict,
     Mutation::DropOwnFrames,
+    Mutation::TrustOtherFrames,
 ];
 
 /// Whether this bug is planted.

@@ -11,6 +11,8 @@ mod coarsen;
 mod flash;
 mod life;
 mod link;
+mod lost;
+mod offer;
 mod outbox;
 mod post;
 mod quota;
@@ -39,7 +41,8 @@ use coarsen::Coarsener;
 use flash::FlashBudget;
 use life::Birth;
 use link::Link;
-use outbox::{Channel, Hole, Kind};
+use lost::Lost;
+use outbox::{Channel, Hole, Kind, Stored};
 use quota::Range;
 
 /// What an agent is told at its start.
@@ -98,16 +101,20 @@ struct Record {
     holes: BTreeMap<u32, Vec<Hole>>,
     /// What the core's numbers of a channel are ahead of those in the store.
     shifts: BTreeMap<u32, u64>,
+    /// Frames that were dropped although the core may have them.
+    lost: BTreeMap<u32, Lost>,
 }
 
 impl Record {
     fn read(stored: Option<&[u8]>) -> Result<Self, RestoreError> {
-        match stored.and_then(<[u8]>::split_first) {
-            Some((&RECORD_VERSION_BEFORE, fields)) => {
-                let none = [0];
-                read_record(Some(&[&[RECORD_VERSION], fields, &none].concat()), RECORD_VERSION)
+        let Some((version, fields)) = stored.and_then(<[u8]>::split_first) else {
+            return read_record(stored, RECORD_VERSION);
+        };
+        match ADDED.iter().find(|(before, _)| before == version) {
+            Some((_, added)) => {
+                read_record(Some(&[&[RECORD_VERSION], fields, added].concat()), RECORD_VERSION)
             }
-            _ => read_record(stored, RECORD_VERSION),
+            None => read_record(stored, RECORD_VERSION),
         }
     }
 }
@@ -129,9 +136,9 @@ const FOLD_RATIO: u64 = 2;
 /// A delta log below this size is not worth folding, in bytes.
 const FOLD_BYTES_MIN: u64 = 64 << 10;
 /// Format version of the record.
-const RECORD_VERSION: u8 = 3;
-/// Without the shifts, which stand at the end.
-const RECORD_VERSION_BEFORE: u8 = 2;
+const RECORD_VERSION: u8 = 4;
+/// What earlier versions lack at their end: version 3 the lost frames, version 2 the shifts as well.
+const ADDED: [(u8, &[u8]); 2] = [(3, &[0]), (2, &[0, 0])];
 
 /// The state machine.
 pub struct Agent {
@@ -143,9 +150,6 @@ pub struct Agent {
     spare: Option<[u8; 16]>,
     birth: Birth,
     coarsener: Coarsener,
-    /// Channels whose last frames a grant acknowledged: of another copy, perhaps. The next frame
-    /// carries the hash that tells, so one follows.
-    unproved: BTreeSet<u32>,
     record: Record,
     channels: BTreeMap<u32, Channel>,
     link: Link,
@@ -188,6 +192,9 @@ impl Agent {
                 let opened = opened.unwrap_or(channel.committed_upto);
                 let holes = record.holes.get(&number).map(Vec::as_slice).unwrap_or_default();
                 channel.restore(holes, opened, record.shifts.get(&number).copied().unwrap_or(0));
+                if let Some(lost) = record.lost.get(&number) {
+                    channel.lost = lost.clone();
+                }
             }
             (number, channel)
         });
@@ -201,7 +208,6 @@ impl Agent {
             spare: None,
             birth: Birth::default(),
             coarsener: Coarsener::default(),
-            unproved: BTreeSet::new(),
             record,
             epoch: head.epoch,
             base_bytes: head.base_bytes,
@@ -283,7 +289,6 @@ impl Agent {
         self.is_being_born()
             || self.coarsening_wants_checkpoint()
             || self.wants_to_declare()
-            || !self.unproved.is_empty()
             || self.task.bytes_pending() >= self.settings.dirty_bytes_max
             || (is_over && is_dirty)
     }
@@ -383,7 +388,7 @@ impl Agent {
         let hash = frame_hash(&bytes).expect("just encoded");
         self.record.chains.insert(batch.channel, hash);
         if let Some(channel) = self.channels.get_mut(&batch.channel) {
-            channel.rows_of.push_back((seq, batch.rows_count));
+            channel.stored.push_back(Stored { seq, rows: batch.rows_count, hash });
         }
         commit.outbox_put.push(OutboxRow { channel: batch.channel, seq, bytes });
     }

@@ -8,6 +8,7 @@
 mod apply;
 mod channels;
 mod greet;
+mod heads;
 mod lives;
 mod receipts;
 mod status;
@@ -21,7 +22,7 @@ use headwater_store::{
     Quarantined,
 };
 use headwater_wire::AgentId;
-use headwater_wire::{Ack, ChannelUpto, Control, ControlBody};
+use headwater_wire::{Ack, ChannelHead, ChannelUpto, Control, ControlBody};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Now;
@@ -415,6 +416,13 @@ impl Hub {
         let of_life =
             member.channels.iter().filter(|(_, c)| c.mark.incarnation == member.record.incarnation);
         of_life.map(|(&channel, c)| ChannelUpto { channel, upto_seq: c.mark.seq }).collect()
+    }
+
+    /// Marks with the last frame applied, by which an agent sees whether they are about its own.
+    fn heads(&self, member: &Member) -> Vec<ChannelHead> {
+        let of_life =
+            member.channels.iter().filter(|(_, c)| c.mark.incarnation == member.record.incarnation);
+        of_life.map(|(&channel, c)| member.past.heads.of(channel, &c.mark)).collect()
     }
 
     fn control(&mut self, agent: &AgentId, incarnation: [u8; 16], body: ControlBody) {

@@ -254,7 +254,7 @@ fn the_core_hears_of_every_step_once() {
     let mut node = Node::new(Target::Cut, 1, BTreeMap::new(), now);
     node.agent.connected(now);
     let Some(Message::Hello(hello)) = node.agent.next_message(now) else { panic!("no hello") };
-    let grant = ControlBody::Grant { term: 1, nonce: hello.nonce, marks: Vec::new() };
+    let grant = ControlBody::GrantWithHeads { term: 1, nonce: hello.nonce, heads: Vec::new() };
     let control = Control { agent: name(), incarnation: INCARNATION, body: grant };
     node.agent.control_received(&encode_control(&control).expect("it fits"), now);
     let beat = |node: &mut Node, now| match node.agent.next_message(now) {

@@ -8,7 +8,9 @@ use headwater_runtime::clock::Rules;
 use headwater_runtime::driver::wiring;
 use headwater_runtime::task::Task;
 use headwater_store::{Head, Identity, PlanRecord};
-use headwater_wire::{AgentId, ChannelUpto, Control, ControlBody, encode_control};
+use headwater_wire::{
+    AgentId, ChannelHead, ChannelUpto, Control, ControlBody, Incarnation, encode_control,
+};
 
 const SCRIPT: &str = "
 CREATE TABLE readings (id BIGINT, rt TIMESTAMP(3), WATERMARK FOR rt AS rt)
@@ -66,7 +68,7 @@ fn tell(agent: &mut Agent, now: Now, body: ControlBody) {
 fn granted(agent: &mut Agent, now: Now, term: u32) {
     agent.connected(now);
     let Some(Message::Hello(hello)) = agent.next_message(now) else { panic!("no hello") };
-    tell(agent, now, ControlBody::Grant { term, nonce: hello.nonce, marks: Vec::new() });
+    tell(agent, now, ControlBody::GrantWithHeads { term, nonce: hello.nonce, heads: Vec::new() });
     assert_eq!(agent.link_state(), LinkState::Granted);
 }
 
@@ -108,7 +110,8 @@ fn the_answer_to_an_earlier_hello_grants_nothing() {
     let Some(Message::Hello(first)) = agent.next_message(at(0)) else { panic!("no hello") };
     agent.connected(at(10));
     let Some(Message::Hello(second)) = agent.next_message(at(10)) else { panic!("no hello") };
-    let grant = |hello: u64, term| ControlBody::Grant { term, nonce: hello, marks: Vec::new() };
+    let grant =
+        |hello: u64, term| ControlBody::GrantWithHeads { term, nonce: hello, heads: Vec::new() };
     tell(&mut agent, at(20), grant(first.nonce, 8));
     assert!(matches!(agent.link_state(), LinkState::Waiting(_)));
     tell(&mut agent, at(20), grant(second.nonce, 9));
@@ -130,19 +133,55 @@ fn only_marks_beyond_its_own_frames_make_a_state_an_old_copy() {
     assert_ne!(agent.link_state(), LinkState::Granted);
 }
 
+#[test]
+fn a_grant_about_the_frames_of_another_is_not_taken() {
+    let mut agent = agent();
+    agent.set_random([1; 16]);
+    agent.connected(at(0));
+    let Some(Message::Hello(hello)) = agent.next_message(at(0)) else { panic!("no hello") };
+    let heads = vec![ChannelHead { channel: 0, upto_seq: 3, frame_seq: 3, frame_hash: 9 }];
+    tell(&mut agent, at(1), ControlBody::GrantWithHeads { term: 1, nonce: hello.nonce, heads });
+    assert_eq!(agent.link_state(), LinkState::Minting, "it has made no third frame");
+    let parent = parent_of_next_hello(&mut agent);
+    assert_eq!(parent, (INCARNATION, vec![ChannelUpto { channel: 0, upto_seq: 3 }]));
+}
+
+/// Stores what is due and gives the parent that the next hello names.
+fn parent_of_next_hello(agent: &mut Agent) -> (Incarnation, Vec<ChannelUpto>) {
+    let commit = agent.checkpoint(Vec::new(), at(10));
+    agent.committed(&commit, 0, 0);
+    let Some(Message::Hello(hello)) = agent.next_message(at(20)) else { panic!("no hello") };
+    let parent = hello.parent.expect("a life that continues another");
+    (parent.incarnation, parent.marks)
+}
+
+/// Its rows would count twice if it were taken for the state that it was copied from.
+#[test]
+fn an_old_copy_that_is_moved_before_the_core_hears_of_it_stays_one() {
+    let mut agent = agent();
+    agent.set_random([1; 16]);
+    granted(&mut agent, at(0), 4);
+    let marks = vec![ChannelUpto { channel: 0, upto_seq: 3 }];
+    tell(&mut agent, at(1), ControlBody::Rewound { marks: marks.clone() });
+    agent.set_random([2; 16]);
+    agent.moved_to("another machine");
+    assert_eq!(parent_of_next_hello(&mut agent), (INCARNATION, marks));
+}
+
 /// The record of an agent that was granted term 7, without anything else. Version 3 adds what the
-/// core's numbers are ahead of the store's.
+/// core's numbers are ahead of the store's, version 4 frames that were dropped unacknowledged.
 #[test]
 fn records_of_earlier_versions_are_read() {
     const V2: [u8; 11] = [2, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0];
     const V3: [u8; 14] = [3, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 40];
-    for (record, oldest_seq) in [(&V2[..], 1), (&V3[..], 41)] {
+    const V4: [u8; 20] = [4, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 40, 1, 0, 3, 1, 5, 77];
+    for (record, oldest_seq) in [(&V2[..], 1), (&V3[..], 41), (&V4[..], 41)] {
         let mut agent = agent_of(Some(record)).expect("a record");
         agent.connected(at(10));
         let Some(Message::Hello(hello)) = agent.next_message(at(10)) else { panic!("no hello") };
         assert_eq!((hello.last_term, hello.channels[0].oldest_seq), (7, oldest_seq));
     }
-    for newer in [&[4, 7][..], &[]] {
+    for newer in [&[5, 7][..], &[]] {
         assert!(agent_of(Some(newer)).is_err());
     }
 }

@@ -34,8 +34,8 @@ pub use frame::{
 };
 pub use ident::{AgentId, InvalidName};
 pub use message::{
-    Ack, ChannelBeat, ChannelSpan, ChannelUpto, Control, ControlBody, Declared, Heartbeat, Hello,
-    Incarnation, Parent, UpMessage, decode_ack, decode_control, decode_up, encode_ack,
-    encode_control, encode_up,
+    Ack, ChannelBeat, ChannelHead, ChannelSpan, ChannelUpto, Control, ControlBody, Declared,
+    Heartbeat, Hello, Incarnation, Parent, UpMessage, decode_ack, decode_control, decode_up,
+    encode_ack, encode_control, encode_up,
 };
 pub use topic::{Topics, UpKind};

@@ -29,6 +29,20 @@ pub struct ChannelUpto {
     pub upto_seq: u64,
 }
 
+/// How far the core has come with one channel, and which frame it applied last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelHead {
+    /// Channel.
+    pub channel: u32,
+    /// The core's mark; 0 for none.
+    pub upto_seq: u64,
+    /// Seq of the last frame applied: less than the mark where a loss was declared behind it; 0
+    /// where the core knows of none.
+    pub frame_seq: u64,
+    /// `frame_hash` of that frame as it arrived.
+    pub frame_hash: u64,
+}
+
 /// The frames that an agent has of one channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelSpan {
@@ -183,7 +197,8 @@ pub struct Control {
 /// What the core has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ControlBody {
-    /// Send under this term; the core has applied these frames.
+    /// Send under this term; the core has applied these frames. For agents of before
+    /// `GrantWithHeads`, which follows; others pass over it.
     Grant {
         /// New term.
         term: u32,
@@ -246,6 +261,16 @@ pub enum ControlBody {
         /// Marks by channel, for the parent of the next incarnation.
         #[serde(deserialize_with = "bounded::channels")]
         marks: Vec<ChannelUpto>,
+    },
+    /// Send under this term, if what the core has applied are your own frames.
+    GrantWithHeads {
+        /// New term.
+        term: u32,
+        /// The hello's nonce.
+        nonce: u64,
+        /// Marks by channel, with what shows whose frames they are about.
+        #[serde(deserialize_with = "bounded::channels")]
+        heads: Vec<ChannelHead>,
     },
 }
 

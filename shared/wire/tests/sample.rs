@@ -9,9 +9,10 @@ use headwater_engine::row::{Change, Row};
 use headwater_engine::slot::Slot;
 use headwater_engine::types::{DataType, Field, Schema};
 use headwater_wire::{
-    Ack, BatchDecoder, BatchEncoder, BatchItem, ChannelSpan, ChannelUpto, Clock, Control,
-    ControlBody, DroppedRange, FrameHeader, Hello, Parent, UpMessage, decode_ack, decode_control,
-    decode_frame, decode_up, encode_ack, encode_control, encode_frame, encode_up, frame_hash,
+    Ack, BatchDecoder, BatchEncoder, BatchItem, ChannelHead, ChannelSpan, ChannelUpto, Clock,
+    Control, ControlBody, DroppedRange, FrameHeader, Hello, Parent, UpMessage, decode_ack,
+    decode_control, decode_frame, decode_up, encode_ack, encode_control, encode_frame, encode_up,
+    frame_hash,
 };
 
 /// The checked-in bytes; written anew when HEADWATER_WRITE_SAMPLES is set.
@@ -145,5 +146,10 @@ fn version_1_messages_are_read() {
     let body = ControlBody::Grant { term: 4, nonce: 10, marks: upto };
     let grant = Control { agent: agent(), incarnation: [7; 16], body };
     let bytes = sample("grant-v1.bin", &encode_control(&grant).unwrap());
+    assert_eq!(decode_control(&bytes), Ok(grant));
+    let head = ChannelHead { channel: 2, upto_seq: 300, frame_seq: 298, frame_hash: 12 };
+    let body = ControlBody::GrantWithHeads { term: 4, nonce: 10, heads: vec![head] };
+    let grant = Control { agent: agent(), incarnation: [7; 16], body };
+    let bytes = sample("grant-with-heads-v1.bin", &encode_control(&grant).unwrap());
     assert_eq!(decode_control(&bytes), Ok(grant));
 }

@@ -288,9 +288,19 @@ impl<'p> Edge<'p> {
     /// # Panics
     /// When one cannot be encoded.
     pub fn messages(&mut self) -> Vec<Vec<u8>> {
+        self.compare();
         let now = now(self.ticks);
         let messages = std::iter::from_fn(|| self.agent.next_message(now));
         messages.map(|message| encode_up(&message).expect("a message fits")).collect()
+    }
+
+    /// Looks at stored frames before a grant is taken.
+    fn compare(&mut self) {
+        let snapshot = self.medium.snapshot();
+        while let Some((channel, seq)) = self.agent.next_to_compare() {
+            let rows = snapshot.outbox(channel, seq, 1).expect("a readable outbox");
+            self.agent.compare(&rows[0].bytes, now(self.ticks)).expect("a frame of our own");
+        }
     }
 
     /// Frames that may be sent, from the store, under the present term.

@@ -96,18 +96,23 @@ impl Agent {
             incarnation = self.identity.incarnation;
         }
         let parent = match self.identity.parent.take() {
-            // The core never heard of the life in between.
-            Some((parent, _)) if !self.record.is_known => parent,
-            _ => self.identity.incarnation,
+            // The core never heard of the life in between: where that branched off this one does.
+            Some((parent, mut branched)) if !self.record.is_known => {
+                branched.retain(|(channel, _)| marks.iter().all(|mark| mark.0 != *channel));
+                branched.extend(marks);
+                (parent, branched)
+            }
+            _ => (self.identity.incarnation, marks),
         };
         self.identity = Identity {
             incarnation,
             machine_id: std::mem::take(&mut self.identity.machine_id),
-            parent: Some((parent, marks)),
+            parent: Some(parent),
         };
         self.record.is_known = false;
         self.record.chains.clear();
         self.birth.is_due = true;
+        self.link.offer = None;
         if self.link.state != LinkState::Down {
             self.link.state = LinkState::Minting;
         }

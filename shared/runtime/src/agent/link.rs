@@ -6,7 +6,7 @@ use headwater_wire::{
     Hello, Parent, UpMessage, WireError, address_frame, decode_ack, decode_control,
 };
 
-use super::{Agent, Now, outbox::Kind};
+use super::{Agent, Now, offer::Offer, outbox::Kind};
 
 /// Where the conversation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) struct Link {
     wants_hello: bool,
     beat_ms: i64,
     declared: Vec<(u32, u64, u64)>,
+    /// A grant that is not taken yet.
+    pub(super) offer: Option<Offer>,
     pub(super) problem: Option<String>,
 }
 
@@ -57,12 +59,20 @@ impl Link {
             wants_hello: false,
             beat_ms: 0,
             declared: Vec::new(),
+            offer: None,
             problem: None,
         }
     }
 
     pub(super) fn term(&self) -> u32 {
         self.term
+    }
+
+    pub(super) fn granted(&mut self, term: u32) {
+        self.term = term;
+        self.state = LinkState::Granted;
+        self.problem = None;
+        self.beat_ms = 0;
     }
 }
 
@@ -78,11 +88,13 @@ impl Agent {
     pub(super) fn greet(&mut self, mono_ms: i64) {
         self.link.state = LinkState::Waiting(mono_ms);
         self.link.wants_hello = true;
+        self.link.offer = None;
     }
 
     /// The connection to the broker is gone.
     pub fn disconnected(&mut self) {
         self.link.state = LinkState::Down;
+        self.link.offer = None;
     }
 
     /// Where the conversation with the core stands.
@@ -218,20 +230,11 @@ impl Agent {
             return;
         }
         match body {
-            ControlBody::Grant { term, nonce, marks } => {
-                if nonce != self.link.nonce || self.link.state == LinkState::Down {
-                    return;
-                }
-                if self.never_sent(&marks) {
-                    return self.rewound(&marks, now);
-                }
-                self.link.term = term;
-                self.link.state = LinkState::Granted;
-                self.link.problem = None;
-                self.link.beat_ms = 0;
-                self.record.is_known = true;
-                self.take_marks(&marks, now);
-                self.offer_again(now);
+            ControlBody::GrantWithHeads { term, nonce, heads }
+                if nonce == self.link.nonce && self.link.state != LinkState::Down =>
+            {
+                self.link.offer = Some(Offer::new(term, heads));
+                self.examine(now);
             }
             ControlBody::Nack { term, channel, from, to } if term == self.link.term => {
                 self.send_again(channel, from, to);
@@ -258,35 +261,11 @@ impl Agent {
         }
     }
 
-    /// Where the core stands: further than known here, or restored from a backup.
-    fn take_marks(&mut self, marks: &[ChannelUpto], now: Now) {
-        for (&number, channel) in &mut self.channels {
-            if channel.kind == Kind::Exchange {
-                let mark = marks.iter().find(|mark| mark.channel == number);
-                let seq = mark.map_or(0, |mark| channel.stored_seq(mark.upto_seq));
-                if seq > channel.acked && seq == channel.committed_upto {
-                    self.unproved.insert(number);
-                }
-                channel.set_mark(seq, now.mono_ms);
-            }
-        }
-    }
-
     /// Whether the core has applied frames that this state has never made.
     fn knows_less(&self, marks: &[ChannelUpto]) -> bool {
         marks.iter().any(|mark| {
             let channel = self.channels.get(&mark.channel);
             channel.is_some_and(|c| mark.upto_seq > c.wire_seq(c.committed_upto))
-        })
-    }
-
-    /// Whether the core has frames that this state has not sent, under `coarsen`: then it is an old
-    /// copy, although it has gone on as far. The chain of hashes does not show that, as it is
-    /// cut where frames were taken out.
-    fn never_sent(&self, marks: &[ChannelUpto]) -> bool {
-        marks.iter().any(|mark| {
-            let channel = self.channels.get(&mark.channel);
-            channel.is_some_and(|channel| channel.never_sent(mark.upto_seq))
         })
     }
 
@@ -306,7 +285,7 @@ impl Agent {
     }
 
     /// After a grant nothing counts as sent.
-    fn offer_again(&mut self, now: Now) {
+    pub(super) fn offer_again(&mut self, now: Now) {
         if mutated(Mutation::NoResend) {
             return;
         }

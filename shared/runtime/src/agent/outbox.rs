@@ -7,6 +7,7 @@ use headwater_wire::DroppedRange;
 use headwater_wire::limits::DROPPED_RANGES_MAX;
 use serde::{Deserialize, Serialize};
 
+use super::lost::Lost;
 use super::resend::Probe;
 
 /// What happens when unacknowledged frames reach the quota.
@@ -39,14 +40,21 @@ pub(super) enum Kind {
     Sink,
 }
 
+/// What has to be known of a stored frame when it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) seq: u64,
+    pub(super) rows: u32,
+    /// Hash under which it is sent; 0 where that is another than that of the stored bytes.
+    pub(super) hash: u64,
+}
+
 /// One channel of the outbox. Its numbers are those under which the store has the frames.
 pub(super) struct Channel {
     pub(super) kind: Kind,
     /// What the core's numbers are ahead of the store's: more than 0 where an old copy goes on
     /// behind what the core has.
     shift: u64,
-    /// What was acknowledged before a grant whose word may be about the frames of another copy.
-    doubted: Option<u64>,
     next_seq: u64,
     pub(super) committed_upto: u64,
     pub(super) acked: u64,
@@ -60,9 +68,10 @@ pub(super) struct Channel {
     open_upto: u64,
     /// Acknowledged frames that are still kept: seq, when (ms).
     retained: VecDeque<(u64, i64)>,
-    /// Rows of stored frames, acknowledged or not: a core restored from a backup may want them, and
-    /// what was acknowledged may have been the frames of another copy.
-    pub(super) rows_of: VecDeque<(u64, u32)>,
+    /// Stored frames, acknowledged or not: a core restored from a backup may want them.
+    pub(super) stored: VecDeque<Stored>,
+    /// Those that were dropped although the core may have them.
+    pub(super) lost: Lost,
     /// Next frame to transmit.
     pub(super) cursor: u64,
     pub(super) progress_ms: i64,
@@ -78,7 +87,6 @@ impl Channel {
         Channel {
             kind,
             shift: 0,
-            doubted: None,
             next_seq: stored.next_seq,
             committed_upto: stored.next_seq - 1,
             acked: stored.acked_upto.max(stored.oldest_seq - 1),
@@ -88,7 +96,8 @@ impl Channel {
             holes: Vec::new(),
             open_upto: u64::MAX,
             retained: VecDeque::new(),
-            rows_of: VecDeque::new(),
+            stored: VecDeque::new(),
+            lost: Lost::new(stored.acked_upto.max(stored.oldest_seq - 1)),
             cursor: stored.first_unacked(),
             progress_ms: 0,
             backoff: 0,
@@ -142,7 +151,7 @@ impl Channel {
             let at = usize::try_from(seq - self.deleted_upto - 1).unwrap_or(usize::MAX);
             bytes += self.sizes.get_mut(at).map_or(0, std::mem::take);
         }
-        self.rows_of.retain(|(seq, _)| !(from..=to).contains(seq));
+        self.stored.retain(|stored| !(from..=to).contains(&stored.seq));
         match self.holes.last_mut() {
             Some(last) if last.to + 1 == from => (last.to, last.bytes) = (to, last.bytes + bytes),
             _ => self.holes.push(Hole { from, to, bytes }),
@@ -225,11 +234,11 @@ impl Channel {
     /// Everything up to `seq` has arrived. Tells whether that is news.
     pub(super) fn acknowledge(&mut self, seq: u64, mono_ms: i64) -> bool {
         let seq = seq.min(self.committed_upto);
+        self.lost.acknowledged(seq);
         if seq <= self.acked {
             return false;
         }
         self.acked = seq;
-        self.doubted = None;
         self.cursor = self.cursor.max(seq + 1);
         self.end_probe(seq);
         self.progress_ms = mono_ms;
@@ -238,15 +247,9 @@ impl Channel {
         true
     }
 
-    /// Frames that the core acknowledged as this state's own: others are neither deleted nor stored
-    /// as acknowledged.
-    pub(super) fn settled(&self) -> u64 {
-        self.doubted.unwrap_or(self.acked)
-    }
-
     /// Whether the store does not know the latest acknowledgement.
     pub(super) fn is_dirty(&self) -> bool {
-        self.settled() > self.acked_stored
+        self.acked > self.acked_stored
     }
 
     pub(super) fn put_acknowledged(
@@ -256,14 +259,13 @@ impl Channel {
         mono_ms: i64,
         commit: &mut Commit,
     ) {
-        let settled = self.settled();
-        if settled > self.acked_stored {
-            commit.outbox_acked.push((number, settled));
-            self.acked_stored = settled;
+        if self.acked > self.acked_stored {
+            commit.outbox_acked.push((number, self.acked));
+            self.acked_stored = self.acked;
         }
         let delete_upto = match self.kind {
-            Kind::Sink => settled,
-            Kind::Exchange => self.expired(settled, retained_bytes_max, mono_ms),
+            Kind::Sink => self.acked,
+            Kind::Exchange => self.expired(retained_bytes_max, mono_ms),
         };
         if delete_upto > self.deleted_upto {
             commit.outbox_delete.push((number, delete_upto));
@@ -272,9 +274,9 @@ impl Channel {
     }
 
     /// The last acknowledged frame that need not be kept any longer.
-    fn expired(&mut self, settled: u64, retained_bytes_max: u64, mono_ms: i64) -> u64 {
+    fn expired(&mut self, retained_bytes_max: u64, mono_ms: i64) -> u64 {
         let mut upto = self.deleted_upto;
-        while let Some(&(seq, since)) = self.retained.front().filter(|(seq, _)| *seq <= settled) {
+        while let Some(&(seq, since)) = self.retained.front() {
             let count = usize::try_from(self.acked - upto).unwrap_or(0);
             let skip = usize::try_from(upto - self.deleted_upto).unwrap_or(0);
             let bytes: u64 = self.sizes.iter().skip(skip).take(count).sum();
@@ -284,7 +286,7 @@ impl Channel {
             upto = upto.max(seq);
             self.retained.pop_front();
         }
-        upto.min(settled)
+        upto.min(self.acked)
     }
 
     fn forget(&mut self, upto: u64) {
@@ -292,8 +294,8 @@ impl Channel {
             self.sizes.pop_front();
             self.deleted_upto += 1;
         }
-        while self.rows_of.front().is_some_and(|(seq, _)| *seq <= upto) {
-            self.rows_of.pop_front();
+        while self.stored.front().is_some_and(|stored| stored.seq <= upto) {
+            self.stored.pop_front();
         }
         // A word that came late may have asked for what has just gone.
         self.cursor = self.cursor.max(self.deleted_upto + 1);
@@ -308,12 +310,14 @@ impl Channel {
             return None;
         }
         let bytes = self.sizes.front().copied().unwrap_or(0);
-        let rows = self.rows_of.front().filter(|(first, _)| *first == seq);
-        let rows = rows.map_or(0, |(_, rows)| u64::from(*rows));
+        let stored = self.stored.front().filter(|stored| stored.seq == seq);
+        let (rows, hash) = stored.map_or((0, 0), |stored| (u64::from(stored.rows), stored.hash));
         let was_acked = seq <= self.acked;
+        if !was_acked {
+            self.lost.push(seq, hash);
+        }
         self.forget(seq);
         self.acked = self.acked.max(seq);
-        self.doubted = self.doubted.map(|upto| upto.max(seq)).filter(|upto| *upto < self.acked);
         self.acked_stored = self.acked_stored.max(seq);
         self.cursor = self.cursor.max(seq + 1);
         Some(if was_acked { (seq, 0, 0) } else { (seq, bytes, rows) })
@@ -345,23 +349,22 @@ impl Channel {
             return false;
         }
         self.acknowledge(seq, mono_ms);
+        self.lost = Lost::new(seq);
         self.acked_stored = self.acked_stored.max(seq);
         self.forget(seq);
         self.retained.retain(|(kept, _)| *kept > seq);
         true
     }
 
-    /// The core's word on how far it has come, at a grant: it may have been restored from a
-    /// backup, or mean the frames of another copy of this state.
+    /// The core's word on how far it has come with the frames of this state, at a grant: it may have
+    /// been restored from a backup.
     pub(super) fn set_mark(&mut self, seq: u64, mono_ms: i64) {
+        self.lost.set_sure(seq);
         if seq >= self.acked {
-            let settled = self.settled();
             self.acknowledge(seq, mono_ms);
-            self.doubted = Some(settled).filter(|upto| *upto < self.acked);
             return;
         }
         self.acked = seq.max(self.deleted_upto);
-        self.doubted = self.doubted.filter(|upto| *upto < self.acked);
         self.retained.retain(|(kept, _)| *kept <= seq);
     }
 
@@ -369,16 +372,16 @@ impl Channel {
     /// it has not acknowledged goes on behind that; gives what may be deleted, `None` where the
     /// core has less than it once acknowledged.
     pub(super) fn renumber(&mut self, mark: u64) -> Option<u64> {
-        let settled = self.settled();
-        self.shift = mark.checked_sub(settled).filter(|shift| *shift > self.shift)?;
-        self.doubted = None;
-        self.acked = settled;
-        self.acked_stored = self.acked_stored.max(settled);
-        self.send_again_from(settled + 1);
-        self.open_upto = self.open_upto.max(settled);
+        let acked = self.acked;
+        self.shift = mark.checked_sub(acked).filter(|shift| *shift > self.shift)?;
+        self.lost = Lost::new(acked);
+        self.stored.iter_mut().for_each(|stored| stored.hash = 0);
+        self.acked_stored = self.acked_stored.max(acked);
+        self.send_again_from(acked + 1);
+        self.open_upto = self.open_upto.max(acked);
         self.retained.clear();
-        self.forget(settled);
-        Some(settled)
+        self.forget(acked);
+        Some(acked)
     }
 
     pub(super) fn backlog_frames(&self) -> u64 {
@@ -478,7 +481,7 @@ mod tests {
         let mut channel = Channel::new(Kind::Exchange, &ChannelState::default());
         for seq in 1..=3 {
             assert_eq!(channel.take_seq(), seq);
-            channel.rows_of.push_back((seq, 10));
+            channel.stored.push_back(Stored { seq, rows: 10, hash: seq });
             channel.committed(seq, 100);
         }
         channel.acknowledge(3, 0);

@@ -41,6 +41,11 @@ impl Agent {
         read: &mut dyn FnMut(u32, u64) -> Result<Vec<OutboxRow>, E>,
         publish: &mut dyn FnMut(Post, &[u8]) -> bool,
     ) -> Result<(), PostError<E>> {
+        while let Some((channel, seq)) = self.next_to_compare() {
+            let rows = read(channel, seq).map_err(PostError::Read)?;
+            let row = rows.first().filter(|row| row.seq == seq).ok_or(PostError::Missing(seq))?;
+            self.compare(&row.bytes, now).map_err(|error| PostError::Damaged(seq, error))?;
+        }
         while let Some(message) = self.next_message(now) {
             let Ok(bytes) = encode_up(&message) else { break };
             if !publish(Post::Message, &bytes) {

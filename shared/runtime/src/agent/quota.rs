@@ -6,9 +6,12 @@
 
 use headwater_engine::mutation::{Mutation, mutated};
 use headwater_store::{Commit, OutboxRow, Snapshot, StoreError};
-use headwater_wire::decode_header;
+use headwater_wire::{decode_header, frame_hash};
 
-use super::{Agent, Now, Policy, outbox::Kind};
+use super::{
+    Agent, Now, Policy,
+    outbox::{Kind, Stored},
+};
 use crate::task::Batch;
 
 /// From, to, rows.
@@ -34,10 +37,17 @@ impl Agent {
                 let Some(last) = rows.last() else { break };
                 next = last.seq + 1;
                 // The core sets a frame aside that cannot be read.
-                let count = |row: &OutboxRow| {
-                    decode_header(&row.bytes).ok().map(|(_, head)| (row.seq, head.rows_count))
+                let incarnation = self.identity.incarnation;
+                let describe = |row: &OutboxRow| {
+                    let (_, head) = decode_header(&row.bytes).ok()?;
+                    let is_sent_so =
+                        head.incarnation == incarnation && head.seq == channel.wire_seq(row.seq);
+                    let hash = frame_hash(&row.bytes).ok().filter(|_| is_sent_so);
+                    let (seq, rows) = (row.seq, head.rows_count);
+                    Some(Stored { seq, rows, hash: hash.unwrap_or(0) })
                 };
-                channel.rows_of.extend(rows.iter().filter_map(count));
+                let stored: Vec<_> = rows.iter().filter_map(describe).collect();
+                channel.stored.extend(stored);
             }
         }
         Ok(())
@@ -59,18 +69,7 @@ impl Agent {
             self.put_frame(&batch, commit, now);
         }
         self.declare_dropped(commit, now);
-        self.put_proofs(commit, now);
-    }
-
-    /// A grant acknowledged all that there is: a frame without rows follows, unless another does.
-    /// Its hash of the frame before shows the core whether that was this state's.
-    fn put_proofs(&mut self, commit: &mut Commit, now: Now) {
-        for channel in std::mem::take(&mut self.unproved) {
-            let is_followed = commit.outbox_put.iter().any(|row| row.channel == channel);
-            if !is_followed && let Some(batch) = self.task.outputs().empty_batch(channel) {
-                self.put_frame(&batch, commit, now);
-            }
-        }
+        self.put_lost();
     }
 
     /// Whether a loss is not declared and there is room to do so.
@@ -156,12 +155,19 @@ impl Agent {
         dropped
     }
 
+    /// Which frames were dropped although the core may have them outlasts the process.
+    fn put_lost(&mut self) {
+        let exchanges = self.channels.iter().filter(|(_, channel)| channel.kind == Kind::Exchange);
+        let lost = exchanges.filter(|(_, channel)| !channel.lost.is_empty());
+        self.record.lost = lost.map(|(number, channel)| (*number, channel.lost.clone())).collect();
+    }
+
     /// Forgets declarations that have arrived.
     fn settle_carriers(&mut self) {
         let channels = &self.channels;
         self.record
             .carriers
-            .retain(|number, (seq, _)| channels.get(number).is_some_and(|c| c.settled() < *seq));
+            .retain(|number, (seq, _)| channels.get(number).is_some_and(|c| c.acked < *seq));
     }
 }
 

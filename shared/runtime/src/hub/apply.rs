@@ -178,13 +178,18 @@ impl Hub {
         // What declares a gap was given another header when it was sent: the next frame carries the
         // hash that it had before.
         let is_declaring = !header.dropped_before.is_empty();
-        let hash = if is_declaring { 0 } else { frame_hash(bytes).unwrap_or(0) };
+        let hash = frame_hash(bytes).unwrap_or(0);
         let Some(member) = self.members.get_mut(&header.agent) else { return Ok(()) };
         let Some(uplink) = member.channels.get_mut(&header.channel) else { return Ok(()) };
         uplink.mark.incarnation = header.incarnation;
         uplink.mark.term = member.record.term;
         uplink.mark.seq = header.seq;
-        uplink.mark.last_frame_hash = hash;
+        uplink.mark.last_frame_hash = if is_declaring { 0 } else { hash };
+        let (life, heads) = (header.incarnation, &mut member.past.heads);
+        member.is_changed |= match is_declaring {
+            true => heads.set(life, header.channel, (header.seq, hash)),
+            false => heads.clear(life, header.channel),
+        };
         uplink.mark.last_event_time = uplink.mark.last_event_time.max(header.last_event_time);
         uplink.mark.watermark = uplink.mark.watermark.max(header.watermark);
         uplink.is_changed = true;

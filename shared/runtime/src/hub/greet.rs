@@ -84,6 +84,8 @@ impl Hub {
     fn marks_ahead(member: &Member, origin: &Origin, hello: &Hello) -> Option<Vec<ChannelUpto>> {
         let life = match origin {
             Origin::Present => &Life::of(hello.incarnation, &member.channels),
+            // It knew that it was an old copy, and its numbers go on from where the core was then.
+            Origin::Child(_) if is_old_copy(hello) => return None,
             Origin::Former(life) | Origin::Child(life) | Origin::Cousin(life) => life,
             Origin::Unknown => return None,
         };
@@ -101,14 +103,14 @@ impl Hub {
             // What it still has may be in frames of the life that took its place.
             Origin::Former(life) => (life, Some("an earlier life is back")),
             Origin::Child(life) => {
-                let is_old_copy = hello.parent.as_ref().is_some_and(|p| !p.marks.is_empty());
-                let mut life = Life { incarnation: hello.incarnation, ..life };
-                // A copy that was moved carries the hash on: frames that the parent made since
-                // show. A core that was restored from a backup may have forgotten the copy.
-                if is_old_copy {
-                    life.marks.values_mut().for_each(|(_, hash)| *hash = 0);
+                if is_old_copy(hello) {
+                    (branch(life, hello), Some("an earlier copy of the state was restored"))
+                } else {
+                    // A copy that was moved carries the hash on: frames that the parent made since
+                    // show. A core that was restored from a backup may have forgotten the copy.
+                    member.past.heads.inherit(life.incarnation, hello.incarnation);
+                    (Life { incarnation: hello.incarnation, ..life }, None)
                 }
-                (life, is_old_copy.then_some("an earlier copy of the state was restored"))
             }
             // What it has may have come from the life that followed its parent.
             Origin::Cousin(life) => {
@@ -159,12 +161,15 @@ impl Hub {
         member.record.last_seen_ms = now.wall_ms;
         member.record.plan_fingerprint = hello.plan_fingerprint;
         member.is_changed = true;
-        let marks = self.marks(&self.members[&hello.agent]);
-        let body = ControlBody::Grant { term, nonce: hello.nonce, marks };
+        let (member, nonce) = (&self.members[&hello.agent], hello.nonce);
+        let (marks, heads) = (self.marks(member), self.heads(member));
+        let body = ControlBody::GrantWithHeads { term, nonce, heads };
         if mutated(Mutation::GrantBeforeCommit) {
             self.control(&hello.agent, hello.incarnation, body.clone());
         }
-        self.granted.push((hello.agent.clone(), hello.incarnation, body));
+        for body in [ControlBody::Grant { term, nonce, marks }, body] {
+            self.granted.push((hello.agent.clone(), hello.incarnation, body));
+        }
         self.refill(hello, now);
     }
 
@@ -252,8 +257,11 @@ impl Hub {
         if from != uplink.mark.seq + 1 || to < from {
             return;
         }
+        let last = (uplink.mark.seq, std::mem::take(&mut uplink.mark.last_frame_hash));
+        if last.1 != 0 {
+            member.is_changed |= member.past.heads.set(uplink.mark.incarnation, channel, last);
+        }
         uplink.mark.seq = to;
-        uplink.mark.last_frame_hash = 0;
         uplink.is_changed = true;
         let what = if rows == Some(0) { "frames-coarsened" } else { "frames-lost" };
         self.count(what, to - from + 1);
@@ -272,6 +280,24 @@ impl Hub {
         self.count("messages-fenced", 1);
         self.control(agent, incarnation, ControlBody::Fenced { term: newer });
     }
+}
+
+/// Whether a life follows one of which the core told it that it has more.
+fn is_old_copy(hello: &Hello) -> bool {
+    hello.parent.as_ref().is_some_and(|parent| !parent.marks.is_empty())
+}
+
+/// The life of an old copy, which branches off where the core was when it told it so. The other
+/// one may have gone on since.
+fn branch(from: Life, hello: &Hello) -> Life {
+    let told = |channel| {
+        let mut told = hello.parent.iter().flat_map(|parent| &parent.marks);
+        told.find(|mark: &&ChannelUpto| mark.channel == channel).map(|mark| mark.upto_seq)
+    };
+    let marks = from.marks.into_iter();
+    let marks = marks
+        .map(|(channel, (seq, _))| (channel, (told(channel).map_or(seq, |told| seq.min(told)), 0)));
+    Life { incarnation: hello.incarnation, marks: marks.collect() }
 }
 
 /// Up to which event time rows of each channel may have been taken: a row of a coarser window holds

@@ -12,6 +12,7 @@ use headwater_wire::{ChannelSpan, Hello, Incarnation};
 use serde::{Deserialize, Serialize};
 
 use super::channels::Uplink;
+use super::heads::Heads;
 use crate::task::{read_record, write_record};
 
 /// Earlier lives whose marks are kept.
@@ -24,9 +25,9 @@ const RETURNS_MAX: usize = 2;
 const TURNS_WINDOW_MS: i64 = 600_000;
 /// Longest time that a hello is under way while later ones arrive, in ms.
 const UNDER_WAY_MS: u64 = 120_000;
-const VERSION: u8 = 2;
-/// Without the boot of the last hello, which stands at the end.
-const VERSION_BEFORE: u8 = 1;
+const VERSION: u8 = 3;
+/// What earlier versions lack at their end: version 2 the heads, version 1 the boot as well.
+const ADDED: [(u8, &[u8]); 2] = [(2, &[0]), (1, &[0, 0, 0])];
 /// The low bits of a nonce count the hellos of one process, the others name it.
 const NONCE_COUNT_BITS: u32 = 16;
 
@@ -42,6 +43,8 @@ pub(super) struct Past {
     floors: BTreeMap<u32, i64>,
     /// Boot of the last hello, and its boot clock when that was sent, ms.
     last_boot: (u64, u64),
+    /// Frames applied last, of the present life and of those before it.
+    pub(super) heads: Heads,
 }
 
 /// Marks of a life that has ended, or seemed to.
@@ -79,13 +82,10 @@ pub(super) enum Origin {
 
 impl Past {
     pub(super) fn decode(extra: &[u8]) -> Result<Past, RestoreError> {
-        match extra.split_first() {
-            None => Ok(Past::default()),
-            Some((&VERSION_BEFORE, fields)) => {
-                let none = [0, 0];
-                read_record(Some(&[&[VERSION], fields, &none].concat()), VERSION)
-            }
-            Some(_) => read_record(Some(extra), VERSION),
+        let Some((version, fields)) = extra.split_first() else { return Ok(Past::default()) };
+        match ADDED.iter().find(|(before, _)| before == version) {
+            Some((_, added)) => read_record(Some(&[&[VERSION], fields, added].concat()), VERSION),
+            None => read_record(Some(extra), VERSION),
         }
     }
 
@@ -172,6 +172,10 @@ impl Past {
         if self.former.len() > FORMER_MAX {
             self.former.remove(0);
         }
+        let former = &self.former;
+        self.heads.retain(|life| {
+            *life == begins || former.iter().any(|former| former.incarnation == *life)
+        });
     }
 }
 
@@ -276,7 +280,9 @@ mod tests {
         assert_eq!(past.former.len(), FORMER_MAX);
         assert!(Past::decode(&[9, 9]).is_err());
         let bytes = past.encode();
-        let before = [&[VERSION_BEFORE], &bytes[1..bytes.len() - 2]].concat();
-        assert_eq!(Past::decode(&before).unwrap().encode(), bytes, "version 1 is read");
+        for (version, added) in ADDED {
+            let before = [&[version], &bytes[1..bytes.len() - added.len()]].concat();
+            assert_eq!(Past::decode(&before).unwrap().encode(), bytes, "version {version}");
+        }
     }
 }

@@ -29,6 +29,7 @@ fn hello(channels: usize, version: &str) -> UpMessage {
 
 fn controls() -> Vec<ControlBody> {
     let marks = vec![ChannelUpto { channel: 1, upto_seq: 9 }];
+    let head = ChannelHead { channel: 1, upto_seq: 9, frame_seq: 7, frame_hash: u64::MAX };
     vec![
         ControlBody::Grant { term: 1, nonce: 2, marks: marks.clone() },
         ControlBody::Nack { term: 1, channel: 2, from: 3, to: 4 },
@@ -38,6 +39,7 @@ fn controls() -> Vec<ControlBody> {
         ControlBody::Poison { channel: 1, seq: 2, reason: "crc".into() },
         ControlBody::Refill { channel: 1, from: 2 },
         ControlBody::Diverged { term: 3, marks },
+        ControlBody::GrantWithHeads { term: 1, nonce: 2, heads: vec![head] },
     ]
 }
 
@@ -78,7 +80,7 @@ fn limits_are_refused_on_both_sides() {
 proptest! {
     #[test]
     fn mutations_never_panic(
-        which in 0usize..9, place: prop::sample::Index, byte: u8, cut: prop::sample::Index,
+        which in 0usize..10, place: prop::sample::Index, byte: u8, cut: prop::sample::Index,
     ) {
         let bytes = match controls().into_iter().nth(which) {
             Some(body) => {

@@ -283,7 +283,7 @@ impl Checker {
                 }
             }
             Reply::Control(control) => {
-                if let ControlBody::Grant { term, nonce, .. } = control.body {
+                if let ControlBody::GrantWithHeads { term, nonce, .. } = control.body {
                     if self.terms.insert(node, term).is_some_and(|before| before >= term) {
                         self.fail(node, format!("term {term} is granted again"));
                     }

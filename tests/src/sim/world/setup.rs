@@ -85,11 +85,10 @@ impl Shape {
         let until_ms = minutes * 60_000;
         // Some runs see many kinds of faults, some few: together they see more than all alike.
         let one_in = 1 + chance.below(4);
-        // What a core has forgotten of two that are both alive it cannot tell apart, and what a
-        // third one makes, which is an older copy, neither.
+        // What a core has forgotten of two that are both alive it cannot tell apart.
         let is_drawn = |fault: &Fault| match fault {
             Fault::LiveCopy => false,
-            Fault::CoreBackup | Fault::Reflash | Fault::AgentBackup => !has_copy,
+            Fault::CoreBackup | Fault::Reflash => !has_copy,
             _ => true,
         };
         let kinds = mix.kinds().filter(is_drawn);
@@ -97,10 +96,9 @@ impl Shape {
         let seconds = |chance: &mut Chance, n: u64| {
             i64::try_from(1000 + 1000 * chance.below(n)).expect("short")
         };
-        // Frames of which some are dropped do not show that they follow each other.
         let policy = match chance.below(7) {
-            0 if !has_copy => Policy::DropOldest,
-            1 if !has_copy => Policy::DropNewest,
+            0 => Policy::DropOldest,
+            1 => Policy::DropNewest,
             2 => Policy::Coarsen,
             _ => Policy::Pause,
         };

@@ -9,7 +9,8 @@ use headwater_plan::Plan;
 use headwater_store::crash::CrashDisk;
 use headwater_store::{Meter, Options, PositionWrite, Store};
 use headwater_wire::{
-    Ack, ChannelUpto, Control, ControlBody, Hello, UpMessage, encode_ack, encode_control, encode_up,
+    Ack, ChannelHead, ChannelUpto, Control, ControlBody, Hello, UpMessage, encode_ack,
+    encode_control, encode_up,
 };
 
 use super::Load;
@@ -235,10 +236,16 @@ impl Virtual {
     }
 
     fn grant(&mut self, hello: &Hello) {
-        let body = ControlBody::Grant {
+        let heads = self.acked.iter().map(|(&channel, &upto_seq)| ChannelHead {
+            channel,
+            upto_seq,
+            frame_seq: 0,
+            frame_hash: 0,
+        });
+        let body = ControlBody::GrantWithHeads {
             term: hello.last_term + 1,
             nonce: hello.nonce,
-            marks: upto(&self.acked),
+            heads: heads.collect(),
         };
         let (agent, incarnation) = (hello.agent.clone(), hello.incarnation);
         let control = Control { agent, incarnation, body };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use headwater_runtime::agent::Policy;
 use headwater_store::Gap;
 
 use super::super::readings::{Answer, Totals, Window, merge_into};
@@ -89,9 +88,7 @@ impl Checker {
         }
         let is_less = all.iter().any(|w| count(&committed, w) < count(&high, w));
         let is_declared = gaps.iter().any(|gap| self.is_replaced(node(&gap.agent)));
-        // What an old copy drops under numbers that the core has is no gap there.
-        let drops = matches!(self.policy, Policy::DropOldest | Policy::DropNewest);
-        if is_less && !is_declared && self.reflashed.is_empty() && !self.may_be_gone() && !drops {
+        if is_less && !is_declared && self.reflashed.is_empty() && !self.may_be_gone() {
             self.fail(0, "I3: rows of a restored gateway are lost and no gap says so".into());
         }
     }
