@@ -17,6 +17,7 @@ mod over;
 mod pattern;
 mod windows;
 
+pub use arrival::Order;
 pub use join::{
     IntervalJoinSpec, JoinKind, JoinSpec, RegularJoinSpec, TemporalJoinSpec, WindowJoinSpec,
 };
@@ -253,6 +254,8 @@ pub struct Output {
     pub schema: Schema,
     /// What kind of rows it takes.
     pub kind: OutputKind,
+    /// What is made of their order further on; of no meaning for late rows.
+    pub order: Order,
 }
 
 /// What an output takes.

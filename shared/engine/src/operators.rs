@@ -37,12 +37,12 @@ pub mod window_aggregate;
 pub mod window_assign;
 pub mod window_join;
 
-/// Makes the operator of a step. `inputs` are the schemas of its ports; `is_unordered` tells that
-/// its rows may leave in any order.
+/// Makes the operator of a step. `inputs` are the schemas of its ports; `is_at_once` tells that
+/// it need not hold rows for the sake of their order.
 pub fn build(
     step: &Step,
     inputs: &[Schema],
-    is_unordered: bool,
+    is_at_once: bool,
     limits: &Limits,
 ) -> Result<Box<dyn Operator>, CompileError> {
     let none = Schema::default();
@@ -51,7 +51,7 @@ pub fn build(
         OperatorSpec::Filter(predicate) => Box::new(filter::Filter::new(predicate)?),
         OperatorSpec::Project(columns) => Box::new(project::Project::new(columns)?),
         OperatorSpec::DedupFirst(spec) => {
-            Box::new(dedup_first::DedupFirst::new(spec, input, is_unordered, limits))
+            Box::new(dedup_first::DedupFirst::new(spec, input, is_at_once, limits))
         }
         OperatorSpec::WindowAssign(spec) => {
             Box::new(window_assign::WindowAssign::new(spec, input.len()))

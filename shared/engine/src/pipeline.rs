@@ -64,9 +64,9 @@ impl Pipeline {
             }
         };
         let mut stages = Vec::new();
-        for (step, is_unordered) in fragment.steps.iter().zip(fragment.steps_without_order()) {
+        for (step, is_at_once) in fragment.steps.iter().zip(fragment.steps_at_once()) {
             let inputs: Vec<Schema> = step.inputs.iter().map(schema_of).collect();
-            let operator = operators::build(step, &inputs, is_unordered, limits)?;
+            let operator = operators::build(step, &inputs, is_at_once, limits)?;
             stages.push(Stage {
                 inbox: operator.is_resumable().then(|| Inbox::new(&inputs)),
                 operator,

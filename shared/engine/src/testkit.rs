@@ -357,6 +357,7 @@ pub(crate) fn chain_over(table: Schema, steps: Vec<(OperatorSpec, Schema)>) -> F
         columns: None,
         schema: steps.last().map_or(table.clone(), |(_, schema)| schema.clone()),
         kind: OutputKind::Exchange,
+        order: Order::Arrival,
     };
     let step = |(index, (operator, schema)): (usize, (OperatorSpec, Schema))| Step {
         name: format!("step-{index}"),

@@ -8,7 +8,7 @@ mod ladder;
 mod sources;
 
 use headwater_engine::fragment::{
-    Fragment, Input, OperatorSpec, Output, OutputKind, Phase, Scan, Step,
+    Fragment, Input, OperatorSpec, Order, Output, OutputKind, Phase, Scan, Step,
 };
 use headwater_engine::limits::Limits;
 use headwater_engine::operators::window_aggregate::partial_schema;
@@ -130,7 +130,11 @@ pub(crate) fn cut(
             issues.push(issue);
         }
     }
-    let Cut { edge, core, channels, ladder, .. } = cut;
+    let Cut { mut edge, core, channels, ladder, .. } = cut;
+    for output in edge.outputs.iter_mut().filter(|output| output.kind == OutputKind::Exchange) {
+        let scan = core.scans.iter().position(|scan| scan.name == output.name);
+        output.order = scan.map_or(Order::Arrival, |scan| core.order_of_scan(scan));
+    }
     let place = |table: &TableDef, read: bool| {
         let is_own = |name: &str| name == table.name.value;
         let late = late_places.iter().find(|(name, _)| is_own(name)).map(|(_, place)| *place);
@@ -230,6 +234,7 @@ impl Cut<'_> {
             columns,
             schema: schema.clone(),
             kind: OutputKind::Exchange,
+            order: Order::Arrival,
         });
         self.core.scans.push(scan_of(&name, &schema));
         let source = source_of(&self.edge, input);

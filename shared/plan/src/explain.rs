@@ -33,6 +33,8 @@ struct StepMemory {
 struct Page<'a> {
     fragment: &'a Fragment,
     memory: &'a [StepMemory],
+    /// Steps that do not hold rows for their order.
+    at_once: Vec<bool>,
     shown: Vec<Input>,
 }
 
@@ -49,7 +51,8 @@ impl Plan {
             if fragment.outputs.is_empty() {
                 let _ = writeln!(out, "  nothing to do");
             }
-            let mut page = Page { fragment, memory: &memory, shown: Vec::new() };
+            let at_once = fragment.steps_at_once();
+            let mut page = Page { fragment, memory: &memory, at_once, shown: Vec::new() };
             for index in 0..fragment.outputs.len() {
                 self.output(&mut page, index, &mut out);
             }
@@ -111,6 +114,15 @@ impl Plan {
         let below = self.names_below(fragment, step);
         let _ = writeln!(out, "{indent}└ {name}: {}", operator_text(operator, &below));
         let _ = writeln!(out, "{indent}    : {}", schema(columns));
+        if let OperatorSpec::DedupFirst(spec) = operator {
+            let _ = match (page.at_once[step], spec.key_holds_time) {
+                (true, _) => writeln!(out, "{indent}    a row goes on when it comes"),
+                (false, true) => {
+                    writeln!(out, "{indent}    rows wait for the watermark, for their order")
+                }
+                (false, false) => writeln!(out, "{indent}    rows wait for the watermark"),
+            };
+        }
         let StepMemory { bytes_max, capacity } = &page.memory[step];
         if let Some((what, count)) = capacity {
             let ceiling = bytes(*bytes_max);

@@ -23,7 +23,7 @@ mod values;
 mod windows;
 
 use headwater_engine::expr::Expr;
-use headwater_engine::fragment::{Fragment, Input, OperatorSpec, Output, OutputKind, Step};
+use headwater_engine::fragment::{Fragment, Input, OperatorSpec, Order, Output, OutputKind, Step};
 use headwater_engine::limits::FIELDS_MAX;
 use headwater_engine::types::{DataType, Field, Schema};
 use sqlparser::tokenizer::Span;
@@ -155,6 +155,7 @@ impl Lowering<'_> {
             columns: (!identity).then_some(exprs),
             schema: Schema::new(fields),
             kind: OutputKind::Rows,
+            order: order_of(table),
         });
         self.layout.outputs.push((sink.table, sink.span));
     }
@@ -174,6 +175,7 @@ impl Lowering<'_> {
             columns: Some(columns),
             schema: Schema::new(fields),
             kind: OutputKind::Late,
+            order: Order::Any,
         });
         self.layout.outputs.push((late.table, late.span));
     }
@@ -220,6 +222,16 @@ impl Lowering<'_> {
             let message = format!("a row has {width} columns, {FIELDS_MAX} fit");
             issues.push(Issue::new(span, message, "name fewer columns"));
         }
+    }
+}
+
+/// What a table makes of the order of its rows: one that keeps the last row of each key, or of a
+/// topic, takes them as they come.
+fn order_of(table: &TableDef) -> Order {
+    let is_retained = table.options.values.get("retain").is_some_and(|flag| flag != "false");
+    match table.primary_key.is_empty() && !is_retained {
+        true => Order::Any,
+        false => Order::Arrival,
     }
 }
 

@@ -6,10 +6,12 @@
 //! A repeat of a remembered key is counted as a repeat, whenever it comes.
 //!
 //! Where the key holds the event time, no earlier row can take a row's place: it waits for the sake
-//! of the order alone. In front of windows whose results do not depend on that
-//! ([`Fragment::steps_without_order`](crate::fragment::Fragment::steps_without_order)) it goes on
-//! at once and its key alone is kept: less memory, smaller checkpoints, the same results. What is
-//! late for a window is so in both cases, as its watermark is not raised between.
+//! of the order alone. Where what follows does not depend on that
+//! ([`Fragment::steps_at_once`](crate::fragment::Fragment::steps_at_once)) it goes on at once and
+//! its key alone is kept: less memory, smaller checkpoints, the same results. What is late further
+//! on is so in both cases: in front of all watermarks that the row would wait for, its time is.
+//! Rows that wait in a checkpoint of a step that held them still do, and those that come no later
+//! in time wait behind them.
 //!
 //! Memory is bounded by `dedup_entries_max`: when it is reached the oldest emitted key is forgotten
 //! and counted as evicted; when all keys are still waiting, the new row is set aside.
@@ -64,6 +66,8 @@ pub struct DedupFirst {
     entries: Entries,
     /// Where rows go on at once: their keys, and room for a row whose texts are looked up.
     at_once: Option<(Recent, Box<[Slot]>)>,
+    /// The latest time of a restored row that waits where others go on at once.
+    waits_until: Timestamp,
     /// Rows that wait.
     due: DueQueue,
     /// Emitted keys in order of emission; where rows go on at once, those of a checkpoint.
@@ -84,16 +88,17 @@ pub struct DedupFirst {
 }
 
 impl DedupFirst {
-    /// Deduplicates rows of schema `input`; `is_unordered` tells that they may leave in any order.
-    pub fn new(spec: &DedupSpec, input: &Schema, is_unordered: bool, limits: &Limits) -> Self {
+    /// Deduplicates rows of schema `input`; `is_at_once` tells that none need wait
+    /// for the sake of their order.
+    pub fn new(spec: &DedupSpec, input: &Schema, is_at_once: bool, limits: &Limits) -> Self {
         let types: Vec<_> = input.fields.iter().map(|field| field.data_type.clone()).collect();
-        let at_once = (is_unordered && spec.key_holds_time).then(|| {
-            let key = spec.key.iter().map(|&column| types[column].clone()).collect();
+        let at_once = (is_at_once && spec.key_holds_time).then(|| {
             let row = vec![Slot::ZERO; input.len()].into();
-            (Recent::new(key, limits.dedup_entries_max), row)
+            (Recent::new(&types, &spec.key, limits.dedup_entries_max), row)
         });
         DedupFirst {
             at_once,
+            waits_until: WATERMARK_MIN,
             entries_max: limits.dedup_entries_max,
             // A repeat of the watermark's own time is not late, so its key is still needed then.
             kept_ms: if spec.key_holds_time { Some(0) } else { spec.ttl_ms },
@@ -151,29 +156,58 @@ impl DedupFirst {
         }
     }
 
-    /// Lets a row go on at once, unless it is late or its key, which is the probe, is known.
+    /// Lets a row go on at once, unless it is late or its key is known.
     fn give_on(&mut self, row: Row<'_>, out: &mut Emitter<'_>) {
         let time = self.time(row);
-        let (entries, context) = (&self.entries, &mut *out.context);
+        if time < out.watermark {
+            return out.late(row);
+        }
+        let Some((recent, _)) = &mut self.at_once else { return };
+        if let Err(fault) = recent.seek(row, out.context) {
+            return out.drop_row(Reason::Fault(fault), row);
+        }
+        let known = recent.len() + self.entries.len();
+        if (recent.len() < known || known >= self.entries_max) && !self.is_new(row, time, out) {
+            return;
+        }
         let Some((recent, slots)) = &mut self.at_once else { return };
-        let is_known = recent.holds(time, &entries.probe) || entries.find().is_some();
-        if time < out.watermark || is_known {
-            entries.probe.discard(context);
-            return match is_known && time >= out.watermark {
-                true => out.drop_row(Reason::Repeat, row),
-                false => out.late(row),
-            };
+        if !recent.insert(time, self.next_seq, out.context) {
+            return out.drop_row(Reason::Repeat, row);
         }
-        // All keys that are known are still needed.
-        if recent.len() + entries.len() >= self.entries_max {
-            entries.probe.discard(context);
-            return out.drop_row(Reason::Fault(Fault::StateFull), row);
-        }
-        recent.insert(time, self.next_seq, &entries.probe, context);
         self.next_seq += 1;
         slots.copy_from_slice(row.slots);
-        entries.probe.put(entries.key(), slots);
+        recent.put(slots);
         out.emit(Row::insert(slots, row.nulls));
+    }
+
+    /// Whether a row may go on at once where entries of a checkpoint are known too, or all room is
+    /// taken; otherwise it waits behind them or is set aside.
+    #[cold]
+    fn is_new(&mut self, row: Row<'_>, time: Timestamp, out: &mut Emitter<'_>) -> bool {
+        let probed = self.entries.take_probe(row, out.context);
+        let Some((recent, _)) = &mut self.at_once else { return false };
+        let is_known = recent.holds(time) || probed.is_ok() && self.entries.find().is_some();
+        let is_full = recent.len() + self.entries.len() >= self.entries_max;
+        let may_go_on = probed.is_ok() && !is_known && !is_full;
+        if may_go_on && time > self.waits_until {
+            return true;
+        }
+        match probed {
+            _ if is_known => out.drop_row(Reason::Repeat, row),
+            // All keys that are known are still needed.
+            Ok(()) if is_full => out.drop_row(Reason::Fault(Fault::StateFull), row),
+            Ok(()) => {
+                self.wait(row, None, out);
+            }
+            Err(fault) => out.drop_row(Reason::Fault(fault), row),
+        }
+        if !may_go_on {
+            self.entries.probe.discard(out.context);
+        }
+        if let Some((recent, _)) = &mut self.at_once {
+            recent.discard(out.context);
+        }
+        false
     }
 
     /// Lets a row whose key is the probe wait for the watermark, instead of the entry `old` if its
@@ -268,11 +302,11 @@ impl Operator for DedupFirst {
             // A correction of an earlier window: what was seen first has gone on.
             return out.drop_row(Reason::Correction, row);
         }
-        if let Err(fault) = self.entries.take_probe(row, out.context) {
-            return out.drop_row(Reason::Fault(fault), row);
-        }
         if self.at_once.is_some() {
             return self.give_on(row, out);
+        }
+        if let Err(fault) = self.entries.take_probe(row, out.context) {
+            return out.drop_row(Reason::Fault(fault), row);
         }
         match self.entries.find() {
             Some(known) => self.push_known(known, row, out),
@@ -367,6 +401,12 @@ impl Operator for DedupFirst {
                 self.settle(id, context);
             }
         }
+        if self.at_once.is_some() {
+            let all = self.restoring.iter().map(|(seq, &id)| (*seq, self.entries.header(id)));
+            let waiting = all.filter(|(seq, header)| header.seq == *seq && !header.has(EMITTED));
+            let latest = waiting.map(|(_, header)| header.time).max();
+            self.waits_until = latest.unwrap_or(WATERMARK_MIN);
+        }
         let entries = &self.entries;
         self.emitted.retain(|&(_, seq, id)| entries.header(id).seq == seq);
         self.emitted.make_contiguous().sort_unstable();
@@ -382,8 +422,8 @@ impl Operator for DedupFirst {
 
     fn memory_bytes_max(&self) -> usize {
         let entries = self.entries_max + 1;
-        let emitted = match self.at_once {
-            Some(_) => Recent::memory_bytes_max(entries, self.spec.key.len()),
+        let emitted = match &self.at_once {
+            Some((recent, _)) => recent.memory_bytes_max(entries),
             None => memory::vec_bytes::<Emitted>(entries),
         };
         self.entries.memory_bytes_max(entries)

@@ -142,6 +142,7 @@ fn late_rows_go_to_their_table() {
             Field::new("k", DataType::STRING),
         ]),
         kind: OutputKind::Late,
+        order: Order::Any,
     });
     let mut run = Run::new(fragment);
     run.watermark(9).reading("a", 9, 1.0).reading("a", 10, 1.0).end();

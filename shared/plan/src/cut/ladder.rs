@@ -6,8 +6,8 @@
 
 use headwater_engine::fragment::Phase;
 use headwater_engine::fragment::{
-    Fragment, Input, OperatorSpec, Output, OutputKind, Step, WindowAggregateSpec, WindowKind,
-    WindowSpec,
+    Fragment, Input, OperatorSpec, Order, Output, OutputKind, Step, WindowAggregateSpec,
+    WindowKind, WindowSpec,
 };
 use headwater_engine::types::Schema;
 
@@ -72,6 +72,7 @@ impl Cut<'_> {
             columns: None,
             schema: partials.clone(),
             kind: OutputKind::Exchange,
+            order: Order::Any,
         };
         let step = Step {
             name: format!("{} to {size_ms} ms", merge.name),

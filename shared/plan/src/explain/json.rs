@@ -1,6 +1,6 @@
 //! The plan as JSON, for programs.
 
-use headwater_engine::fragment::{Fragment, Input, Output, OutputKind, Scan};
+use headwater_engine::fragment::{Fragment, Input, OperatorSpec, Output, OutputKind, Scan, Step};
 use headwater_engine::types::Schema;
 use serde_json::{Value, json};
 
@@ -47,6 +47,7 @@ impl Plan {
     }
 
     fn steps_json(&self, fragment: &Fragment, memory: &[StepMemory]) -> Vec<Value> {
+        let at_once = fragment.steps_at_once();
         let step = |(index, memory): (usize, &StepMemory)| {
             let step = &fragment.steps[index];
             let below = self.names_below(fragment, index);
@@ -57,6 +58,7 @@ impl Plan {
                 "schema": schema(&step.schema),
                 "memory_bytes_max": memory.bytes_max,
                 "capacity": memory.capacity.map(|(what, count)| json!({"of": what, "max": count})),
+                "rows_wait": is_dedup(step).then(|| !at_once[index]),
                 "late_output": step.late_output.map(|o| fragment.outputs[o].name.clone()),
             })
         };
@@ -87,6 +89,10 @@ impl Plan {
             "future_max_ms": scan.future_max_ms,
         })
     }
+}
+
+fn is_dedup(step: &Step) -> bool {
+    matches!(step.operator, OperatorSpec::DedupFirst(_))
 }
 
 fn output(fragment: &Fragment, output: &Output) -> Value {

@@ -60,11 +60,6 @@ impl Entries {
         self.index.find(spread(self.probe.hash), |&id| self.is_probe(id)).copied()
     }
 
-    /// The key's columns in a row.
-    pub(super) fn key(&self) -> &[usize] {
-        &self.columns[0]
-    }
-
     fn is_probe(&self, id: EntryId) -> bool {
         let (places, columns, place) = self.place(id);
         let (values, header) = (places.values(place), places.header(place));

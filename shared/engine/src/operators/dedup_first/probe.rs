@@ -73,11 +73,4 @@ impl Probe {
             }
         }
     }
-
-    /// Puts the key into its columns of a row.
-    pub(super) fn put(&self, columns: &[usize], slots: &mut [Slot]) {
-        for (&column, &slot) in columns.iter().zip(&self.slots) {
-            slots[column] = slot;
-        }
-    }
 }

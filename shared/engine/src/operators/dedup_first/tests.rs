@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use crate::{fragment::*, limits::Limits, testkit::*};
 
+mod order;
+
 fn run(spec: DedupSpec, limits: Limits) -> Run {
     Run::with(chain(vec![(OperatorSpec::DedupFirst(spec), readings())]), limits)
 }
@@ -135,6 +137,7 @@ fn ordered() -> Fragment {
         input: Input::Step(0),
         schema: readings(),
         columns: None,
+        order: Order::Arrival,
         ..fragment.outputs[0].clone()
     };
     fragment.outputs.push(rows);
