@@ -47,6 +47,9 @@ pub(crate) struct DueQueue {
     lists: Box<[List]>,
     /// Which lists of each digit are not empty.
     occupied: [u64; DIGITS],
+    /// Which lists of the lowest digit are not in order of rank; sorted when their turn comes.
+    unsorted: u64,
+    sorting: Vec<Place>,
     base: u64,
     len: usize,
 }
@@ -74,6 +77,8 @@ impl DueQueue {
             nodes: Vec::new(),
             lists: vec![EMPTY; DIGITS * LISTS_PER_DIGIT].into(),
             occupied: [0; DIGITS],
+            unsorted: 0,
+            sorting: Vec::new(),
             base: 0,
             len: 0,
         }
@@ -109,23 +114,18 @@ impl DueQueue {
     #[inline]
     fn link<R: Ord>(&mut self, place: Place, time: u64, rank: impl Fn(Place) -> R) {
         let (position, digit) = self.list_of(time);
-        let at = position * LISTS_PER_DIGIT + digit;
-        let mut previous = self.lists[at].last;
-        // Only a list of the lowest digit is of one time; what comes is nearly always the last.
-        while position == 0 && previous != NONE && rank(previous) > rank(place) {
-            previous = self.nodes[previous as usize].previous;
+        let list = &mut self.lists[position * LISTS_PER_DIGIT + digit];
+        let previous = core::mem::replace(&mut list.last, place);
+        match previous {
+            NONE => list.first = place,
+            _ => self.nodes[previous as usize].next = place,
         }
-        let list = &mut self.lists[at];
-        let next = match previous {
-            NONE => core::mem::replace(&mut list.first, place),
-            _ => core::mem::replace(&mut self.nodes[previous as usize].next, place),
-        };
-        match next {
-            NONE => list.last = place,
-            _ => self.nodes[next as usize].previous = place,
+        // Only a list of the lowest digit is of one time.
+        if position == 0 && previous != NONE && rank(previous) > rank(place) {
+            self.unsorted |= 1 << digit;
         }
         self.occupied[position] |= 1 << digit;
-        self.nodes[place as usize] = Node { time, previous, next };
+        self.nodes[place as usize] = Node { time, previous, next: NONE };
     }
 
     /// Takes a place out that waits.
@@ -144,6 +144,7 @@ impl DueQueue {
         }
         if list.first == NONE {
             self.occupied[position] &= !(1 << digit);
+            self.unsorted &= !(u64::from(position == 0) << digit);
         }
         self.nodes[place as usize] = UNLINKED;
         self.len -= 1;
@@ -180,6 +181,10 @@ impl DueQueue {
             }
             let at = position * LISTS_PER_DIGIT + digit;
             if position == 0 {
+                if self.unsorted >> digit & 1 == 1 {
+                    self.unsorted &= !(1 << digit);
+                    self.sort(at, &rank);
+                }
                 return Some(self.lists[at].first);
             }
             // Stable: what came first is first in the lists of lower digits too.
@@ -195,6 +200,29 @@ impl DueQueue {
                 place = next;
             }
         }
+    }
+
+    /// Puts the places of a list in order of rank.
+    #[cold]
+    fn sort<R: Ord>(&mut self, at: usize, rank: impl Fn(Place) -> R) {
+        let mut places = core::mem::take(&mut self.sorting);
+        let first = Some(self.lists[at].first);
+        places.extend(core::iter::successors(first, |&place| {
+            Some(self.nodes[place as usize].next).filter(|&next| next != NONE)
+        }));
+        places.sort_unstable_by_key(|&place| rank(place));
+        self.lists[at] = EMPTY;
+        for place in places.drain(..) {
+            let list = &mut self.lists[at];
+            let previous = core::mem::replace(&mut list.last, place);
+            match previous {
+                NONE => list.first = place,
+                _ => self.nodes[previous as usize].next = place,
+            }
+            let node = &mut self.nodes[place as usize];
+            (node.previous, node.next) = (previous, NONE);
+        }
+        self.sorting = places;
     }
 
     /// The list that is due first: its digit's position, the digit, and a time that none of its
@@ -219,7 +247,9 @@ impl DueQueue {
 
     /// Bytes when places below `places` wait.
     pub(crate) fn memory_bytes_max(places: usize) -> usize {
-        memory::vec_bytes::<Node>(places) + DIGITS * LISTS_PER_DIGIT * size_of::<List>()
+        memory::vec_bytes::<Node>(places)
+            + memory::vec_bytes::<Place>(places)
+            + DIGITS * LISTS_PER_DIGIT * size_of::<List>()
     }
 }
 

@@ -55,6 +55,8 @@ struct Key {
     pending: RowId,
     /// The watermark at which the key is forgotten.
     forget: Timestamp,
+    /// Arrival number of the row for which it is in `due`: keys of one time come in this order.
+    rank: u64,
     is_used: bool,
     /// An earlier checkpoint holds it.
     is_stored: bool,
@@ -69,6 +71,7 @@ const UNUSED: Key = Key {
     last: (WATERMARK_MIN, 0),
     pending: NO_ROW,
     forget: WATERMARK_MAX,
+    rank: 0,
     is_used: false,
     is_stored: false,
     is_dirty: false,
@@ -96,7 +99,8 @@ pub struct Over {
     keys_max: usize,
     keys: Vec<Key>,
     next_serial: u64,
-    /// Rows by the time at which they may make rows of their key ready.
+    /// Keys by the time at which their first waiting row is ready. Where rows wait for others of
+    /// their key: rows by the time at which they may make one ready.
     due: DueQueue,
     /// What came of reading rows that are due soon; only that they are read matters.
     fetched: u64,
@@ -225,6 +229,7 @@ impl Over {
 
     fn drop_key(&mut self, key: KeyId, context: &mut Context) {
         self.frames.iter_mut().for_each(|frame| frame.clear(key, context));
+        self.disarm(key);
         if self.forgets.holds(key) {
             self.forgets.remove(key);
         }
@@ -263,10 +268,32 @@ impl Over {
         }
     }
 
-    /// The next row whose time has come.
-    fn next_due(&mut self, watermark: Timestamp) -> Option<RowId> {
-        let (rows, fetched) = (&self.rows, &mut self.fetched);
-        self.due.first(watermark, |row| *fetched ^= rows.fetch(row))
+    /// Emits the rows whose time has come.
+    fn emit_due(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
+        if self.is_by_row() {
+            return self.emit_due_by_row(watermark, out);
+        }
+        while let Some(key) = self.next_key(watermark) {
+            if !self.emit_ready(key, self.due.time(key), out) {
+                return Progress::More;
+            }
+            self.rearm(key);
+        }
+        Progress::Done
+    }
+
+    fn emit_due_by_row(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
+        while let Some(row) = self.next_row(watermark) {
+            let time = self.due.time(row);
+            if !self.emit_ready(self.rows.key(row), time, out) {
+                return Progress::More;
+            }
+            // Still there when it waits for rows behind it, which come with times of their own.
+            if self.due.holds(row) && self.due.time(row) == time {
+                self.due.remove(row);
+            }
+        }
+        Progress::Done
     }
 
     /// Emits the rows that wait for others of their key, at the end of time.
@@ -391,15 +418,8 @@ impl Operator for Over {
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
         self.rebuild_if_stale(out.context);
-        while let Some(row) = self.next_due(watermark) {
-            let time = self.due.time(row);
-            if !self.emit_ready(self.rows.key(row), time, out) {
-                return Progress::More;
-            }
-            // Still there when it waits for rows behind it, which come with times of their own.
-            if self.due.holds(row) && self.due.time(row) == time {
-                self.due.remove(row);
-            }
+        if self.emit_due(watermark, out) == Progress::More {
+            return Progress::More;
         }
         while let Some(key) = self.forgets.first(watermark, |_| {}) {
             let forget = self.keys[key as usize].forget;

@@ -77,6 +77,25 @@ fn taken(run: &mut Run) -> Vec<String> {
     run.take().into_iter().map(short).collect()
 }
 
+/// Rows of one time come in the order in which they arrived, whatever order their keys had before;
+/// so do rows behind the watermark, which all count as due with it.
+#[test]
+fn equal_times_come_in_order_of_arrival() {
+    let mut run = run(vec![over("COUNT", None, back(FrameUnit::Range, 100))]);
+    for (key, time) in [("a", 1), ("b", 2), ("c", 3), ("c", 9), ("a", 9), ("b", 9)] {
+        run.row(&reading(key, time, 0.0));
+    }
+    run.watermark(3);
+    assert_eq!(taken(&mut run), ["a 1 1", "b 2 1", "c 3 1"]);
+    run.watermark(9);
+    assert_eq!(taken(&mut run), ["c 9 2", "a 9 2", "b 9 2"]);
+    for (key, time) in [("e", 7), ("d", 8), ("e", 6), ("f", 9)] {
+        run.row(&reading(key, time, 0.0));
+    }
+    run.watermark(10);
+    assert_eq!(taken(&mut run), ["e 6 1", "e 7 2", "d 8 1", "f 9 1"]);
+}
+
 #[test]
 fn range_holds_its_bounds_and_rows_of_equal_time() {
     let frame = back(FrameUnit::Range, 5);

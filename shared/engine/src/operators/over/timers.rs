@@ -1,9 +1,10 @@
 //! When the rows of a key are ready, and when the key is forgotten.
 //!
-//! A row that waits is in a queue by time, and a key in another one. That a key is forgotten later
-//! than it stands there is noticed when its turn comes.
+//! A key with rows that wait is in a queue by time; where rows wait for others of their key, each
+//! row is. Every key is in another queue. That a key is forgotten later than it stands there is
+//! noticed when its turn comes.
 
-use super::Over;
+use super::{NO_ROW, Over};
 use crate::{
     keys::KeyId,
     operator::{Timestamp, WATERMARK_MAX},
@@ -27,13 +28,59 @@ impl Over {
         self.touch(key);
     }
 
+    /// Whether rows wait for others of their key.
+    pub(super) fn is_by_row(&self) -> bool {
+        self.following.1 > 0
+    }
+
+    /// The next key with a row whose time has come.
+    pub(super) fn next_key(&mut self, watermark: Timestamp) -> Option<KeyId> {
+        let (rows, keys, fetched) = (&self.rows, &self.keys, &mut self.fetched);
+        let near = |key: KeyId| *fetched ^= rows.fetch(keys[key as usize].pending);
+        self.due.first_ranked(watermark, near, |key| keys[key as usize].rank)
+    }
+
+    /// The next row whose time has come.
+    pub(super) fn next_row(&mut self, watermark: Timestamp) -> Option<RowId> {
+        let (rows, fetched) = (&self.rows, &mut self.fetched);
+        self.due.first(watermark, |row| *fetched ^= rows.fetch(row))
+    }
+
     /// Lets a new row make rows of its key ready when its time has come: itself, or one that waits
     /// for it as the last of its frame. `watermark` is the present one: rows behind it stand in
     /// their order of arrival.
     pub(super) fn watch(&mut self, row: RowId, watermark: Timestamp) {
-        let (ms, count) = self.following;
-        let time = self.rows.time(row).saturating_add(if count == 0 { ms } else { 0 });
-        self.due.insert(row, time.max(watermark));
+        let time = self.rows.time(row);
+        if self.is_by_row() {
+            return self.due.insert(row, time.max(watermark));
+        }
+        let due = time.saturating_add(self.following.0).max(watermark);
+        let key = self.rows.key(row);
+        if !self.due.holds(key) || due < self.due.time(key) {
+            self.arm(key, row, due);
+        }
+    }
+
+    fn arm(&mut self, key: KeyId, row: RowId, due: Timestamp) {
+        self.disarm(key);
+        self.keys[key as usize].rank = self.rows.seq(row);
+        let keys = &self.keys;
+        self.due.insert_ranked(key, due, |key| keys[key as usize].rank);
+    }
+
+    /// Lets a key whose turn has come wait for its next row.
+    pub(super) fn rearm(&mut self, key: KeyId) {
+        match self.keys[key as usize].pending {
+            NO_ROW => self.disarm(key),
+            row => self.arm(key, row, self.ready_at(row)),
+        }
+    }
+
+    /// Takes a key out of the queue, if it is there.
+    pub(super) fn disarm(&mut self, key: KeyId) {
+        if !self.is_by_row() && self.due.holds(key) {
+            self.due.remove(key);
+        }
     }
 
     /// Lets the first waiting row of a key, which has had its own time, wait until `ready`.
@@ -47,7 +94,7 @@ impl Over {
 
     /// Takes that back.
     pub(super) fn unwatch(&mut self, row: RowId) {
-        if self.due.holds(row) {
+        if self.is_by_row() && self.due.holds(row) {
             self.due.remove(row);
         }
     }
