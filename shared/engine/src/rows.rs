@@ -30,12 +30,13 @@ pub type RowId = u32;
 /// No row.
 const NONE: RowId = RowId::MAX;
 
-/// What is known of a row besides its values, which are in the slab under the same number.
+/// What is known of a row besides its values, which are in the slab under the same number, and its
+/// tag. Two of them fill a line of the cache.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Entry {
     time: Timestamp,
     seq: u64,
-    tag: u64,
     key: KeyId,
     previous: RowId,
     next: RowId,
@@ -51,7 +52,6 @@ struct Entry {
 const UNUSED: Entry = Entry {
     time: 0,
     seq: 0,
-    tag: 0,
     key: 0,
     previous: NONE,
     next: NONE,
@@ -60,6 +60,8 @@ const UNUSED: Entry = Entry {
     is_dirty: false,
     is_listed: false,
 };
+
+const _: () = assert!(size_of::<Entry>() == 32);
 
 /// The rows of one key.
 #[derive(Clone, Copy)]
@@ -79,6 +81,8 @@ pub struct Rows {
     lists: Vec<List>,
     slab: Slab,
     entries: Vec<Entry>,
+    /// Up to the last row whose tag is not 0: some operators have none.
+    tags: Vec<u64>,
     count: usize,
     next_seq: u64,
     /// `next_seq` as the last checkpoint holds it.
@@ -105,6 +109,7 @@ impl Rows {
             lists: Vec::new(),
             slab: Slab::new(types, key),
             entries: Vec::new(),
+            tags: Vec::new(),
             count: 0,
             next_seq: 0,
             stored_seq: 0,
@@ -165,7 +170,7 @@ impl Rows {
             return Err(Fault::StateFull);
         }
         let seq = self.next_seq;
-        let id = self.put(key, row, Entry { time, tag, seq, ..UNUSED }, cx)?;
+        let id = self.put(key, row, Entry { time, seq, ..UNUSED }, tag, cx)?;
         self.next_seq += 1;
         self.touch(id);
         Ok(id)
@@ -203,6 +208,7 @@ impl Rows {
         key: KeyId,
         row: Row<'_>,
         entry: Entry,
+        tag: u64,
         cx: &mut Context,
     ) -> Result<RowId, Fault> {
         // Held before the values are stored, so that the key's texts cannot go.
@@ -216,6 +222,7 @@ impl Rows {
         }
         let is_listed = self.entries[id as usize].is_listed;
         self.entries[id as usize] = Entry { key, is_used: true, is_listed, ..entry };
+        self.put_tag(id, tag);
         self.link(id);
         self.count += 1;
         Ok(id)
@@ -288,9 +295,18 @@ impl Rows {
 
     /// Sets the operator's word of a row.
     pub fn set_tag(&mut self, id: RowId, tag: u64) {
-        if self.entries[id as usize].tag != tag {
-            self.entries[id as usize].tag = tag;
+        if self.tag(id) != tag {
+            self.put_tag(id, tag);
             self.touch(id);
+        }
+    }
+
+    fn put_tag(&mut self, id: RowId, tag: u64) {
+        if let Some(own) = self.tags.get_mut(id as usize) {
+            *own = tag;
+        } else if tag != 0 {
+            self.tags.resize(id as usize, 0);
+            self.tags.push(tag);
         }
     }
 
@@ -321,7 +337,7 @@ impl Rows {
 
     /// The operator's word.
     pub fn tag(&self, id: RowId) -> u64 {
-        self.entries[id as usize].tag
+        self.tags.get(id as usize).copied().unwrap_or(0)
     }
 
     /// Its key.
@@ -395,6 +411,6 @@ impl Rows {
             + memory::vec_bytes::<Entry>(rows)
             + memory::vec_bytes::<List>(rows + 1)
             + memory::vec_bytes::<RowId>(rows)
-            + memory::vec_bytes::<u64>(rows)
+            + 2 * memory::vec_bytes::<u64>(rows)
     }
 }

@@ -44,11 +44,11 @@ impl Rows {
         }
         ids.sort_unstable_by_key(|&id| self.entries[id as usize].seq);
         for id in ids {
-            let Entry { time, seq, tag, .. } = self.entries[id as usize];
+            let Entry { time, seq, .. } = self.entries[id as usize];
             entry_key(&mut key, prefix, seq);
             value.clear();
             codec::put_i64(&mut value, time);
-            codec::put_u64(&mut value, tag);
+            codec::put_u64(&mut value, self.tag(id));
             let row = self.slab.get(id);
             codec::put_row(&mut value, row.slots, row.nulls, self.slab.types(), cx);
             write.entry(&key, Some(&value));
@@ -107,8 +107,8 @@ impl Rows {
             Some(key) => key,
             None => self.keys.insert(cx)?,
         };
-        let entry = Entry { time, seq, tag, is_stored: true, ..UNUSED };
-        self.put(key, row, entry, cx).ok()
+        let entry = Entry { time, seq, is_stored: true, ..UNUSED };
+        self.put(key, row, entry, tag, cx).ok()
     }
 }
 
