@@ -243,12 +243,29 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
         if self.wide.is_some() {
             return None;
         }
+        if let Some(word) = self.unsettled_word() {
+            return Some(word);
+        }
         let (digits, low, high) = self.inline();
         if high - low > WORD_DIGITS {
             return None;
         }
         let upwards = digits[low..high].iter().rev();
         let value = upwards.fold(0_i128, |value, digit| (value << DIGIT_BITS) + i128::from(*digit));
+        Some((value, (usize::from(self.base) + low) * DIGIT_BITS))
+    }
+
+    /// The same while few limbs are in use, with the carries that stand in them: a limb is less
+    /// than 2^48, so that three of them fit.
+    #[inline]
+    fn unsettled_word(&self) -> Option<(i128, usize)> {
+        let low = self.limbs.iter().position(|limb| *limb != 0)?;
+        let (word, higher) = self.limbs[low..].split_at_checked(WORD_DIGITS)?;
+        if higher.iter().any(|limb| *limb != 0) {
+            return None;
+        }
+        let upwards = word.iter().rev();
+        let value = upwards.fold(0_i128, |value, limb| (value << DIGIT_BITS) + i128::from(*limb));
         Some((value, (usize::from(self.base) + low) * DIGIT_BITS))
     }
 
