@@ -247,9 +247,12 @@ impl DueQueue {
 
     /// Bytes when places below `places` wait.
     pub(crate) fn memory_bytes_max(places: usize) -> usize {
-        memory::vec_bytes::<Node>(places)
-            + memory::vec_bytes::<Place>(places)
-            + DIGITS * LISTS_PER_DIGIT * size_of::<List>()
+        memory::vec_bytes::<Node>(places) + DIGITS * LISTS_PER_DIGIT * size_of::<List>()
+    }
+
+    /// The same where places leave by rank.
+    pub(crate) fn ranked_bytes_max(places: usize) -> usize {
+        Self::memory_bytes_max(places) + memory::vec_bytes::<Place>(places)
     }
 }
 

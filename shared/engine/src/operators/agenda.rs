@@ -64,6 +64,6 @@ impl Agenda {
 
     /// Bytes for this many keys.
     pub(super) fn memory_bytes_max(keys_max: usize) -> usize {
-        DueQueue::memory_bytes_max(keys_max) + memory::vec_bytes::<Option<Appointment>>(keys_max)
+        DueQueue::ranked_bytes_max(keys_max) + memory::vec_bytes::<Option<Appointment>>(keys_max)
     }
 }

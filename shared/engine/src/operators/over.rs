@@ -474,7 +474,10 @@ impl Operator for Over {
             + self.rows.memory_bytes_max()
             + frames.map(|f| f.memory_bytes_max(rows_max, self.keys_max)).sum::<usize>()
             + memory::vec_bytes::<Key>(self.keys_max)
-            + DueQueue::memory_bytes_max(rows_max)
+            + match self.is_by_row() {
+                true => DueQueue::memory_bytes_max(rows_max),
+                false => DueQueue::ranked_bytes_max(self.keys_max),
+            }
             + DueQueue::memory_bytes_max(self.keys_max)
             + memory::vec_bytes::<KeyId>(self.keys_max)
             + memory::vec_bytes::<u64>(self.keys_max)

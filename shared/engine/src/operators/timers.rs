@@ -101,6 +101,6 @@ impl Timers {
 
     /// Bytes for as many timers as the store may have rows.
     pub(super) fn memory_bytes_max(rows_max: usize) -> usize {
-        DueQueue::memory_bytes_max(rows_max)
+        DueQueue::ranked_bytes_max(rows_max)
     }
 }
