@@ -174,6 +174,45 @@ fn an_old_copy_keeps_what_it_took_itself() {
     assert_eq!(core.gaps_count(), 2);
 }
 
+/// The original sends on between the moment when its copy finds out and the moment when the core
+/// hears of that.
+#[test]
+fn a_copy_branches_off_where_it_was_told() {
+    let plan = plan();
+    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
+    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut original = Edge::open(&plan, "gw", Vec::new(), 1);
+    read_to(&mut original, 30);
+    meet(&mut original, &mut core);
+    let mut copy = Edge::open(&plan, "gw", original.copy(), 1000);
+    read_to(&mut original, 40);
+    talk(&mut original, &mut core);
+    read_to(&mut copy, 180);
+    copy.connected();
+    let id = copy.id().clone();
+    copy.messages().iter().for_each(|bytes| core.message(&id, bytes));
+    core.checkpoint();
+    for reply in core.replies() {
+        if let Reply::Control(control) = reply {
+            copy.controlled(&control);
+        }
+    }
+    assert!(copy.messages().is_empty(), "a new life waits for its checkpoint");
+    // As another process: two in turn would be a conflict. Many small frames.
+    let mut original = original.crash(5);
+    meet(&mut original, &mut core);
+    for end in 41..70 {
+        read_to(&mut original, end);
+        original.checkpoint();
+    }
+    talk(&mut original, &mut core);
+    drop(original);
+    copy.checkpoint();
+    finish(&mut copy, &mut core);
+    assert_eq!(results(&core), exact(0..180));
+    assert_eq!((copy.backlog(), core.gaps_count()), (0, 1));
+}
+
 #[test]
 fn an_old_copy_that_went_on_alone_is_noticed_by_the_chain() {
     let plan = plan();

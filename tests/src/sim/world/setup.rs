@@ -88,7 +88,7 @@ impl Shape {
         // What a core has forgotten of two that are both alive it cannot tell apart.
         let is_drawn = |fault: &Fault| match fault {
             Fault::LiveCopy => false,
-            Fault::CoreBackup | Fault::Reflash => !has_copy,
+            Fault::CoreBackup => !has_copy,
             _ => true,
         };
         let kinds = mix.kinds().filter(is_drawn);
