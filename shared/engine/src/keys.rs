@@ -154,6 +154,13 @@ impl KeyTable {
         Ok(())
     }
 
+    /// Whether all columns of the key that was found last are short texts: what looks for them
+    /// again goes by what they say.
+    #[inline]
+    pub fn found_short_texts(&self) -> bool {
+        self.shorts.iter().all(|&len| len != NO_WORDS)
+    }
+
     /// Gives symbols back that the probe alone made.
     pub fn discard_probe(&mut self, cx: &mut Context) {
         for (index, data_type) in self.types.iter().enumerate() {

@@ -235,6 +235,12 @@ impl Recent {
         true
     }
 
+    /// Whether what follows finds the texts of the key as quickly by what they say.
+    #[inline]
+    pub(super) fn has_short_texts(&self) -> bool {
+        self.texts.found_short_texts()
+    }
+
     /// Puts the texts of the key, which was inserted, into their columns of a row.
     #[inline]
     pub(super) fn put(&self, slots: &mut [Slot]) {
