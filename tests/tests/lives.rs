@@ -29,6 +29,12 @@ fn plan() -> Plan {
     sim::plan(SCRIPT, Target::Cut).expect("a correct script")
 }
 
+/// Another gateway that says nothing keeps every window of this core open.
+fn core_beside_a_silent_one(plan: &Plan) -> Core<'_> {
+    let names = ["gw", "slow"].map(|name| name.parse().expect("a name"));
+    Core::open(plan, &names, Vec::new(), 0)
+}
+
 /// Reads on to reading `end`, one a second, with a checkpoint every five.
 fn read_to(edge: &mut Edge<'_>, end: u64) {
     let scan = edge.scan("readings").expect("the source");
@@ -115,9 +121,7 @@ fn is_old_copy(edge: &mut Edge<'_>, core: &mut Core<'_>) -> bool {
 #[test]
 fn an_old_copy_that_reads_again_counts_nothing_twice() {
     let plan = plan();
-    // Another gateway that says nothing keeps every window of the core open.
-    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
-    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut core = core_beside_a_silent_one(&plan);
     let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
     read_to(&mut edge, 30);
     meet(&mut edge, &mut core);
@@ -142,8 +146,7 @@ fn an_old_copy_that_reads_again_counts_nothing_twice() {
 #[test]
 fn an_old_copy_keeps_what_it_took_itself() {
     let plan = plan();
-    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
-    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut core = core_beside_a_silent_one(&plan);
     let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
     read_to(&mut edge, 30);
     meet(&mut edge, &mut core);
@@ -179,8 +182,7 @@ fn an_old_copy_keeps_what_it_took_itself() {
 #[test]
 fn a_copy_branches_off_where_it_was_told() {
     let plan = plan();
-    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
-    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut core = core_beside_a_silent_one(&plan);
     let mut original = Edge::open(&plan, "gw", Vec::new(), 1);
     read_to(&mut original, 30);
     meet(&mut original, &mut core);
@@ -216,8 +218,7 @@ fn a_copy_branches_off_where_it_was_told() {
 #[test]
 fn an_old_copy_that_went_on_alone_is_noticed_by_the_chain() {
     let plan = plan();
-    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
-    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut core = core_beside_a_silent_one(&plan);
     let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
     read_to(&mut edge, 30);
     let backup = edge.copy();
@@ -238,8 +239,7 @@ fn an_old_copy_that_went_on_alone_is_noticed_by_the_chain() {
 #[test]
 fn an_old_copy_that_went_on_just_as_far_is_noticed_too() {
     let plan = plan();
-    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
-    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut core = core_beside_a_silent_one(&plan);
     let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
     read_to(&mut edge, 30);
     let backup = edge.copy();
@@ -345,8 +345,7 @@ fn two_that_claim_one_identity_are_both_refused() {
 #[test]
 fn a_lost_state_directory_is_a_gap_and_counts_nothing_twice() {
     let plan = plan();
-    let names = ["gw".parse().unwrap(), "slow".parse().unwrap()];
-    let mut core = Core::open(&plan, &names, Vec::new(), 0);
+    let mut core = core_beside_a_silent_one(&plan);
     let mut edge = Edge::open(&plan, "gw", Vec::new(), 1);
     read_to(&mut edge, 60);
     meet(&mut edge, &mut core);

@@ -137,7 +137,7 @@ const FOLD_RATIO: u64 = 2;
 const FOLD_BYTES_MIN: u64 = 64 << 10;
 /// Format version of the record.
 const RECORD_VERSION: u8 = 4;
-/// What earlier versions lack at their end: version 3 the lost frames, version 2 the shifts as well.
+/// What earlier versions lack at their end: version 3 the lost frames, version 2 the shifts, too.
 const ADDED: [(u8, &[u8]); 2] = [(3, &[0]), (2, &[0, 0])];
 
 /// The state machine.

@@ -20,7 +20,7 @@ use crate::{
     context::{Context, Fault},
     due::DueQueue,
     expr::CompileError,
-    fragment::{AggregateSpec, Frame, FrameUnit, OverFunction, OverSpec},
+    fragment::{AggregateSpec, Frame, OverFunction, OverSpec},
     keys::KeyId,
     limits::{FIELDS_MAX, Limits},
     memory,
@@ -40,6 +40,7 @@ mod state;
 mod timers;
 
 use frames::{FrameState, Place};
+use timers::{following, kept_ms};
 
 /// No row.
 const NO_ROW: RowId = RowId::MAX;
@@ -360,26 +361,6 @@ fn is_strict(spec: &OverSpec) -> bool {
         let is_aggregate = matches!(call.function, OverFunction::Aggregate(_));
         !is_aggregate || call.frame.preceding.is_none() || call.frame.following != 0
     })
-}
-
-/// How far a row waits: in ms and in rows.
-fn following(spec: &OverSpec) -> (i64, i64) {
-    let longest = |unit: FrameUnit| {
-        let frames = spec.calls.iter().map(|call| &call.frame).filter(|frame| frame.unit == unit);
-        frames.map(|frame| frame.following).max().unwrap_or(0)
-    };
-    (longest(FrameUnit::Range), longest(FrameUnit::Rows))
-}
-
-/// How long a key is of use behind the watermark: as far as its frames reach, when all of them
-/// reach for a time, or what the TTL says.
-fn kept_ms(spec: &OverSpec) -> Option<i64> {
-    let reach = spec.calls.iter().map(|call| match (call.frame.unit, call.frame.preceding) {
-        (FrameUnit::Range, Some(preceding)) => Some(preceding.saturating_add(call.frame.following)),
-        _ => None,
-    });
-    let longest = reach.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
-    longest.or(spec.ttl_ms)
 }
 
 impl Operator for Over {

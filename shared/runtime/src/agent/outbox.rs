@@ -356,7 +356,7 @@ impl Channel {
         true
     }
 
-    /// The core's word on how far it has come with the frames of this state, at a grant: it may have
+    /// The core's word at a grant on how far it has come with the frames of this state: it may have
     /// been restored from a backup.
     pub(super) fn set_mark(&mut self, seq: u64, mono_ms: i64) {
         self.lost.set_sure(seq);

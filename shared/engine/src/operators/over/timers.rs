@@ -4,8 +4,11 @@
 //! row is. Every key is in another queue. That a key is forgotten later than it stands there is
 //! noticed when its turn comes.
 
+use alloc::vec::Vec;
+
 use super::{NO_ROW, Over};
 use crate::{
+    fragment::{FrameUnit, OverSpec},
     keys::KeyId,
     operator::{Timestamp, WATERMARK_MAX},
     rows::RowId,
@@ -112,4 +115,24 @@ impl Over {
         }
         ready.max(self.rows.time(at))
     }
+}
+
+/// How far a row waits: in ms and in rows.
+pub(super) fn following(spec: &OverSpec) -> (i64, i64) {
+    let longest = |unit: FrameUnit| {
+        let frames = spec.calls.iter().map(|call| &call.frame).filter(|frame| frame.unit == unit);
+        frames.map(|frame| frame.following).max().unwrap_or(0)
+    };
+    (longest(FrameUnit::Range), longest(FrameUnit::Rows))
+}
+
+/// How long a key is of use behind the watermark: as far as its frames reach, when all of them
+/// reach for a time, or what the TTL says.
+pub(super) fn kept_ms(spec: &OverSpec) -> Option<i64> {
+    let reach = spec.calls.iter().map(|call| match (call.frame.unit, call.frame.preceding) {
+        (FrameUnit::Range, Some(preceding)) => Some(preceding.saturating_add(call.frame.following)),
+        _ => None,
+    });
+    let longest = reach.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+    longest.or(spec.ttl_ms)
 }
