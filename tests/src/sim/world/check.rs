@@ -255,6 +255,7 @@ impl Checker {
     pub(super) fn reflashed(&mut self, node: usize) {
         self.unsettle(node);
         self.reflashed.insert(node);
+        self.reflashed.extend(self.reads_for(node));
     }
 
     /// Whether the state of a gateway was replaced.

@@ -43,6 +43,12 @@ impl Checker {
         self.pairs.copies.iter().any(|(of, copy)| *of == node || *copy == node)
     }
 
+    /// The gateway whose readings this one reads, if it is a copy without its own.
+    pub(super) fn reads_for(&self, node: usize) -> Option<usize> {
+        let mut copies = self.pairs.copies.iter().filter(|_| !self.pairs.has_own_readings);
+        copies.find(|(_, copy)| **copy == node).map(|(of, _)| *of)
+    }
+
     /// The one that stayed has delivered everything: from here on nothing of it may be missing.
     pub(in crate::sim::world) fn settles(&mut self, name: usize, node: usize, at: u64) {
         self.pairs.settled.entry(name).or_insert((node, at));
