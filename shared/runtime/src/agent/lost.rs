@@ -32,6 +32,9 @@ impl Lost {
     }
 
     pub(super) fn push(&mut self, seq: u64, hash: u64) {
+        if seq <= self.sure {
+            return;
+        }
         self.frames.push_back((seq, hash));
         if self.frames.len() > LOST_MAX {
             self.frames.remove(LOST_MAX / 2);
@@ -134,6 +137,18 @@ mod tests {
         assert_eq!(whose(&channel, 5, 5, 7), Whose::Ours);
         channel.set_mark(4, 0);
         assert_eq!(whose(&channel, 5, 5, 7), Whose::Others, "the core has lost it since");
+    }
+
+    /// The store still says that they were acknowledged.
+    #[test]
+    fn frames_that_a_restored_core_lacks_and_gets_again_are_known_after_a_restart() {
+        let mut channel = channel();
+        channel.acknowledge(5, 0);
+        channel.lost = Lost::new(2);
+        let dropped: Vec<_> = std::iter::from_fn(|| channel.drop_first()).take(5).collect();
+        assert_eq!(dropped.last(), Some(&(5, 0, 0)));
+        assert_eq!(whose(&channel, 4, 4, 104), Whose::Ours);
+        assert_eq!(whose(&channel, 4, 4, 7), Whose::Others);
     }
 
     #[test]

@@ -313,9 +313,7 @@ impl Channel {
         let stored = self.stored.front().filter(|stored| stored.seq == seq);
         let (rows, hash) = stored.map_or((0, 0), |stored| (u64::from(stored.rows), stored.hash));
         let was_acked = seq <= self.acked;
-        if !was_acked {
-            self.lost.push(seq, hash);
-        }
+        self.lost.push(seq, hash);
         self.forget(seq);
         self.acked = self.acked.max(seq);
         self.acked_stored = self.acked_stored.max(seq);
