@@ -417,14 +417,16 @@ pub(super) fn chunk(offset: u64, lines: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Dropped ranges for a frame header, in the core's numbers; neighbours beyond the limit are
-/// joined.
+/// Dropped ranges for a frame header, in the core's numbers. Those beyond the limit are joined with
+/// the one before: only `drop-oldest` has more than one, and as it drops from the front, what lies
+/// between them is gone from here too.
 pub(super) fn ranges(dropped: &[(u64, u64, u64)], shift: u64) -> Vec<DroppedRange> {
     let mut ranges: Vec<DroppedRange> = Vec::new();
     for &(from, to, rows) in dropped {
         let (from, to) = (from + shift, to + shift);
+        let is_full = ranges.len() == RANGES_MAX;
         match ranges.last_mut() {
-            Some(last) if last.to + 1 == from || ranges_full(last, dropped.len()) => {
+            Some(last) if last.to + 1 == from || is_full => {
                 last.to = to;
                 last.rows += rows;
             }
@@ -434,9 +436,8 @@ pub(super) fn ranges(dropped: &[(u64, u64, u64)], shift: u64) -> Vec<DroppedRang
     ranges
 }
 
-fn ranges_full(_: &DroppedRange, count: usize) -> bool {
-    count > DROPPED_RANGES_MAX
-}
+/// One place in the header is for a hole that is declared when the frame is sent.
+const RANGES_MAX: usize = DROPPED_RANGES_MAX - 1;
 
 #[cfg(test)]
 mod tests {
@@ -456,6 +457,15 @@ mod tests {
         channel.remove(81, 85);
         assert_eq!(channel.span(), (51, 90));
         assert!(channel.never_sent(51) && !channel.never_sent(50));
+    }
+
+    #[test]
+    fn ranges_beyond_the_limit_are_joined() {
+        let dropped: Vec<_> = (0..70).map(|n| (10 * n + 1, 10 * n + 4, 2)).collect();
+        let ranges = ranges(&dropped, 1000);
+        assert_eq!(ranges.len(), DROPPED_RANGES_MAX - 1);
+        assert_eq!(ranges[61], DroppedRange { from: 1611, to: 1614, rows: 2 });
+        assert_eq!(ranges[62], DroppedRange { from: 1621, to: 1694, rows: 16 });
     }
 
     #[test]

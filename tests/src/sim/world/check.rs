@@ -16,6 +16,7 @@ use headwater_wire::{BatchDecoder, BatchItem, ControlBody, decode_frame};
 use super::readings::{Totals, WINDOW_MS, Window};
 
 mod finish;
+mod lives;
 mod losses;
 mod pairs;
 
@@ -71,6 +72,7 @@ pub(super) struct Checker {
     copied: BTreeSet<usize>,
     reflashed: BTreeSet<usize>,
     pairs: pairs::Pairs,
+    known: lives::Lives,
     /// The core's state was replaced by an older one just now.
     is_restored: bool,
     /// The same, at any time.
@@ -104,6 +106,7 @@ impl Checker {
             copied: BTreeSet::new(),
             reflashed: BTreeSet::new(),
             pairs: pairs::Pairs::default(),
+            known: lives::Lives::default(),
             is_restored: false,
             was_restored: false,
             violations: Vec::new(),
@@ -182,6 +185,7 @@ impl Checker {
 
     /// The core has committed marks.
     pub(super) fn applied(&mut self, commit: &Commit) {
+        commit.agents.iter().for_each(|(name, record)| self.lived(name, record));
         for write in &commit.marks {
             if let Some(mark) = &write.mark {
                 let stream = stream(&write.agent, write.channel, mark);
@@ -207,9 +211,11 @@ impl Checker {
     /// The core starts: what it has acknowledged must be there.
     pub(super) fn core_opened(&mut self, store: &Store) {
         self.core_results(store);
-        let ledger = store.snapshot().and_then(|snapshot| snapshot.ledger());
+        let snapshot = store.snapshot().expect("a readable store");
+        let agents = snapshot.agents().expect("readable agents");
+        agents.iter().for_each(|(name, record)| self.lived(name, record));
         self.marks.clear();
-        for ((agent, channel), mark) in ledger.expect("a readable ledger") {
+        for ((agent, channel), mark) in snapshot.ledger().expect("a readable ledger") {
             let stream = stream(&agent, channel, &mark);
             self.marks.insert(stream, mark.seq);
             // A commit that was reported as failed may have been durable.
