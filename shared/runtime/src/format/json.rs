@@ -9,6 +9,7 @@ mod coerce;
 mod encode;
 mod quick;
 mod scan;
+mod short;
 
 use headwater_engine::calendar::text::TimestampStandard;
 use headwater_engine::context::Context;
@@ -19,6 +20,7 @@ use crate::format::{Column, DecodeError, Decoded, Reason};
 use coerce::coerce;
 use quick::Quick;
 use scan::{Scanner, Token};
+use short::Key;
 
 pub(super) use encode::Keys;
 pub use encode::{JsonEncodeOptions, JsonEncoder};
@@ -67,37 +69,6 @@ enum Target {
     /// Position in `columns`, and the column's short way.
     Column(usize, Quick),
     Object(Object),
-}
-
-/// A quoted key and its colon, up to 16 bytes, as a word to be compared at once.
-#[derive(Clone, Copy, Debug, Default)]
-struct Key {
-    word: u128,
-    mask: u128,
-    length: usize,
-}
-
-impl Key {
-    fn new(name: &str) -> Self {
-        let quoted = format!("\"{name}\":");
-        let plain = name.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\');
-        if quoted.len() > 16 || !plain {
-            return Self::default();
-        }
-        let mut bytes = [0; 16];
-        bytes[..quoted.len()].copy_from_slice(quoted.as_bytes());
-        let unused = 128 - 8 * u32::try_from(quoted.len()).unwrap_or(16);
-        Self { word: u128::from_le_bytes(bytes), mask: u128::MAX >> unused, length: quoted.len() }
-    }
-
-    #[inline]
-    fn is_at(&self, bytes: &[u8]) -> bool {
-        match bytes.first_chunk() {
-            Some(chunk) => self.length != 0 && u128::from_le_bytes(*chunk) & self.mask == self.word,
-            // The last key of a record has fewer bytes behind it than a word has.
-            None => self.length != 0 && bytes.starts_with(&self.word.to_le_bytes()[..self.length]),
-        }
-    }
 }
 
 impl Object {
@@ -206,6 +177,25 @@ impl JsonDecoder {
         nulls: &mut u64,
         context: &mut Context,
     ) -> Result<(), DecodeError> {
+        let mut sink =
+            Sink { columns: &self.columns, options: self.options, slots, nulls, context, seen: 0 };
+        let begun = short::begin(&self.root, record, &mut sink);
+        if begun.at < record.len() || begun.place == 0 {
+            self.root.rest(record, begun, &mut sink)?;
+        }
+        let missing = self.options.fail_on_missing_field || *sink.nulls & self.required != 0;
+        if missing { sink.complete(record.len()) } else { Ok(()) }
+    }
+}
+
+impl Object {
+    /// Reads a record from where the short way has left it.
+    fn rest(
+        &mut self,
+        record: &[u8],
+        begun: short::Begun,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), DecodeError> {
         let text = std::str::from_utf8(record).map_err(|error| DecodeError {
             reason: Reason::InvalidUtf8,
             at: error.valid_up_to(),
@@ -214,16 +204,14 @@ impl JsonDecoder {
         // A byte order mark, as some programs begin their files with.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut scanner = Scanner::new(text);
-        let mut sink =
-            Sink { columns: &self.columns, options: self.options, slots, nulls, context, seen: 0 };
+        scanner.at = begun.at;
         scanner.space();
-        object(&mut self.root, &mut scanner, &mut sink, 0)?;
-        scanner.space();
-        if scanner.at != text.len() {
-            return Err(scanner.malformed());
+        match begun.place {
+            0 => object(self, &mut scanner, sink, 0)?,
+            place => fields(self, &mut scanner, sink, 0, place)?,
         }
-        let missing = self.options.fail_on_missing_field || *sink.nulls & self.required != 0;
-        if missing { sink.complete(record.len()) } else { Ok(()) }
+        scanner.space();
+        if scanner.at == text.len() { Ok(()) } else { Err(scanner.malformed()) }
     }
 }
 
@@ -240,7 +228,17 @@ fn object(
         scanner.at += 1;
         return Ok(());
     }
-    let mut place = 0;
+    fields(object, scanner, sink, depth, 0)
+}
+
+/// Reads the fields of an object from the one at this place on, and its end.
+fn fields(
+    object: &mut Object,
+    scanner: &mut Scanner<'_>,
+    sink: &mut Sink<'_>,
+    depth: usize,
+    mut place: usize,
+) -> Result<(), DecodeError> {
     loop {
         let found = match object.expected_field(place, scanner) {
             Some(found) => found,
@@ -276,12 +274,17 @@ impl Sink<'_> {
     fn quick(&mut self, position: usize, quick: Quick, scanner: &mut Scanner<'_>) -> bool {
         let value = quick.value(scanner.bytes(), scanner.at, &mut self.context.arena);
         let Some((slot, after)) = value else { return false };
-        let index = self.columns[position].index;
         scanner.at = after;
+        self.put(position, slot);
+        true
+    }
+
+    #[inline]
+    fn put(&mut self, position: usize, slot: Slot) {
+        let index = self.columns[position].index;
         self.seen |= 1 << position;
         self.slots[index] = slot;
         *self.nulls &= !(1 << index);
-        true
     }
 
     fn value(&mut self, position: usize, scanner: &mut Scanner<'_>) -> Result<(), DecodeError> {

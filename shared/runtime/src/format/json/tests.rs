@@ -325,6 +325,32 @@ proptest! {
         bench.echo(&[b"{\"b\":", &bytes[..], b"}"].concat());
     }
 
+    /// The short way through a record, which needs a record before it, and the general one.
+    #[test]
+    fn a_record_means_the_same_whatever_came_before(
+        edits in proptest::collection::vec((0_usize..60, "[ -~\\n\\réß]?"), 0..3),
+        is_ignoring in any::<bool>(),
+        is_spaced in any::<bool>(),
+    ) {
+        let fields = [("a", DataType::STRING), ("b", DataType::Double), ("c", DataType::BigInt)];
+        let options =
+            JsonDecodeOptions { ignore_parse_errors: is_ignoring, ..JsonDecodeOptions::default() };
+        let plain = match is_spaced {
+            true => r#"{"a": "d0017", "b": -21.125, "c": 1700000000123}"#,
+            false => r#"{"a":"d0017","b":-21.125,"c":1700000000123}"#,
+        };
+        let mut record: Vec<char> = plain.chars().collect();
+        for (at, text) in edits {
+            let at = at.min(record.len() - 1);
+            record.splice(at..=at, text.chars());
+        }
+        let record: String = record.into_iter().collect();
+        let mut learned = Bench::new(&fields, options);
+        learned.echo(plain.as_bytes());
+        let echoed = learned.echo(record.as_bytes());
+        prop_assert_eq!(echoed, Bench::new(&fields, options).echo(record.as_bytes()));
+    }
+
     #[test]
     fn texts_and_trees_mean_the_same_as_to_a_library(value in json()) {
         let mut bench = Bench::new(&[("s", DataType::STRING)], JsonDecodeOptions::default());

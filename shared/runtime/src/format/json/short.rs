@@ -1,0 +1,107 @@
+//! The short way through a record: fields in the order of the records before, each with a value
+//! that has a short way, no byte outside of ASCII. It goes as far as it can; the general way goes
+//! on from there, so the two never differ.
+
+use super::{Object, Sink, Target};
+
+/// How far the short way came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Begun {
+    /// Where the general way goes on: behind a comma, or at the record's end.
+    pub(super) at: usize,
+    /// Fields taken.
+    pub(super) place: usize,
+}
+
+/// Takes fields from the record's beginning on.
+#[inline]
+pub(super) fn begin(root: &Object, record: &[u8], sink: &mut Sink<'_>) -> Begun {
+    let mut begun = Begun::default();
+    if record.first() != Some(&b'{') || !record.is_ascii() {
+        return begun;
+    }
+    let mut at = 1;
+    for &field in &root.order {
+        let mark = sink.context.arena.mark();
+        let Some(after) = take(root, field, record, at, sink) else {
+            sink.context.arena.release(mark);
+            return begun;
+        };
+        begun.place += 1;
+        at = after + 1;
+        if record[after] == b'}' {
+            begun.at = at;
+            return begun;
+        }
+        begun.at = at;
+    }
+    begun
+}
+
+/// Takes one field; gives where the comma or brace behind it is.
+#[inline]
+fn take(
+    root: &Object,
+    field: usize,
+    record: &[u8],
+    at: usize,
+    sink: &mut Sink<'_>,
+) -> Option<usize> {
+    let field = root.fields.get(field)?;
+    let Target::Column(position, quick) = field.target else { return None };
+    let at = past_space(record, at);
+    if !field.key.is_at(record.get(at..)?) {
+        return None;
+    }
+    let at = past_space(record, at + field.key.length);
+    let (slot, at) = quick.value(record, at, &mut sink.context.arena)?;
+    let at = past_space(record, at);
+    let is_last = match record.get(at)? {
+        b',' => false,
+        b'}' => true,
+        _ => return None,
+    };
+    // The general way has its say on what comes behind the brace.
+    if is_last && at + 1 != record.len() {
+        return None;
+    }
+    sink.put(position, slot);
+    Some(at)
+}
+
+/// Programs that write JSON put one space behind commas and colons, or none.
+#[inline]
+fn past_space(record: &[u8], at: usize) -> usize {
+    at + usize::from(record.get(at) == Some(&b' '))
+}
+
+/// A quoted key and its colon, up to 16 bytes, as a word to be compared at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Key {
+    word: u128,
+    mask: u128,
+    pub(super) length: usize,
+}
+
+impl Key {
+    pub(super) fn new(name: &str) -> Self {
+        let quoted = format!("\"{name}\":");
+        let plain = name.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\');
+        if quoted.len() > 16 || !plain {
+            return Self::default();
+        }
+        let mut bytes = [0; 16];
+        bytes[..quoted.len()].copy_from_slice(quoted.as_bytes());
+        let unused = 128 - 8 * u32::try_from(quoted.len()).unwrap_or(16);
+        Self { word: u128::from_le_bytes(bytes), mask: u128::MAX >> unused, length: quoted.len() }
+    }
+
+    #[inline]
+    pub(super) fn is_at(&self, bytes: &[u8]) -> bool {
+        match bytes.first_chunk() {
+            Some(chunk) => self.length != 0 && u128::from_le_bytes(*chunk) & self.mask == self.word,
+            // The last key of a record has fewer bytes behind it than a word has.
+            None => self.length != 0 && bytes.starts_with(&self.word.to_le_bytes()[..self.length]),
+        }
+    }
+}
