@@ -1,17 +1,11 @@
-//! The command line, one file per command. What the commands do is in `headwater_runtime`.
+//! The command line: what every program has, and `demo`.
 
-mod check;
-mod common;
 mod demo;
-mod explain;
-mod init;
-mod inspect;
-mod reset;
-mod run;
-mod status;
 
 use headwater_runtime::admin::Failure;
 use headwater_runtime::exit::Exit;
+
+use crate::program::Aggregator;
 
 /// The aggregator: merges what the agents send and writes the results
 #[derive(Debug, clap::Parser)]
@@ -23,20 +17,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Run a pipeline
-    Run(run::Run),
-    /// Find everything that is wrong with a pipeline and its configuration
-    Check(check::Check),
-    /// Show what a pipeline does, where, and its ceilings
-    Explain(explain::Explain),
-    /// Ask a running node how it is
-    Status(status::Status),
-    /// Look into a state directory, also beside a running node
-    Inspect(inspect::Inspect),
-    /// Write a commented configuration and a first pipeline
-    Init(init::Init),
-    /// Remove all state in a directory
-    Reset(reset::Reset),
+    #[command(flatten)]
+    Node(headwater_cli::Command),
     /// Show it all at work on this machine: three agents, real data, faults, and a judge
     Demo(demo::Demo),
 }
@@ -44,25 +26,18 @@ enum Command {
 impl Cli {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self.command {
-            Command::Run(run) => run.run()?,
-            Command::Check(check) => check.run()?,
-            Command::Explain(explain) => explain.run()?,
-            Command::Status(status) => return status.run(),
-            Command::Inspect(inspect) => inspect.run()?,
-            Command::Init(init) => init.run()?,
-            Command::Reset(reset) => reset.run()?,
-            Command::Demo(demo) => return demo.run(),
+            Command::Node(command) => command.run::<Aggregator>(),
+            Command::Demo(demo) => demo.run(),
         }
-        Ok(Exit::Ok)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        headwater_cli::command::<Aggregator, Cli>().debug_assert();
     }
 }

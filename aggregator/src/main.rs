@@ -1,19 +1,16 @@
-//! headwater-aggregator: command line and exit codes; everything else is in `headwater_runtime`.
+//! headwater-aggregator: command line and exit codes, and the demo; everything else is in
+//! `headwater_cli` and `headwater_runtime`.
 #![forbid(unsafe_code)]
 
 mod cli;
 mod demo;
+mod program;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use program::Aggregator;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.exit.into()
-        }
-    }
+    let cli: cli::Cli = headwater_cli::parse::<Aggregator, _>();
+    headwater_cli::end(cli.run())
 }

@@ -1,18 +1,15 @@
-//! headwater-agent: command line and exit codes; everything else is in `headwater_runtime`.
+//! headwater-agent: command line and exit codes; everything else is in `headwater_cli` and
+//! `headwater_runtime`.
 #![forbid(unsafe_code)]
 
 mod cli;
+mod program;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use program::Agent;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.exit.into()
-        }
-    }
+    let cli: cli::Cli = headwater_cli::parse::<Agent, _>();
+    headwater_cli::end(cli.command.run::<Agent>())
 }

@@ -14,15 +14,16 @@ pub(crate) struct Crate {
 }
 
 /// Each crate with its ring: it may depend on crates of inner rings only.
-const RINGS: [(&str, u32); 8] = [
+const RINGS: [(&str, u32); 9] = [
     ("headwater-engine", 0),
     ("headwater-plan", 1),
     ("headwater-wire", 1),
     ("headwater-store", 1),
     ("headwater-runtime", 2),
-    ("headwater-agent", 3),
-    ("headwater-aggregator", 3),
-    ("headwater-tests", 4),
+    ("headwater-cli", 3),
+    ("headwater-agent", 4),
+    ("headwater-aggregator", 4),
+    ("headwater-tests", 5),
 ];
 
 /// Packages that only some crates may use.
@@ -33,7 +34,7 @@ const CONFINED: [(&str, &[&str]); 6] = [
     ("rumqttc", &["headwater-runtime", "headwater-agent", "headwater-aggregator"]),
     // An agent must not carry a broker.
     ("rumqttd", &["headwater-aggregator", "headwater-tests"]),
-    ("clap", &["headwater-agent", "headwater-aggregator"]),
+    ("clap", &["headwater-cli", "headwater-agent", "headwater-aggregator"]),
 ];
 
 impl Crate {

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use headwater_runtime::admin::{self, Failure};
 
-use super::common::{Node, Pipeline, print};
+use crate::Program;
+use crate::node::{Node, Pipeline};
+use crate::print::print;
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Check {
+pub struct Check {
     /// Pipeline file (Flink SQL)
     #[arg(required_unless_present = "state")]
     pipeline: Option<PathBuf>,
@@ -24,10 +26,10 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run<P: Program>(self) -> Result<(), Failure> {
         if let Some(pipeline) = self.pipeline {
             let pipeline = Pipeline { pipeline, node: self.node };
-            let plan = pipeline.with_subject(self.standalone, admin::check)?;
+            let plan = pipeline.with_subject::<P, _>(self.standalone, admin::check)?;
             for note in &plan.notes {
                 print(&format!("{}\n", note.trim_end()))?;
             }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use headwater_runtime::admin::{self, Failure};
 
-use super::common::print;
+use crate::print::print;
 
 /// Options of `inspect`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Inspect {
+pub struct Inspect {
     /// The state directory; a node may be using it
     dir: PathBuf,
     /// As JSON

@@ -1,15 +1,11 @@
-//! What several commands share: the pipeline argument, the configuration, printing.
+//! What several commands share: the pipeline and the node's configuration.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use headwater_runtime::admin::{Failure, NodeConfig, Subject};
-use headwater_runtime::config::AgentConfig;
-use headwater_runtime::exit::Exit;
 
-/// The configuration, unless another one is named.
-pub(crate) const CONFIG: &str = "agent.toml";
+use crate::Program;
 
 /// A pipeline and the node's configuration.
 #[derive(Debug, clap::Args)]
@@ -23,7 +19,7 @@ pub(crate) struct Pipeline {
 /// The node's configuration, and what goes before it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Node {
-    /// Configuration of the node [default: agent.toml]
+    /// Configuration of the node
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Value of ${name} in the pipeline; goes before the one in the configuration
@@ -38,20 +34,20 @@ impl Pipeline {
     }
 
     /// The configuration of a node that is to run.
-    pub(crate) fn load_config(&self) -> Result<AgentConfig, Failure> {
-        Ok(AgentConfig::load(self.node.config.as_deref().unwrap_or(Path::new(CONFIG)))?)
+    pub(crate) fn load_config<P: Program>(&self) -> Result<P::Config, Failure> {
+        Ok(P::load(self.node.config.as_deref().unwrap_or(Path::new(P::CONFIG)))?)
     }
 
     /// Calls `act` with the pipeline on its node; without a configuration, on any node.
-    pub(crate) fn with_subject<T>(
+    pub(crate) fn with_subject<P: Program, T>(
         &self,
         standalone: bool,
         act: impl FnOnce(Subject<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let is_there = self.node.config.is_some() || Path::new(CONFIG).exists();
-        let config = (!standalone && is_there).then(|| self.load_config()).transpose()?;
+        let is_there = self.node.config.is_some() || Path::new(P::CONFIG).exists();
+        let config = (!standalone && is_there).then(|| self.load_config::<P>()).transpose()?;
         let node = match &config {
-            Some(config) => NodeConfig::Agent(config),
+            Some(config) => P::node(config),
             None if standalone => NodeConfig::Standalone,
             None => NodeConfig::Cut,
         };
@@ -64,18 +60,6 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err("write it as name=value".into()),
-    }
-}
-
-/// Writes to standard output; a reader that has gone away is no fault.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let message = format!("cannot write to standard output: {error}");
-            Err(Failure::new(Exit::Failed, message, "check where it leads"))
-        }
-        _ => Ok(()),
     }
 }
 

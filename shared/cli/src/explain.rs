@@ -2,11 +2,13 @@
 
 use headwater_runtime::admin::{self, Failure};
 
-use super::common::{Pipeline, print};
+use crate::Program;
+use crate::node::Pipeline;
+use crate::print::print;
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Explain {
+pub struct Explain {
     #[command(flatten)]
     pipeline: Pipeline,
     /// Show the one fragment of a process that runs everything
@@ -33,12 +35,12 @@ fn column_and_count(text: &str) -> Result<(String, u64), String> {
 }
 
 impl Explain {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run<P: Program>(self) -> Result<(), Failure> {
         let load = admin::Load {
             rows_per_second: self.rate,
             distinct: self.distinct.into_iter().collect(),
         };
         let explain = |subject: admin::Subject<'_>| admin::explain(subject, &load, self.json);
-        print(&self.pipeline.with_subject(self.standalone, explain)?)
+        print(&self.pipeline.with_subject::<P, _>(self.standalone, explain)?)
     }
 }

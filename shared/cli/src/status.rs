@@ -1,20 +1,20 @@
 //! `status`: how a running node is.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use headwater_runtime::admin::{self, Failure, Target};
-use headwater_runtime::config::AggregatorConfig;
 use headwater_runtime::exit::Exit;
 
-use super::common::{CONFIG, print};
+use crate::Program;
+use crate::print::print;
 
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Status {
+pub struct Status {
     /// Configuration of the node
-    #[arg(long, default_value = CONFIG)]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Address of the node's HTTP server, instead of the configuration's
     #[arg(long)]
     addr: Option<SocketAddr>,
@@ -24,12 +24,12 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(crate) fn run(self) -> Result<Exit, Failure> {
+    pub(crate) fn run<P: Program>(self) -> Result<Exit, Failure> {
         let answer = match self.addr {
             Some(address) => admin::status(Target::Address(address))?,
             None => {
-                let config = AggregatorConfig::load(&self.config)?;
-                admin::status(Target::Node(&config.http, &config.state_dir))?
+                let config = P::load(self.config.as_deref().unwrap_or(Path::new(P::CONFIG)))?;
+                admin::status(P::target(&config))?
             }
         };
         print(&if self.json { format!("{:#}\n", answer.json) } else { answer.text })?;

@@ -9,11 +9,12 @@ use headwater_runtime::config::{Log, LogLevel, parse_duration};
 use headwater_runtime::driver::{self, RunError, RunOptions, StandaloneOptions};
 use headwater_runtime::log;
 
-use super::common::Pipeline;
+use crate::Program;
+use crate::node::Pipeline;
 
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Run {
+pub struct Run {
     #[command(flatten)]
     pipeline: Pipeline,
     /// End when nothing came for this long: every window closes and everything is delivered
@@ -43,21 +44,21 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        let done = if self.standalone { self.standalone() } else { self.node()? };
+    pub(crate) fn run<P: Program>(self) -> Result<(), Failure> {
+        let done = if self.standalone { self.standalone() } else { self.node::<P>()? };
         done.map(drop).map_err(failure)
     }
 
-    fn node(self) -> Result<Result<driver::Summary, RunError>, Failure> {
-        let config = self.pipeline.load_config()?;
-        log::start(&config.log);
+    fn node<P: Program>(self) -> Result<Result<driver::Summary, RunError>, Failure> {
+        let config = self.pipeline.load_config::<P>()?;
+        log::start(P::log(&config));
         let options = RunOptions {
             set: self.pipeline.set(),
             pipeline: self.pipeline.pipeline,
             drain_after_idle: self.drain_after_idle,
             stop_at_end_of_input: self.stop_at_end_of_input,
         };
-        Ok(driver::run_agent(config, options))
+        Ok(P::run(config, options))
     }
 
     fn standalone(self) -> Result<driver::Summary, RunError> {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use headwater_runtime::admin::{self, Failure};
 use headwater_runtime::exit::Exit;
 
-use super::common::print;
+use crate::print::print;
 
 /// Options of `reset`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Reset {
+pub struct Reset {
     /// The state directory; no node may be using it
     dir: PathBuf,
     /// Do it: positions, operator state, unsent frames, ledger and dead letters are lost
