@@ -26,6 +26,9 @@ pub(crate) enum Role {
     WindowStart,
     WindowEnd,
     WindowTime,
+    /// The time of a window of the session zone's clock, as a point in time. The watermark is one
+    /// of local times there, so only windows can stand on it.
+    LocalWindowTime,
 }
 
 impl Role {
@@ -37,6 +40,17 @@ impl Role {
     /// Whether a window or a deduplication may stand on the column.
     pub(crate) fn is_time(self) -> bool {
         matches!(self, Role::Rowtime | Role::WindowTime)
+    }
+
+    /// Whether the column holds an end of a window, or its time.
+    pub(crate) fn is_of_window(self) -> bool {
+        use Role::{LocalWindowTime, WindowEnd, WindowStart, WindowTime};
+        matches!(self, WindowStart | WindowEnd | WindowTime | LocalWindowTime)
+    }
+
+    /// Whether a window may stand on the column.
+    pub(crate) fn is_time_of_windows(self) -> bool {
+        self.is_time() || self == Role::LocalWindowTime
     }
 }
 
@@ -322,6 +336,14 @@ impl Graph {
             exprs.push(expr);
         }
         self.push(NodeKind::Project(input, exprs), columns)
+    }
+
+    /// What gives the rows of a chain's base: a step that tells the local time drops none.
+    pub(crate) fn source(&self, base: NodeId) -> NodeId {
+        match self.nodes[base].kind {
+            NodeKind::LocalTime { input, .. } => self.fold(input).base,
+            _ => base,
+        }
     }
 
     /// An expression over a scan, so that of a ROW no more is decoded than is read.

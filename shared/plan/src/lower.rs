@@ -22,6 +22,8 @@ mod unnest;
 mod values;
 mod windows;
 
+use std::collections::BTreeMap;
+
 use headwater_engine::expr::Expr;
 use headwater_engine::fragment::{Fragment, Input, OperatorSpec, Order, Output, OutputKind, Step};
 use headwater_engine::limits::FIELDS_MAX;
@@ -68,6 +70,8 @@ struct Lowering<'a> {
     fragment: Fragment,
     layout: Layout,
     lowered: Vec<Option<Lowered>>,
+    /// Where steps that tell the local time have the columns that are kept for late rows.
+    passed_late: BTreeMap<NodeId, Vec<usize>>,
     /// How long steps with keyed state remember, where the script says so.
     state_ttl_ms: Option<i64>,
 }
@@ -89,6 +93,7 @@ pub(crate) fn lower(
         fragment: Fragment::default(),
         layout: Layout::default(),
         lowered: vec![None; graph.nodes.len()],
+        passed_late: BTreeMap::new(),
         state_ttl_ms,
     };
     for node in 0..graph.nodes.len() {

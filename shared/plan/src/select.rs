@@ -5,6 +5,7 @@
 
 mod absence;
 mod aggregate;
+mod clock;
 mod group;
 pub(crate) mod join;
 mod match_recognize;

@@ -70,7 +70,8 @@ fn arguments(
     }
     let time = &call.args[0].value;
     let bound = Binder::new(scope).bind(time)?;
-    let is_time = as_column(&bound).is_some_and(|c| scope.entries[c].column.role.is_time());
+    let is_time =
+        as_column(&bound).is_some_and(|c| scope.entries[c].column.role.is_time_of_windows());
     if !is_time {
         let message = format!("the first argument of {} is no event time", call.name.value);
         let remedy = "name the column that WATERMARK FOR names, or a window's time";

@@ -39,7 +39,8 @@ impl Lowering<'_> {
     /// How long after its end a window over rows of a source takes late ones. A window over other
     /// steps takes none: those set them aside themselves.
     fn lateness_ms(&self, input: NodeId) -> i64 {
-        let NodeKind::Scan(table) = self.graph.nodes[self.graph.fold(input).base].kind else {
+        let scan = self.graph.source(self.graph.fold(input).base);
+        let NodeKind::Scan(table) = self.graph.nodes[scan].kind else {
             return 0;
         };
         let written = self.tables[table].options.get("allowed-lateness");

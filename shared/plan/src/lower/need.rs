@@ -89,13 +89,16 @@ pub(crate) fn needs(
         for (input, reads) in reads(graph, node, &own) {
             let folded = graph.fold(input);
             needs.chain(&folded, reads.iter().map(|c| &folded.exprs[*c]));
-            if let NodeKind::Scan(table) = graph.nodes[folded.base].kind
+            let scan = graph.source(folded.base);
+            if let NodeKind::Scan(table) = graph.nodes[scan].kind
                 && graph.nodes[node].kind.has_late_rows()
                 && let Some(late) = late(&tables[table], tables, issues)
             {
                 for (_, expr) in &late.columns {
-                    needs.add(folded.base, expr);
+                    needs.add(scan, expr);
                 }
+                // The step that tells the local time passes them on.
+                needs.late[folded.base] = (scan != folded.base).then(|| late.clone());
                 needs.late[node] = Some(late);
             }
         }

@@ -110,8 +110,12 @@ impl Lowering<'_> {
         let (input, mut exprs) = self.filtered(folded, wanted.iter().map(|(_, e)| e));
         let mut fields: Vec<Field> = wanted.iter().map(|(c, _)| field(c)).collect();
         if let Some(late) = late {
-            for (column, expr) in &late.columns {
-                exprs.push(self.placed(folded.base, expr));
+            let passed = self.passed_late.get(&folded.base);
+            for (i, (column, expr)) in late.columns.iter().enumerate() {
+                exprs.push(match passed {
+                    Some(at) => Expr::column(at[i], expr.data_type.clone()),
+                    None => self.placed(folded.base, expr),
+                });
                 fields.push(field(column));
             }
         }

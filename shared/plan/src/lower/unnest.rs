@@ -30,7 +30,9 @@ impl Lowering<'_> {
     ) -> Lowered {
         let width = self.graph.columns(input).len();
         let wanted = reads(&self.wanted(node, width), rowtime, width);
-        let taken = self.take(input, &wanted, None, Shape::Wide);
+        let late = self.needs.late(node);
+        let taken = self.take(input, &wanted, late.as_ref(), Shape::Wide);
+        self.passed_late.insert(node, taken.late.clone());
         let operator =
             OperatorSpec::LocalTime { rowtime: taken.at(rowtime), zone: zone.to_owned() };
         self.appended("local-time", node, width, &taken, operator)

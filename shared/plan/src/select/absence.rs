@@ -8,6 +8,7 @@ use crate::bind::{Scope, interval_ms};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Column, NodeId, NodeKind, Role};
 use crate::select::Planner;
+use crate::select::clock::check_order;
 use crate::select::relation::not_a_time;
 
 impl Planner {
@@ -17,6 +18,7 @@ impl Planner {
         let position = |name: &Name| scope.position(core::slice::from_ref(name));
         let rowtime = position(&from.time)?;
         let time = scope.entries[rowtime].column.clone();
+        check_order(&time, from.time.span)?;
         if !time.role.is_time() {
             return Err(not_a_time(&from.time, &scope, &from.table));
         }

@@ -49,7 +49,7 @@ impl Planner {
         let function = terms.group_window.is_none().then(|| self.function_below(node)).flatten();
         check_windows(function.as_ref(), query)?;
         check_calls(&calls, function.as_ref().unwrap_or(&windowed.shape), query)?;
-        let (node, moved) = self.over_windows(windowed, &terms, &calls, behind);
+        let (node, moved) = self.over_windows(windowed, &terms, &calls, behind)?;
         let predicates = having.iter().map(|having| substitute(having, &moved)).collect();
         let node = self.graph.filter(node, predicates);
         for (_, expr, _) in &mut items {
@@ -75,7 +75,7 @@ impl Planner {
             let end = match column.role {
                 Role::WindowStart => Some(0),
                 Role::WindowEnd => Some(1),
-                Role::WindowTime => Some(2),
+                Role::WindowTime | Role::LocalWindowTime => Some(2),
                 _ => None,
             };
             let at = match end {
@@ -95,7 +95,7 @@ impl Planner {
             return Ok(None);
         }
         let windowed = self.windowed(node, &terms, &[], span)?;
-        let (node, moved) = self.over_windows(windowed, &terms, &[], behind);
+        let (node, moved) = self.over_windows(windowed, &terms, &[], behind)?;
         for (_, expr, _) in &mut items {
             *expr = substitute(expr, &moved);
         }
@@ -110,8 +110,8 @@ impl Planner {
         terms: &Terms,
         calls: &[AggregateCall],
         behind: usize,
-    ) -> (NodeId, Vec<Expr>) {
-        let Windowed { input, exprs, predicates, time, shape, start } = windowed;
+    ) -> Result<(NodeId, Vec<Expr>)> {
+        let Windowed { input, exprs, predicates, time, shape, start, zoned } = windowed;
         let mut filtered = self.graph.filter(input, predicates);
         let mut items: Items = Vec::new();
         for (position, key) in terms.plain.iter().enumerate() {
@@ -160,7 +160,7 @@ impl Planner {
             columns[first].role = Role::Plain;
             columns[start_at].role = Role::WindowStart;
         }
-        let moved = moved(&columns, terms.keys_count(), keys..first, start_at, behind);
+        let mut moved = moved(&columns, terms.keys_count(), keys..first, start_at, behind);
         let keys = (0..keys).collect();
         let input = projected;
         let kind = match shape {
@@ -173,7 +173,10 @@ impl Planner {
                 NodeKind::SessionAggregate { input, rowtime, gap_ms, keys, aggregates }
             }
         };
-        (self.graph.push(kind, columns), moved)
+        let node = self.graph.push(kind, columns);
+        let Some(span) = zoned else { return Ok((node, moved)) };
+        moved[behind + 2].data_type = DataType::TimestampLtz(3);
+        Ok((self.zoned_time(node, first + 2, span)?, moved))
     }
 
     /// Each row once for each grouping set: its columns, the keys, NULL where the set lacks them,

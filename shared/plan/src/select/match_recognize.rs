@@ -13,6 +13,7 @@ use crate::bind::{Binder, Scope, interval_ms};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
 use crate::select::Planner;
+use crate::select::clock::check_order;
 
 impl Planner {
     pub(super) fn match_recognize(&mut self, from: &MatchRecognize) -> Result<NodeId> {
@@ -99,6 +100,7 @@ fn order(from: &MatchRecognize, scope: &Scope) -> Result<(usize, Vec<OrderTerm>)
         return Err(Issue::new(from.span, message, "add ORDER BY with the event time"));
     };
     let rowtime = plain_column(&first.expr, scope, "ORDER BY")?;
+    check_order(&scope.entries[rowtime].column, first.expr.span)?;
     if !scope.entries[rowtime].column.role.is_time() {
         let times = scope.entries.iter().filter(|e| e.column.role.is_time() && !e.column.hidden);
         let remedy = match times.map(|e| e.column.name()).next() {

@@ -6,6 +6,7 @@ use crate::ast::{ExprKind, OrderBy, Query};
 use crate::bind::{Binder, Scope};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{NodeId, NodeKind, Top};
+use crate::select::clock::check_order;
 use crate::select::over::Extended;
 use crate::select::{Planner, Selected, rank};
 
@@ -33,6 +34,7 @@ impl Planner {
             return Ok(input);
         };
         let columns = self.graph.columns(input).to_vec();
+        check_order(&columns[time.column], term.expr.span)?;
         if !columns[time.column].role.is_time() || time.descending {
             let message = "ORDER BY without LIMIT begins with the event time, rising";
             let remedy = "write ORDER BY rt, …, or keep the first rows with LIMIT";

@@ -14,6 +14,7 @@ use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
 use crate::select::Planner;
+use crate::select::clock::check_order;
 
 /// Rows before or after the present one that a frame may name.
 const ROWS_MAX: i64 = 1 << 20;
@@ -160,6 +161,9 @@ fn event_time(spec: &OverSpec, scope: &Scope, span: Span) -> Result<usize> {
         return Err(Issue::new(span, message, "write ORDER BY and the event-time column"));
     };
     let bound = Binder::new(scope).bind(&term.expr)?;
+    if let Some(column) = as_column(&bound) {
+        check_order(&scope.entries[column].column, term.expr.span)?;
+    }
     let time = as_column(&bound).filter(|i| scope.entries[*i].column.role.is_time());
     let Some(index) = time else {
         return Err(Issue::unsupported(

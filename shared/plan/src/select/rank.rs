@@ -13,6 +13,7 @@ use crate::compile::as_column;
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{Column, NodeId, NodeKind, Role, Top, conjuncts, substitute};
 use crate::select::Planner;
+use crate::select::clock::check_order;
 use crate::select::over::{self, Extended};
 
 /// The item that is ROW_NUMBER() OVER (…), if that is the only call with OVER.
@@ -49,6 +50,9 @@ impl Planner {
         let order = sort_keys(&over.order_by, scope, &mut extended)?;
         let input = self.extend(input, extended);
         let mut columns = self.graph.columns(input).to_vec();
+        if let [term] = order.as_slice() {
+            check_order(&columns[term.column], over.order_by[0].expr.span)?;
+        }
         let number = columns.len();
         columns.push(Column::new("$row_number", DataType::BigInt));
         let node = self.graph.push(NodeKind::Rank { input, key, order, span }, columns);

@@ -5,7 +5,7 @@ use headwater_engine::fragment::{WindowKind as Windows, WindowSpec};
 use headwater_engine::types::DataType;
 
 use crate::ast::{Alias, Expr, Factor, From, Name, Relation, WindowFunction, WindowKind};
-use crate::bind::{Binder, Scope, coerce, interval_ms};
+use crate::bind::{Binder, Scope, interval_ms};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
 use crate::select::join::lookup::read_twice;
@@ -126,10 +126,10 @@ impl Planner {
         let scope = Scope::new(Some(&from.table.value), self.graph.columns(input));
         let rowtime = scope.position(core::slice::from_ref(&from.time))?;
         let time = scope.entries[rowtime].column.clone();
-        if !time.role.is_time() {
+        if !time.role.is_time_of_windows() {
             return Err(not_a_time(&from.time, &scope, &from.table));
         }
-        let local = self.local_time(input, rowtime);
+        let local = self.local_time(input, rowtime, from.time.span)?;
         let (input, rowtime) = local.unwrap_or((input, rowtime));
         let kind = self.windows(from, input, &scope, rowtime)?;
         let mut columns = self.graph.columns(input).to_vec();
@@ -144,37 +144,9 @@ impl Planner {
             .push(not_null(Column::new("window_start", timestamp()).with_role(Role::WindowStart)));
         columns.push(not_null(Column::new("window_end", timestamp()).with_role(Role::WindowEnd)));
         columns.push(not_null(Column::new("window_time", time).with_role(Role::WindowTime)));
+        let at = columns.len() - 1;
         let node = self.graph.push(kind, columns);
-        if local.is_none() {
-            return Ok(node);
-        }
-        // The window's time is a point in time again, of which the watermark does not speak.
-        let columns = self.graph.columns(node);
-        let items = columns.iter().enumerate().map(|(i, column)| {
-            let value = match column.role {
-                Role::WindowTime => {
-                    coerce::implicit_cast(column.at(i), DataType::TimestampLtz(3), from.time.span)?
-                }
-                _ => column.at(i),
-            };
-            Ok((column.path.clone(), value, column.hidden))
-        });
-        let items = items.collect::<Result<_>>()?;
-        Ok(self.graph.project(node, items))
-    }
-
-    /// The event time by the clock of the session's zone, where that is not UTC and the time has a
-    /// zone: windows are those of that clock. Gives the node with it, and where it is.
-    fn local_time(&mut self, input: NodeId, rowtime: usize) -> Option<(NodeId, usize)> {
-        let mut columns = self.graph.columns(input).to_vec();
-        let is_zoned = matches!(columns[rowtime].data_type, DataType::TimestampLtz(_));
-        if self.zone.is_empty() || !is_zoned {
-            return None;
-        }
-        let at = columns.len();
-        columns.push(Column::new("$local", DataType::Timestamp(3)).hide());
-        let zone = self.zone.clone();
-        Some((self.graph.push(NodeKind::LocalTime { input, rowtime, zone }, columns), at))
+        if local.is_none() { Ok(node) } else { self.zoned_time(node, at, from.time.span) }
     }
 
     fn windows(

@@ -41,6 +41,8 @@ pub(super) struct Windowed {
     pub(super) shape: WindowShape,
     /// The start of a window that the rows hold, over `input`: one more key.
     pub(super) start: Option<Expr>,
+    /// Where the time of the windows is asked for, when they are those of the zone's clock.
+    pub(super) zoned: Option<Span>,
 }
 
 impl Terms {
@@ -103,16 +105,6 @@ pub(super) fn check_sets(sets: &[Vec<usize>], keys: usize, span: Span) -> Result
 }
 
 impl Planner {
-    /// Group windows are those of UTC.
-    fn check_zone(&self, window: &GroupWindow, span: Span) -> Result<()> {
-        if self.zone.is_empty() || !matches!(window.time.data_type, DataType::TimestampLtz(_)) {
-            return Ok(());
-        }
-        let message = "a group window by the clock of another zone than UTC is not supported yet";
-        let remedy = "use a window function: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(rt), …))";
-        Err(Issue::new(span, message, remedy))
-    }
-
     /// Binds GROUP BY; `None` where the query is not grouped by windows.
     pub(super) fn window_terms(
         &self,
@@ -126,7 +118,6 @@ impl Planner {
         }
         for term in query.group_by.as_deref().unwrap_or_default() {
             if let Some(window) = bind::group_window(term, scope)? {
-                self.check_zone(&window, term.span)?;
                 if terms.group_window.replace(window).is_some() {
                     let message = "GROUP BY names two windows";
                     return Err(Issue::new(term.span, message, "name one of them"));
@@ -140,8 +131,9 @@ impl Planner {
             }
             match as_column(&bound).map(|column| self.graph.columns(node)[column].role) {
                 // A second window is a key like any other.
-                Some(role @ (Role::WindowStart | Role::WindowEnd | Role::WindowTime))
-                    if terms.windows.iter().all(|(e, r)| *r != role || *e == bound) =>
+                Some(role)
+                    if role.is_of_window()
+                        && terms.windows.iter().all(|(e, r)| *r != role || *e == bound) =>
                 {
                     terms.windows.push((bound, role));
                 }
@@ -186,7 +178,7 @@ impl Planner {
 
     /// The windows of a query that is grouped by them.
     pub(super) fn windowed(
-        &self,
+        &mut self,
         node: NodeId,
         terms: &Terms,
         calls: &[AggregateCall],
@@ -194,10 +186,16 @@ impl Planner {
     ) -> Result<Windowed> {
         if let Some(window) = &terms.group_window {
             let GroupWindow { time, shape, .. } = window.clone();
-            return Ok(self.shaped(node, time, shape, None));
+            let rowtime = as_column(&time).expect("a group window names a column");
+            let Some((node, at)) = self.local_time(node, rowtime, span)? else {
+                return Ok(self.shaped(node, time, shape, None));
+            };
+            let local = self.graph.columns(node)[at].at(at);
+            return Ok(Windowed { zoned: Some(span), ..self.shaped(node, local, shape, None) });
         }
+        let zoned = terms.has(Role::LocalWindowTime).then_some(span);
         if let Some(windowed) = self.of_function(node, terms, calls) {
-            return Ok(windowed);
+            return Ok(Windowed { zoned, ..windowed });
         }
         let column = |role| terms.windows.iter().find(|(_, r)| *r == role).map(|(e, _)| e.clone());
         let end = column(Role::WindowEnd).expect("a query over windows names their ends");
@@ -209,7 +207,8 @@ impl Planner {
             }
         };
         let shape = WindowShape::Aligned(WindowSpec::tumbling(0, 1));
-        Ok(self.shaped(node, time, shape, column(Role::WindowStart)))
+        let start = column(Role::WindowStart);
+        Ok(Windowed { zoned, ..self.shaped(node, time, shape, start) })
     }
 
     /// Windows over the query's rows as they are.
@@ -222,7 +221,8 @@ impl Planner {
     ) -> Windowed {
         let columns = self.graph.columns(node).iter().enumerate();
         let exprs = columns.map(|(i, c)| c.at(i)).collect();
-        Windowed { input: node, exprs, predicates: Vec::new(), time, shape, start }
+        let predicates = Vec::new();
+        Windowed { input: node, exprs, predicates, time, shape, start, zoned: None }
     }
 
     /// The window function below the query's own steps, where nothing is computed from its windows.
@@ -264,7 +264,7 @@ impl Planner {
         }
         let time = self.graph.columns(input)[rowtime].at(rowtime);
         let (exprs, predicates) = (folded.exprs, folded.predicates);
-        Some(Windowed { input, exprs, predicates, time, shape, start: None })
+        Some(Windowed { input, exprs, predicates, time, shape, start: None, zoned: None })
     }
 
     /// The windows of the window function that a query stands on, for the rules that it has.

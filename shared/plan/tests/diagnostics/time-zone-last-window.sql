@@ -4,5 +4,4 @@ WITH ('connector' = 'filesystem', 'path' = '/in.ndjson', 'format' = 'json');
 CREATE TABLE result (n BIGINT) WITH ('connector' = 'print');
 CREATE VIEW hours AS SELECT window_time AS t, COUNT(*) AS n
 FROM TABLE(TUMBLE(TABLE readings, DESCRIPTOR(rt), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, window_time;
-INSERT INTO result SELECT SUM(n) FROM TABLE(TUMBLE(TABLE hours, DESCRIPTOR(t), INTERVAL '1' DAY))
-GROUP BY window_start, window_end;
+INSERT INTO result SELECT n FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY t DESC) AS rn FROM hours) WHERE rn = 1;
