@@ -7,8 +7,8 @@
 //!
 //! Paths are constants: `$.a.b[0]`, `$['a']`, with `lax` or `strict` before; Flink's default is
 //! strict: a path that leads nowhere, a JSON null and a text that is no JSON are errors. In lax
-//! mode they are empty. Paths with `[*]`, `.*`, `[a:b]` or `[a, b]` lead to a list, be it empty.
-//! `..`, filters and functions are refused. Of equal names the last counts.
+//! mode they are empty. Paths with `[*]`, `.*`, `[a:b]`, `[a, b]`, `[?(…)]` or `..name` lead to a
+//! list, be it empty. Functions and a second `..` are refused. Of equal names the last counts.
 
 use alloc::{format, string::String, vec, vec::Vec};
 use core::ops::Range;
@@ -25,6 +25,7 @@ use path::Path;
 use scan::Scanner;
 use tree::Tree;
 
+mod filter;
 pub(super) mod make;
 mod number;
 mod path;
@@ -62,6 +63,8 @@ enum Found {
     Empty,
     /// In strict mode: JSON null, nothing, or no JSON. In any mode: a document that is only null.
     Error,
+    /// A filter asks an object or an array for its value, at which Flink's job fails.
+    Fails,
 }
 
 fn follow(text: &str, path: &Path) -> Found {
@@ -78,7 +81,7 @@ fn follow(text: &str, path: &Path) -> Found {
     if !path.many.is_empty() {
         return match found {
             None => nothing,
-            Some(Some(range)) => listed(text, range, &path.many).unwrap_or(nothing_there),
+            Some(Some(range)) => listed(text, range, &path.many, nothing_there),
             Some(None) => nothing_there,
         };
     }
@@ -88,10 +91,17 @@ fn follow(text: &str, path: &Path) -> Found {
     }
 }
 
-fn listed(text: &str, range: Range<usize>, steps: &[path::Step]) -> Option<Found> {
+fn listed(text: &str, range: Range<usize>, steps: &[path::Step], nothing_there: Found) -> Found {
+    let is_scalar = !matches!(text.as_bytes()[range.start], b'{' | b'[');
+    if is_scalar && matches!(steps[0], path::Step::Filter(_)) {
+        return Found::Error;
+    }
     let tree = Tree::of(text.as_bytes(), range);
-    let nodes = tree.follow(text.as_bytes(), steps)?;
-    Some(Found::List(nodes.into_iter().map(|node| tree.range(node)).collect()))
+    match tree.follow(text.as_bytes(), steps) {
+        Ok(Some(nodes)) => Found::List(nodes.into_iter().map(|node| tree.range(node)).collect()),
+        Ok(None) => nothing_there,
+        Err(_) => Found::Fails,
+    }
 }
 
 fn path_of(name: &str, arg: &Arg<'_>) -> Result<Path, String> {
@@ -123,7 +133,7 @@ fn exists(args: &[Arg<'_>]) -> Bound {
             (Found::Value(_) | Found::List(_), _) => Datum::bool(true),
             (Found::Empty, _) => Datum::bool(false),
             (Found::Error, Some(value)) => value,
-            (Found::Error, None) => cx.fail(Fault::InvalidArgument),
+            (Found::Error, None) | (Found::Fails, _) => cx.fail(Fault::InvalidArgument),
         }
     })
 }
@@ -177,6 +187,7 @@ fn value(args: &[Arg<'_>]) -> Bound {
         let case = match follow(text, &path) {
             Found::Empty => 0,
             Found::Error => 1,
+            Found::Fails => return cx.fail(Fault::InvalidArgument),
             Found::List(_) => usize::from(!path.is_lax),
             Found::Value(range) => match text.as_bytes()[range.start] {
                 b'{' | b'[' => usize::from(!path.is_lax),

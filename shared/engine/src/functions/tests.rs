@@ -17,6 +17,7 @@ use crate::{
 mod arrays;
 mod encodings;
 mod json;
+mod json_paths;
 mod maps;
 mod more;
 mod numbers;

@@ -1,5 +1,6 @@
 //! JSON numbers as text: whole ones as they are, others as Java's `BigDecimal` writes them.
 
+use core::cmp::Ordering;
 use core::fmt::{self, Write};
 
 /// Digits that a number keeps; Jackson refuses longer ones.
@@ -40,6 +41,27 @@ impl Plain {
             digits.push(b'0').expect("room for one digit");
         }
         Self { negative, digits, scale: scale - exponent }
+    }
+
+    /// By value, whatever the digits after the point.
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        let sign = |number: &Self| match number.digits.iter().all(|digit| *digit == b'0') {
+            true => 0,
+            false if number.negative => -1,
+            false => 1,
+        };
+        let by_sign = sign(self).cmp(&sign(other));
+        if by_sign.is_ne() || sign(self) == 0 {
+            return by_sign;
+        }
+        let before_point = |n: &Self| i64::try_from(n.digits.len()).unwrap_or(0) - n.scale;
+        let digit = |n: &Self, i: usize| n.digits.get(i).copied().unwrap_or(b'0');
+        let count = self.digits.len().max(other.digits.len());
+        let size = before_point(self).cmp(&before_point(other)).then_with(|| {
+            let digits = (0..count).map(|i| digit(self, i).cmp(&digit(other, i)));
+            digits.fold(Ordering::Equal, Ordering::then)
+        });
+        if self.negative { size.reverse() } else { size }
     }
 
     pub(super) fn write(&self, out: &mut impl Write) -> fmt::Result {

@@ -1,6 +1,8 @@
-//! JSON paths: names and positions lead to one place, wildcards and ranges to many.
+//! JSON paths: names and positions lead to one place; wildcards, ranges, filters and `..` to many.
 
 use alloc::{string::String, vec::Vec};
+
+use super::filter::Filter;
 
 /// One step down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +19,45 @@ pub(super) enum Step {
     Range(Option<i64>, Option<i64>),
     /// `[a, b]`: these elements.
     Indices(Vec<i64>),
+    /// `[?(…)]`: the elements that meet it, or an object that does.
+    Filter(Filter),
+    /// `..name`: the members of that name at any depth, outer ones first.
+    Deep(String),
 }
 
 impl Step {
     /// Whether it leads to one place at most.
-    const fn is_definite(&self) -> bool {
+    pub(super) const fn is_definite(&self) -> bool {
         matches!(self, Step::Name(_) | Step::Index(_) | Step::FromEnd(_))
+    }
+
+    /// The first step of a path, and what follows it.
+    pub(super) fn parse(text: &str) -> Option<(Self, &str)> {
+        if let Some(after) = text.strip_prefix("[?(") {
+            let (filter, after) = Filter::parse(after)?;
+            return Some((Step::Filter(filter), after));
+        }
+        if let Some(after) = text.strip_prefix("['") {
+            return bracket_name(after, '\'');
+        }
+        if let Some(after) = text.strip_prefix("[\"") {
+            return bracket_name(after, '"');
+        }
+        if let Some(after) = text.strip_prefix('[') {
+            let (inner, after) = after.split_once(']')?;
+            return Some((elements(inner.trim())?, after));
+        }
+        if let Some(after) = text.strip_prefix("..") {
+            let named = if after.starts_with('[') { Step::parse(after)? } else { name(after)? };
+            return match named {
+                (Step::Name(name), after) => Some((Step::Deep(name), after)),
+                _ => None,
+            };
+        }
+        if let Some(after) = text.strip_prefix(".*") {
+            return Some((Step::All, after));
+        }
+        name(text.strip_prefix('.')?)
     }
 }
 
@@ -43,32 +78,24 @@ impl Path {
         let mut rest = text.trim().strip_prefix('$')?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
-            let (step, after) = if let Some(after) = rest.strip_prefix("['") {
-                bracket_name(after, '\'')?
-            } else if let Some(after) = rest.strip_prefix("[\"") {
-                bracket_name(after, '"')?
-            } else if let Some(after) = rest.strip_prefix('[') {
-                let (inner, after) = after.split_once(']')?;
-                (elements(inner.trim())?, after)
-            } else if let Some(after) = rest.strip_prefix(".*") {
-                (Step::All, after)
-            } else {
-                let after = rest.strip_prefix('.')?;
-                let end = after.find(['.', '[']).unwrap_or(after.len());
-                let name = &after[..end];
-                let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | ':');
-                if name.is_empty() || !name.chars().all(is_name) {
-                    return None;
-                }
-                (Step::Name(name.into()), &after[end..])
-            };
+            let (step, after) = Step::parse(rest)?;
             steps.push(step);
             rest = after;
+        }
+        // Each of several would find again what the one before has found.
+        if steps.iter().filter(|step| matches!(step, Step::Deep(_))).count() > 1 {
+            return None;
         }
         let definite = steps.iter().position(|s| !s.is_definite()).unwrap_or(steps.len());
         let many = steps.split_off(definite);
         Some(Self { steps, many, is_lax })
     }
+}
+
+fn name(text: &str) -> Option<(Step, &str)> {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | ':');
+    let end = text.find(|c: char| !is_name(c)).unwrap_or(text.len());
+    (end > 0).then(|| (Step::Name(text[..end].into()), &text[end..]))
 }
 
 /// What stands between `[` and `]`, but for names.

@@ -118,6 +118,7 @@ impl Spec {
             Found::List(found) => return self.list(source, &found, cx),
             Found::Empty => return instead(0, cx),
             Found::Error => return instead(1, cx),
+            Found::Fails => return cx.fail(Fault::InvalidArgument),
         };
         let first = cx.bytes(source)[found.start];
         let (is_list, is_scalar) = (first == b'[', !matches!(first, b'{' | b'['));

@@ -2,10 +2,11 @@
 //!
 //! One list of nodes in the order of the text; a container knows where its own end in the list.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 use core::ops::Range;
 
 use super::super::build::Builder;
+use super::filter::{Filter, NoScalar};
 use super::path::Step;
 use super::{number::Plain, string};
 use crate::slot::Slot;
@@ -16,6 +17,9 @@ struct Node {
     /// The node after it and all within it.
     next: usize,
 }
+
+/// The nodes that steps lead to; None where the first one does not fit.
+type Follows = Result<Option<Vec<usize>>, NoScalar>;
 
 /// See the module.
 pub(super) struct Tree {
@@ -77,17 +81,67 @@ impl Tree {
 
     /// The nodes that steps with wildcards lead to, in order. None where the first step needs an
     /// array and has none: what does not fit further down is left out.
-    pub(super) fn follow(&self, text: &[u8], steps: &[Step]) -> Option<Vec<usize>> {
+    pub(super) fn follow(&self, text: &[u8], steps: &[Step]) -> Follows {
         let mut found = vec![0];
         for (i, step) in steps.iter().enumerate() {
             let is_list = |node: &usize| text[self.nodes[*node].range.start] == b'[';
             let needs_list = matches!(step, Step::Range(..) | Step::Indices(_));
             if i == 0 && needs_list && !is_list(&0) {
-                return None;
+                return Ok(None);
             }
-            found = found.iter().flat_map(|node| self.step(*node, step, text)).collect();
+            let mut next = Vec::new();
+            for node in &found {
+                match step {
+                    Step::Filter(filter) => self.filtered(*node, filter, text, &mut next)?,
+                    _ => next.extend(self.step(*node, step, text)),
+                }
+            }
+            found = next;
         }
-        Some(found)
+        Ok(Some(found))
+    }
+
+    /// Elements that meet a filter, or an object that does.
+    fn filtered(
+        &self,
+        node: usize,
+        filter: &Filter,
+        text: &[u8],
+        out: &mut Vec<usize>,
+    ) -> Result<(), NoScalar> {
+        let asked = match text[self.nodes[node].range.start] {
+            b'[' => self.children(node),
+            b'{' => vec![node],
+            _ => Vec::new(),
+        };
+        for node in asked {
+            if filter.takes(self, node, text)? {
+                out.push(node);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a step down to one place leads to.
+    pub(super) fn child(&self, node: usize, step: &Step, text: &[u8]) -> Option<usize> {
+        self.step(node, step, text).first().copied()
+    }
+
+    /// The members of a name in a value and all within it.
+    fn deep(&self, node: usize, name: &str, text: &[u8]) -> Vec<usize> {
+        let (mut found, mut open) = (Vec::new(), vec![node]);
+        while let Some(node) = open.pop() {
+            match text[self.nodes[node].range.start] {
+                b'{' => {
+                    let members = self.members(node, text);
+                    found.extend(members.iter().find(|(n, _)| n == name).map(|(_, value)| *value));
+                    open.extend(members.into_iter().rev().map(|(_, value)| value));
+                }
+                b'[' => open.extend(self.children(node).into_iter().rev()),
+                _ => {}
+            }
+        }
+        found
     }
 
     fn step(&self, node: usize, step: &Step, text: &[u8]) -> Vec<usize> {
@@ -98,9 +152,11 @@ impl Tree {
             (b'[', Step::All) => children,
             (b'{', Step::All) => self.members(node, text).into_iter().map(|(_, v)| v).collect(),
             (b'{', Step::Name(name)) => {
-                let mut members = self.members(node, text).into_iter();
-                members.find(|(n, _)| n == name).map(|(_, value)| value).into_iter().collect()
+                let is_own = |pair: &&[usize]| string::decoded(text, self.range(pair[0])) == *name;
+                let found = children.chunks_exact(2).rfind(is_own).map(|pair| pair[1]);
+                found.into_iter().collect()
             }
+            (_, Step::Deep(name)) => self.deep(node, name, text),
             (b'[', Step::Index(i)) => at(*i),
             (b'[', Step::FromEnd(i)) => from_end(*i).map_or(Vec::new(), at),
             (b'[', Step::Indices(all)) => {
@@ -123,11 +179,15 @@ impl Tree {
     /// last one, at the place of the first.
     fn members(&self, node: usize, text: &[u8]) -> Vec<(String, usize)> {
         let mut members: Vec<(String, usize)> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for pair in self.children(node).chunks_exact(2) {
             let name = string::decoded(text, self.range(pair[0]));
-            match members.iter_mut().find(|(n, _)| *n == name) {
-                Some((_, value)) => *value = pair[1],
-                None => members.push((name, pair[1])),
+            match places.get(&name) {
+                Some(place) => members[*place].1 = pair[1],
+                None => {
+                    places.insert(name.clone(), members.len());
+                    members.push((name, pair[1]));
+                }
             }
         }
         members

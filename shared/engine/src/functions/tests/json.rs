@@ -43,7 +43,7 @@ fn paths() {
     assert_eq!(value(text, "$.a.b"), "NULL");
     assert_eq!(value("7", "$"), "7");
     assert_eq!([value(text, "$.a[-1]"), value(text, "$.a[-3]")], ["NULL", "1"]);
-    for path in ["a", "$..a", "$.a[?(@.b)]", "$.", "$.a[]", "$.a[-2:-1]", "$.a[:]", "$.a.size()"] {
+    for path in ["a", "$..", "$.", "$.a[]", "$.a[-2:-1]", "$.a[:]", "$.a.size()"] {
         assert!(refused("JSON_VALUE", &[txt("{}"), txt(path)]).contains("JSON path"), "{path}");
     }
 }
