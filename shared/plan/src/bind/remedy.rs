@@ -6,7 +6,7 @@
 const OWN: &[(&str, &str)] = &[
     ("the index of an array starts at 1", "write array[1] for the first element"),
     ("SHA2 makes 224", "write SHA2(text, 256)"),
-    ("knows UTC and zones", "name the region: 'Europe/Berlin' rather than 'CET'"),
+    ("knows UTC and zones", "name the region: 'Europe/Lisbon' rather than 'WET'"),
     ("a field of ROW is NULL", "write CAST(NULL AS type)"),
     ("cannot be compared with IS", "compare with = beside IS NULL, or field by field"),
     ("has no order for", "compare one of its fields or elements"),

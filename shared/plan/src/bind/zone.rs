@@ -1,7 +1,8 @@
 //! Named time zones: their transitions, from the system's zone files, become part of the plan.
 //!
 //! A node that has none of these files, or others, has another plan, and the fingerprint shows it:
-//! two nodes never compute with different rules. Only names such as `Europe/Berlin` are looked up.
+//! two nodes never compute with different rules. Only names such as `Europe/Berlin`, and CET and MET, are
+//! looked up.
 //! What the rule of a zone tells too is left out, so that files that write more of it are equal.
 
 use std::fs::File;
@@ -53,8 +54,15 @@ pub(crate) fn session(name: &str, span: Span) -> Result<String> {
     Err(Issue::new(span, message, remedy))
 }
 
-/// `Area/City`: short names mean other zones in Java than on the system.
+/// Short names that mean the same in Java as on the system, since 1970. Others do not: in Java
+/// EST is no zone of a session, and EET and WET follow Athens and Lisbon.
+const SHORT: &[&str] = &["CET", "MET"];
+
+/// `Area/City`, or a short name with one meaning.
 fn is_name(text: &str) -> bool {
+    if SHORT.contains(&text) {
+        return true;
+    }
     let is_part = |part: &str| {
         let is_right = |b: u8| b.is_ascii_alphanumeric() || b"_+-".contains(&b);
         part.starts_with(|c: char| c.is_ascii_uppercase()) && part.bytes().all(is_right)
@@ -139,11 +147,11 @@ mod tests {
 
     #[test]
     fn names_are_no_paths() {
-        for name in ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"] {
+        for name in ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "CET"] {
             assert!(is_name(name), "{name}");
         }
         for name in
-            ["UTC", "GMT+05:30", "CET", "../etc/passwd", "Europe/../x", "/etc", "a/b", "A//B"]
+            ["UTC", "GMT+05:30", "EST", "../etc/passwd", "Europe/../x", "/etc", "a/b", "A//B"]
         {
             assert!(!is_name(name), "{name}");
         }

@@ -1,4 +1,4 @@
-SET 'table.local-time-zone' = 'CET';
+SET 'table.local-time-zone' = 'WET';
 CREATE TABLE readings (
   id STRING, ts BIGINT, v DOUBLE, n INT,
   rt AS TO_TIMESTAMP_LTZ(ts, 3),
