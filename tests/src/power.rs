@@ -22,6 +22,7 @@ use headwater_store::crash::Noise;
 
 pub use cut::Kind;
 use cut::Player;
+use run::Mended;
 
 use crate::broker::Mosquitto;
 use crate::node::{Kind as NodeKind, Node};
@@ -68,6 +69,8 @@ pub struct Report {
     pub with_state: usize,
     /// Disks on which e2fsck did more than to play the journal.
     pub mended: usize,
+    /// Disks whose superblock was torn, so that e2fsck had to be told of a copy.
+    pub from_copy: usize,
     /// Longest time from an agent's start until all was at the core.
     pub slowest: Duration,
     /// Boots of the virtual machine on a disk after a cut.
@@ -106,7 +109,8 @@ pub fn run(options: &Options) -> io::Result<Report> {
         report.open = (report.open.0 + open, report.open.1.max(open));
         report.with_sent += usize::from(!sent.is_empty());
         let mut judged = run::judge(&image, &sent, &expected).map(|found| {
-            report.mended += usize::from(found.was_mended);
+            report.mended += usize::from(found.mended == Mended::Alone);
+            report.from_copy += usize::from(found.mended == Mended::FromCopy);
             report.with_state += usize::from(found.has_state);
             report.slowest = report.slowest.max(found.took);
         });

@@ -43,6 +43,7 @@ fn print(report: &Report, start: Instant) {
     println!("cuts after frames had left: {}", report.with_sent);
     println!("disks with a state: {}", report.with_state);
     println!("disks where e2fsck did more than play the journal: {}", report.mended);
+    println!("disks with a torn superblock, mended from its copy: {}", report.from_copy);
     println!("longest run from start to end: {:?}", report.slowest);
     println!("boots on a disk after a cut: {}", report.boots);
     for failure in &report.failures {

@@ -30,10 +30,10 @@ pub(super) struct Answer {
 }
 
 /// How a disk was found after a cut.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
-    /// The file system's check had to do more than to play its journal.
-    pub(super) was_mended: bool,
+    /// What the file system's check had to do.
+    pub(super) mended: Mended,
     /// There was a state.
     pub(super) has_state: bool,
     /// From the start of the agent until all was at the core.
@@ -54,7 +54,7 @@ pub(super) fn judge(image: &[u8], sent: &[&Sent], expected: &Answer) -> Result<F
     let mut site = Site::new("power-cut").map_err(|e| e.to_string())?;
     let file = site.scratch.join("disk.img");
     fs::write(&file, image).map_err(|e| e.to_string())?;
-    let was_mended = check_file_system(&file)?;
+    let mended = check_file_system(&file)?;
     let mount = Mount::new(&file, &site.scratch.join("disk"))?;
     let has_state = check_sent(&mount.0.join("state"), sent)?;
     site.core.start_ready().map_err(|e| e.to_string())?;
@@ -67,7 +67,7 @@ pub(super) fn judge(image: &[u8], sent: &[&Sent], expected: &Answer) -> Result<F
             expected.hot.len()
         ));
     }
-    Ok(Found { was_mended, has_state, took: start.elapsed() })
+    Ok(Found { mended, has_state, took: start.elapsed() })
 }
 
 /// The same in the virtual machine: it boots on the disk as it is, without any check.
@@ -86,18 +86,41 @@ pub(super) fn boot(options: &Options, image: &[u8], expected: &Answer) -> Result
     Ok(start.elapsed())
 }
 
-/// `e2fsck -p` mends what can be mended without a person. Whether there was more to it than the
-/// journal.
-fn check_file_system(file: &Path) -> Result<bool, String> {
-    let done = Command::new("e2fsck").args(["-f", "-p"]).arg(file).output();
-    let done = done.map_err(|e| format!("e2fsck: {e}"))?;
-    let said = String::from_utf8_lossy(&done.stdout);
-    match done.status.code() {
-        Some(0) => Ok(false),
-        Some(1) => Ok(!said.lines().all(is_routine)),
-        code => Err(format!("e2fsck ends with {code:?}: {said}")),
+/// What the file system's check had to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mended {
+    /// To play the journal at most.
+    No,
+    /// More than that, without a person.
+    Alone,
+    /// To be told where a copy of the superblock is: it has two sectors, and one of them was old.
+    FromCopy,
+}
+
+/// `e2fsck -p` mends what can be mended without a person. A torn superblock is none of that: then a
+/// person names a copy, as e2fsck says itself, and the journal is played from there.
+pub(super) fn check_file_system(file: &Path) -> Result<Mended, String> {
+    let (code, said) = e2fsck(file, &["-p"])?;
+    match code {
+        Some(0) => Ok(Mended::No),
+        Some(1) if said.lines().all(is_routine) => Ok(Mended::No),
+        Some(1) => Ok(Mended::Alone),
+        Some(8) if said.contains("e2fsck -b") => match e2fsck(file, &["-y", "-b", COPY])? {
+            (Some(0 | 1), _) => Ok(Mended::FromCopy),
+            (code, said) => Err(format!("e2fsck -b {COPY} ends with {code:?}: {said}")),
+        },
+        _ => Err(format!("e2fsck ends with {code:?}: {said}")),
     }
 }
+
+fn e2fsck(file: &Path, options: &[&str]) -> Result<(Option<i32>, String), String> {
+    let done = Command::new("e2fsck").arg("-f").args(options).arg(file).output();
+    let done = done.map_err(|e| format!("e2fsck: {e}"))?;
+    Ok((done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned()))
+}
+
+/// Where the first copy of the superblock is on so small a disk.
+const COPY: &str = "8193";
 
 /// Lines of e2fsck that every restart after a cut gives.
 fn is_routine(line: &str) -> bool {

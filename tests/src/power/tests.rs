@@ -2,6 +2,7 @@
 
 use super::cut::{Kind, Player};
 use super::log::{Entry, entries_at, parse};
+use super::run::{Mended, check_file_system};
 
 fn head(offset: u64, sectors: u64, flags: u64) -> Vec<u8> {
     let mut head: Vec<u8> =
@@ -61,4 +62,21 @@ fn what_was_flushed_stays_and_of_the_rest_some() {
     assert_eq!(seen(2, Kind::Reordered).len(), 4);
     let (lost, open) = Player::new(vec![0; 2048], &entries, true).cut(4, Kind::Lost, 0);
     assert_eq!((lost, open), (vec![0; 2048], 3), "a disk that lies loses what was flushed");
+}
+
+#[test]
+fn a_torn_superblock_is_mended_from_its_copy() {
+    let Ok(clean) = super::clean_disk() else {
+        println!("skipped: a_torn_superblock_is_mended_from_its_copy: mke2fs is not installed");
+        return;
+    };
+    let scratch = crate::scratch::Scratch::new("power-superblock").unwrap();
+    let file = scratch.join("disk.img");
+    std::fs::write(&file, &clean).unwrap();
+    assert_eq!(check_file_system(&file), Ok(Mended::No));
+    let mut torn = clean;
+    torn[1024 + 512..2048].fill(0);
+    std::fs::write(&file, torn).unwrap();
+    assert_eq!(check_file_system(&file), Ok(Mended::FromCopy));
+    assert_eq!(check_file_system(&file), Ok(Mended::No));
 }
