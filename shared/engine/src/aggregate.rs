@@ -21,9 +21,11 @@ mod ordered;
 mod percentile;
 mod pool;
 mod sum;
+mod sums;
 mod values;
 
 pub use calls::{Calls, Part};
+pub(crate) use sums::Sums;
 
 /// What an accumulator keeps; equal kinds over the same column are shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -232,6 +232,11 @@ impl DueQueue {
         if self.len == 0 {
             return None;
         }
+        if self.occupied[0] != 0 {
+            let digit = self.occupied[0].trailing_zeros();
+            let higher = self.base & !(LISTS_PER_DIGIT as u64 - 1);
+            return Some((0, digit as usize, higher | u64::from(digit)));
+        }
         let position = self.occupied.iter().position(|&digits| digits != 0)?;
         let digit = self.occupied[position].trailing_zeros();
         let shift = u32::try_from(position).expect("a few digits") * DIGIT_BITS;

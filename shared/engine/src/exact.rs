@@ -180,7 +180,7 @@ impl ExactSum {
     }
 
     fn special_value(&self) -> Option<f64> {
-        let counts = self.counts();
+        let counts = self.specials.as_deref()?;
         match (counts.nan != 0, counts.plus_infinity != 0, counts.minus_infinity != 0) {
             (false, false, false) => None,
             (false, true, false) => Some(f64::INFINITY),

@@ -4,7 +4,7 @@
 //! A tuple is looked for by what its texts say: a short text is made a symbol only when its key is
 //! not there, so that a row of a known key costs one look-up and not one for each text more.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::{
@@ -30,13 +30,19 @@ pub struct KeyTable {
     index: HashTable<KeyId>,
     free: Vec<KeyId>,
     keys_max: usize,
-    /// Which columns are texts.
-    is_text: Vec<bool>,
-    probe: Vec<Slot>,
-    /// Of each column of the probe the length of the short text that it holds as words.
-    shorts: Vec<u8>,
+    probe: Vec<Probe>,
     probe_nulls: u64,
     probe_hash: u64,
+}
+
+/// One column of what is looked for.
+#[derive(Clone, Copy)]
+struct Probe {
+    slot: Slot,
+    /// The length of the short text that it holds as words.
+    short: u8,
+    /// Whether its values are texts.
+    is_text: bool,
 }
 
 /// A column of the probe that holds its slot: a symbol if it is a text.
@@ -47,13 +53,17 @@ pub(crate) fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
     slots.iter().fold(nulls, |hash, slot| mix_pair(hash, slot.0, slot.1))
 }
 
+impl Probe {
+    fn of(data_type: &DataType) -> Self {
+        Probe { slot: Slot::ZERO, short: NO_WORDS, is_text: data_type.is_referring() }
+    }
+}
+
 impl KeyTable {
     /// An empty table for keys of these types.
     pub fn new(types: Vec<DataType>, keys_max: usize) -> Self {
         KeyTable {
-            is_text: types.iter().map(DataType::is_referring).collect(),
-            probe: vec![Slot::ZERO; types.len()],
-            shorts: vec![NO_WORDS; types.len()],
+            probe: types.iter().map(Probe::of).collect(),
             types,
             slots: Vec::new(),
             nulls: Vec::new(),
@@ -77,34 +87,33 @@ impl KeyTable {
         columns: &[usize],
         cx: &mut Context,
     ) -> Result<Option<KeyId>, Fault> {
-        self.probe_nulls = 0;
-        let mut hash = 0;
-        for (index, &column) in columns.iter().enumerate() {
-            self.shorts[index] = NO_WORDS;
+        let (mut nulls, mut hash) = (0, 0);
+        for (index, (&column, probe)) in columns.iter().zip(&mut self.probe).enumerate() {
             let datum = row.datum(column);
+            probe.short = NO_WORDS;
+            probe.slot = datum.slot;
             if datum.is_null() {
-                self.probe_nulls |= 1 << index;
-                self.probe[index] = Slot::ZERO;
-            } else if !self.is_text[index] {
-                self.probe[index] = datum.slot;
-            } else if let Some((words, len)) = cx.short(datum.slot) {
-                self.probe[index] = Slot(words[0], words[1]);
-                self.shorts[index] = len;
-                hash = mix(hash, hash_words(words, usize::from(len)));
-                continue;
-            } else {
+                nulls |= 1 << index;
+                probe.slot = Slot::ZERO;
+            } else if probe.is_text {
+                if let Some((words, len)) = cx.short(datum.slot) {
+                    (probe.slot, probe.short) = (Slot(words[0], words[1]), len);
+                    hash = mix(hash, hash_words(words, usize::from(len)));
+                    continue;
+                }
                 let Some(id) = cx.intern(datum.slot) else {
                     // What was made for the columns before it goes.
-                    self.probe_nulls |= u64::MAX << index;
+                    self.probe_nulls = nulls | u64::MAX << index;
                     self.discard_probe(cx);
                     return Err(Fault::StateFull);
                 };
-                self.probe[index] = Slot::symbol(id);
+                probe.slot = Slot::symbol(id);
                 hash = mix(hash, cx.symbols.hash(id));
                 continue;
             }
-            hash = mix_pair(hash, self.probe[index].0, self.probe[index].1);
+            hash = mix_pair(hash, probe.slot.0, probe.slot.1);
         }
+        self.probe_nulls = nulls;
         self.probe_hash = mix(hash, self.probe_nulls);
         match self.find_probe(cx) {
             Some(id) => {
@@ -122,30 +131,31 @@ impl KeyTable {
 
     #[inline]
     fn is_probe(&self, id: KeyId, cx: &Context) -> bool {
-        let mut columns = self.key(id).iter().zip(&self.probe).zip(&self.shorts);
-        self.nulls[id as usize] == self.probe_nulls
-            && columns.all(|((own, probe), &len)| match len {
-                NO_WORDS => own == probe,
-                _ => match own.bytes_ref() {
-                    BytesRef::Symbol(id) => cx.symbols.is_short(id, [probe.0, probe.1], len),
-                    BytesRef::Arena(..) => false,
-                },
-            })
+        let mut columns = self.key(id).iter().zip(&self.probe);
+        let is_equal = columns.all(|(own, probe)| match probe.short {
+            NO_WORDS => *own == probe.slot,
+            len => match own.bytes_ref() {
+                BytesRef::Symbol(id) => cx.symbols.is_short(id, [probe.slot.0, probe.slot.1], len),
+                BytesRef::Arena(..) => false,
+            },
+        });
+        is_equal && self.nulls[id as usize] == self.probe_nulls
     }
 
     /// Makes the short texts of the probe symbols.
     fn intern_probe(&mut self, cx: &mut Context) -> Result<(), Fault> {
         for index in 0..self.probe.len() {
-            let len = core::mem::replace(&mut self.shorts[index], NO_WORDS);
+            let probe = &mut self.probe[index];
+            let len = core::mem::replace(&mut probe.short, NO_WORDS);
             if len == NO_WORDS {
                 continue;
             }
-            let Slot(first, second) = self.probe[index];
+            let Slot(first, second) = probe.slot;
             match cx.symbols.intern_short([first, second], usize::from(len)) {
-                Some(id) => self.probe[index] = Slot::symbol(id),
+                Some(id) => probe.slot = Slot::symbol(id),
                 None => {
                     // Long texts behind it may have been made symbols already.
-                    self.probe[index] = Slot::ZERO;
+                    probe.slot = Slot::ZERO;
                     self.discard_probe(cx);
                     return Err(Fault::StateFull);
                 }
@@ -158,16 +168,16 @@ impl KeyTable {
     /// again goes by what they say.
     #[inline]
     pub fn found_short_texts(&self) -> bool {
-        self.shorts.iter().all(|&len| len != NO_WORDS)
+        self.probe.iter().all(|probe| probe.short != NO_WORDS)
     }
 
     /// Gives symbols back that the probe alone made.
     pub fn discard_probe(&mut self, cx: &mut Context) {
-        for (index, data_type) in self.types.iter().enumerate() {
-            if data_type.is_referring()
+        for (index, probe) in self.probe.iter().enumerate() {
+            if probe.is_text
                 && self.probe_nulls >> index & 1 == 0
-                && self.shorts[index] == NO_WORDS
-                && let BytesRef::Symbol(id) = self.probe[index].bytes_ref()
+                && probe.short == NO_WORDS
+                && let BytesRef::Symbol(id) = probe.slot.bytes_ref()
             {
                 cx.symbols.discard(id);
             }
@@ -180,9 +190,6 @@ impl KeyTable {
             self.discard_probe(cx);
             return None;
         }
-        for symbol in symbols(&self.types, &self.probe, self.probe_nulls) {
-            cx.symbols.retain(symbol);
-        }
         let id = self.free.pop().unwrap_or_else(|| {
             let id = KeyId::try_from(self.nulls.len()).expect("keys_max fits 32 bits");
             self.slots.resize(self.slots.len() + self.types.len(), Slot::ZERO);
@@ -193,7 +200,12 @@ impl KeyTable {
         });
         let stride = self.types.len();
         let at = id as usize * stride;
-        self.slots[at..at + stride].copy_from_slice(&self.probe);
+        for (own, probe) in self.slots[at..at + stride].iter_mut().zip(&self.probe) {
+            *own = probe.slot;
+        }
+        for symbol in symbols(&self.types, &self.slots[at..at + stride], self.probe_nulls) {
+            cx.symbols.retain(symbol);
+        }
         self.nulls[id as usize] = self.probe_nulls;
         self.references[id as usize] = 0;
         let hash = self.probe_hash;
@@ -205,16 +217,17 @@ impl KeyTable {
 
     /// Finds or inserts a key that is being restored: symbols or plain values.
     pub fn restore(&mut self, slots: &[Slot], nulls: u64, cx: &mut Context) -> Option<KeyId> {
-        self.probe.copy_from_slice(slots);
         self.probe_nulls = nulls;
-        self.shorts.fill(NO_WORDS);
-        let columns = self.probe.iter().zip(&self.is_text).enumerate();
-        let hash = columns.fold(0, |hash, (index, (slot, is_text))| match slot.bytes_ref() {
-            BytesRef::Symbol(id) if *is_text && nulls >> index & 1 == 0 => {
-                mix(hash, cx.symbols.hash(id))
-            }
-            _ => mix_pair(hash, slot.0, slot.1),
-        });
+        let mut hash = 0;
+        for (index, (probe, slot)) in self.probe.iter_mut().zip(slots).enumerate() {
+            (probe.slot, probe.short) = (*slot, NO_WORDS);
+            hash = match slot.bytes_ref() {
+                BytesRef::Symbol(id) if probe.is_text && nulls >> index & 1 == 0 => {
+                    mix(hash, cx.symbols.hash(id))
+                }
+                _ => mix_pair(hash, slot.0, slot.1),
+            };
+        }
         self.probe_hash = mix(hash, nulls);
         self.find_probe(cx).or_else(|| self.insert(cx))
     }

@@ -233,7 +233,7 @@ impl Stage {
 
 /// An output's own projection.
 pub(crate) struct OutputStage {
-    pub(crate) columns: Option<Vec<crate::expr::Program>>,
+    pub(crate) columns: Option<crate::operators::project::Columns>,
     /// The projected row.
     pub(crate) slots: Box<[crate::slot::Slot]>,
 }
@@ -256,14 +256,21 @@ pub struct Emitter<'a> {
 impl Emitter<'_> {
     /// Hands a row to everything that reads this step.
     pub fn emit(&mut self, row: Row<'_>) {
-        for target in self.targets {
-            let mark = self.context.arena.mark();
-            match *target {
-                Target::Stage(index, port) => self.push_stage(index, port, row),
-                Target::Output(index) => self.push_output(index, row),
-            }
-            self.context.arena.release(mark);
+        let targets = self.targets;
+        match *targets {
+            [target] => self.emit_to(target, row),
+            _ => targets.iter().for_each(|target| self.emit_to(*target, row)),
         }
+    }
+
+    #[inline]
+    fn emit_to(&mut self, target: Target, row: Row<'_>) {
+        let mark = self.context.arena.mark();
+        match target {
+            Target::Stage(index, port) => self.push_stage(index, port, row),
+            Target::Output(index) => self.push_output(index, row),
+        }
+        self.context.arena.release(mark);
     }
 
     /// Sets a late row aside: counted, and to the pipeline's late table if there is one.
@@ -330,7 +337,7 @@ impl Emitter<'_> {
         let Some(columns) = columns else {
             return self.collector.row(index, row, self.context);
         };
-        let nulls = crate::operators::project::eval_into(columns, row, self.context, slots);
+        let nulls = columns.eval(row, self.context, slots);
         if !self.take_fault(row) {
             let slots = &self.outputs[index].slots;
             self.collector.row(index, Row { slots, nulls, change: row.change }, self.context);

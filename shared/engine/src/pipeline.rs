@@ -11,7 +11,7 @@ use alloc::{boxed::Box, string::String, vec, vec::Vec};
 
 use crate::{
     context::Context,
-    expr::{CompileError, Program},
+    expr::CompileError,
     fragment::{Fragment, Input, OutputKind, Step},
     inbox::Inbox,
     limits::{FIELDS_MAX, Limits},
@@ -19,7 +19,7 @@ use crate::{
         Collector, Emitter, Operator, OutputStage, Port, Progress, RestoreError, Stage, Target,
         Timestamp, WATERMARK_MAX, WATERMARK_MIN,
     },
-    operators,
+    operators::{self, project::Columns},
     row::Row,
     slot::Slot,
     types::Schema,
@@ -424,11 +424,9 @@ fn connect(fragment: &Fragment, scans: &mut [ScanStage], stages: &mut [Stage]) {
 }
 
 fn output(output: &crate::fragment::Output) -> Result<OutputStage, CompileError> {
-    let compile = |columns: &Vec<crate::expr::Expr>| -> Result<Vec<Program>, CompileError> {
-        columns.iter().map(Program::compile).collect()
-    };
-    let slots = vec![Slot::ZERO; output.columns.as_ref().map_or(0, Vec::len)].into();
-    Ok(OutputStage { columns: output.columns.as_ref().map(compile).transpose()?, slots })
+    let columns = output.columns.as_deref();
+    let slots = vec![Slot::ZERO; columns.map_or(0, <[_]>::len)].into();
+    Ok(OutputStage { columns: columns.map(Columns::new).transpose()?, slots })
 }
 
 #[cfg(test)]

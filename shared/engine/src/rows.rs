@@ -94,6 +94,17 @@ pub struct Rows {
     restoring: BTreeMap<u64, RowId>,
 }
 
+/// Where a row stands among those of its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Stand {
+    /// The time that it was stored under.
+    pub time: Timestamp,
+    /// Its place in the order of arrival.
+    pub seq: u64,
+    /// The row after it.
+    pub next: Option<RowId>,
+}
+
 fn some(id: RowId) -> Option<RowId> {
     (id != NONE).then_some(id)
 }
@@ -147,6 +158,7 @@ impl Rows {
 
     /// The key of a row, new if need be, and whether it is new. A new key must be given a row or be
     /// [held](Rows::hold) next.
+    #[inline]
     pub fn key_of(&mut self, row: Row<'_>, cx: &mut Context) -> Result<(KeyId, bool), Fault> {
         match self.keys.find(row, &self.key, cx)? {
             Some(key) => Ok((key, false)),
@@ -234,7 +246,8 @@ impl Rows {
         if self.lists.len() <= key as usize {
             self.lists.resize(key as usize + 1, EMPTY);
         }
-        let mut previous = self.lists[key as usize].last;
+        let list = &mut self.lists[key as usize];
+        let mut previous = list.last;
         while let Some(at) = some(previous) {
             let other = &self.entries[at as usize];
             if (other.time, other.seq) < (time, seq) {
@@ -242,7 +255,6 @@ impl Rows {
             }
             previous = other.previous;
         }
-        let list = &mut self.lists[key as usize];
         list.count += 1;
         let next = match some(previous) {
             Some(at) => core::mem::replace(&mut self.entries[at as usize].next, id),
@@ -257,6 +269,7 @@ impl Rows {
     }
 
     /// Forgets a row.
+    #[inline]
     pub fn remove(&mut self, id: RowId, cx: &mut Context) {
         let Entry { seq, is_stored, .. } = self.entries[id as usize];
         if is_stored {
@@ -323,6 +336,13 @@ impl Rows {
     /// The values.
     pub fn get(&self, id: RowId) -> Row<'_> {
         self.slab.get(id)
+    }
+
+    /// Time, arrival number and neighbour in one look.
+    #[inline]
+    pub fn stand(&self, id: RowId) -> Stand {
+        let Entry { time, seq, next, .. } = self.entries[id as usize];
+        Stand { time, seq, next: some(next) }
     }
 
     /// The time that it was stored under.

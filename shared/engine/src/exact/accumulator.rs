@@ -77,14 +77,30 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
 
     #[inline]
     fn add_digits<const K: usize>(&mut self, digits: [i64; K], index: usize, negative: bool) {
+        let sign = -i64::from(negative);
+        // Nearly always the window is where the digits belong.
+        let offset = index.wrapping_sub(usize::from(self.base));
+        let is_there = self.placed && self.wide.is_none() && offset <= SMALL - K;
+        if is_there && self.pending < u16::MAX {
+            self.pending += 1;
+            for (limb, digit) in self.limbs[offset..offset + K].iter_mut().zip(digits) {
+                *limb += (digit ^ sign) - sign;
+            }
+            return;
+        }
+        let signed = digits.map(|digit| (digit ^ sign) - sign);
+        self.add_anywhere(&signed, index);
+    }
+
+    #[cold]
+    fn add_anywhere(&mut self, digits: &[i64], index: usize) {
         if self.pending == u16::MAX {
             self.settle();
         }
         self.pending += 1;
-        let sign = -i64::from(negative);
-        let window = self.window(index, K);
+        let window = self.window(index, digits.len());
         for (limb, digit) in window.iter_mut().zip(digits) {
-            *limb += (digit ^ sign) - sign;
+            *limb += digit;
         }
     }
 

@@ -102,6 +102,7 @@ impl Program {
     }
 
     /// The column that this expression merely passes on.
+    #[inline]
     pub fn as_column(&self) -> Option<usize> {
         match self.node {
             Node::Column(index) => Some(index),

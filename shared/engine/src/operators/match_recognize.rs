@@ -337,10 +337,13 @@ impl Operator for MatchRecognize {
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
         loop {
-            let Some(key) = self.current.or_else(|| self.next_due(watermark)) else {
-                return Progress::Done;
+            let Some(key) = self.current else {
+                let Some(key) = self.next_due(watermark) else { return Progress::Done };
+                // Nothing was found in it that is not emitted, and it was trimmed when it was left.
+                self.current = Some(key);
+                self.work(key, watermark, out);
+                continue;
             };
-            self.current = Some(key);
             while let Some(found) = self.matcher.found.front().copied() {
                 if !out.has_room() {
                     return Progress::More;

@@ -37,6 +37,7 @@ use crate::{
 mod deque;
 mod frames;
 mod state;
+mod straight;
 mod timers;
 
 use frames::{FrameState, Place};
@@ -90,6 +91,8 @@ pub struct Over {
     spec: OverSpec,
     frames: Vec<FrameState>,
     columns: Vec<Column>,
+    /// The sums of the columns, where rows are emitted on the [short path](straight).
+    straight: Option<Box<[usize]>>,
     /// Rows behind the watermark are late.
     is_strict: bool,
     /// How far a row waits beyond its own time: in ms, and in rows of its key.
@@ -171,6 +174,7 @@ impl Over {
         }
         let types: Vec<_> = input.fields.iter().map(|field| field.data_type.clone()).collect();
         Ok(Over {
+            straight: straight::sums(&frames, &columns),
             frames,
             columns,
             is_strict: is_strict(spec),
@@ -239,14 +243,15 @@ impl Over {
         self.rows.let_go(key, context);
     }
 
-    /// Emits the waiting rows of a key that are ready at `until`; false when the output is full.
-    fn emit_ready(&mut self, key: KeyId, until: Timestamp, out: &mut Emitter<'_>) -> bool {
+    /// The general way of [`emit_ready`](Over::emit_ready).
+    fn emit_any(&mut self, key: KeyId, until: Timestamp, out: &mut Emitter<'_>) -> bool {
         loop {
             let row = self.keys[key as usize].pending;
             if row == NO_ROW {
                 return true;
             }
-            let ready = self.ready_at(row);
+            let stand = self.rows.stand(row);
+            let ready = self.ready_at(row, stand.time);
             if ready > until {
                 self.await_ready(row, ready);
                 return true;
@@ -257,11 +262,12 @@ impl Over {
             }
             self.emit(key, row, out);
             self.unwatch(row);
-            let place = (self.rows.time(row), self.rows.seq(row));
             let state = &mut self.keys[key as usize];
-            state.last = place;
-            state.pending = self.rows.next(row).unwrap_or(NO_ROW);
-            self.touch(key);
+            state.last = (stand.time, stand.seq);
+            state.pending = stand.next.unwrap_or(NO_ROW);
+            if !state.is_dirty {
+                self.touch(key);
+            }
             for frame in &mut self.frames {
                 frame.pass(row, &self.rows, out.context);
             }
@@ -310,14 +316,17 @@ impl Over {
     /// Emits a row with its columns.
     fn emit(&mut self, key: KeyId, row: RowId, out: &mut Emitter<'_>) {
         for frame in &mut self.frames {
-            frame.slide(row, &self.rows, out.context);
+            frame.slide(key, row, &self.rows, out.context);
         }
         let mark = out.context.arena.mark();
         let present = self.rows.get(row);
         let width = present.slots.len();
-        self.slots[..width].copy_from_slice(present.slots);
+        let (passed, appended) = self.slots.split_at_mut(width);
+        // Not copied as one: a call costs more than the few columns of most rows.
+        passed.iter_mut().zip(present.slots).for_each(|(own, slot)| *own = *slot);
         let mut nulls = present.nulls;
-        for (index, column) in self.columns.iter().enumerate() {
+        let columns = self.columns.iter().zip(appended);
+        for (index, (column, slot)) in (width..).zip(columns) {
             let value = match *column {
                 Column::Call { frame, place } => {
                     self.frames[frame].value(place, key, &self.rows, out.context)
@@ -334,8 +343,8 @@ impl Over {
                     }
                 }
             };
-            self.slots[width + index] = value.slot;
-            nulls |= u64::from(value.is_null()) << (width + index);
+            *slot = value.slot;
+            nulls |= u64::from(value.is_null()) << index;
         }
         if !out.take_fault(present) {
             out.emit(Row::insert(&self.slots, nulls));

@@ -84,16 +84,17 @@ impl Slab {
             self.slots.resize(self.slots.len() + stride, Slot::ZERO);
             u32::try_from(place).expect("rows_max fits 32 bits")
         });
-        let at = self.at(place) + 1;
-        self.slots[at - 1] = Slot(row.nulls, 0);
-        self.slots[at..at + self.types.len()].copy_from_slice(row.slots);
+        let at = self.at(place);
+        let (nulls, slots) = self.slots[at..at + stride].split_first_mut()?;
+        *nulls = Slot(row.nulls, 0);
+        // Not copied as one: a call costs more than the few columns of most rows.
+        slots.iter_mut().zip(row.slots).for_each(|(own, slot)| *own = *slot);
         for &(column, position) in &self.keyed {
             if !row.is_null(column) {
-                self.slots[at + column] = key[position];
+                slots[column] = key[position];
             }
         }
-        for index in 0..self.texts.len() {
-            let column = self.texts[index];
+        for (index, &column) in self.texts.iter().enumerate() {
             if row.is_null(column) {
                 continue;
             }
@@ -102,7 +103,7 @@ impl Slab {
                 return None;
             };
             cx.symbols.retain(id);
-            self.slots[at + column] = Slot::symbol(id);
+            slots[column] = Slot::symbol(id);
         }
         Some(place)
     }
@@ -113,8 +114,8 @@ impl Slab {
 
     /// Frees a place of which the first `stored` texts are counted.
     fn give_back(&mut self, place: u32, stored: usize, cx: &mut Context) {
-        let row = self.get(place);
         for &column in &self.texts[..stored] {
+            let row = self.get(place);
             if let BytesRef::Symbol(id) = row.slots[column].bytes_ref()
                 && !row.is_null(column)
             {

@@ -8,7 +8,7 @@ use alloc::{collections::VecDeque, vec, vec::Vec};
 
 use super::{
     formula::{Formula, View},
-    program::{FINAL, Program, StateId, Transition},
+    program::{FINAL, Program, State, StateId, Way},
     queue::{Entry, Queue},
     runs::{Part, Runs},
 };
@@ -74,6 +74,8 @@ pub(super) struct Matcher {
     pub(super) runs: Runs,
     /// Matches of the partition that is at work.
     pub(super) found: VecDeque<Found>,
+    /// Answers that hold for any row: variables without a condition.
+    always: Answers,
     /// Answers that hold for the present row whatever the run, and those for the present run.
     plain: Answers,
     own: Answers,
@@ -140,6 +142,11 @@ impl Matcher {
         let define =
             |v: &crate::fragment::MatchVariable| v.define.as_ref().map(Formula::new).transpose();
         let program = Program::new(&spec.variables);
+        let undefined = (0..).zip(&spec.variables).filter(|(_, v)| v.define.is_none());
+        let always = undefined.fold(Answers::default(), |mut answers, (variable, _)| {
+            answers.set(variable, true);
+            answers
+        });
         Ok(Matcher {
             runs_max_of_one: program.branches.iter().copied().max().unwrap_or(0),
             program,
@@ -148,7 +155,8 @@ impl Matcher {
             within_ms: spec.within_ms,
             runs: Runs::new(spec.variables.len()),
             found: VecDeque::new(),
-            plain: Answers::default(),
+            always,
+            plain: always,
             own: Answers::default(),
             parts: vec![Part { first: 0, count: 0 }; spec.variables.len()],
             edges: Vec::new(),
@@ -214,12 +222,26 @@ impl Matcher {
         }
         let row = *partition.events.back().expect("the row has been added");
         let event = partition.base + partition.events.len() as u64 - 1;
-        self.plain = Answers::default();
+        self.plain = self.always;
         let old = core::mem::take(&mut partition.open);
         for &entry in &old.0 {
             self.own = Answers::default();
             let asked = Asked { rows, partition, entry, row };
             self.decide(&asked, cx);
+            // Mostly a run has one way to go on: then it is the run itself that does.
+            if let [(target, variable)] = self.edges[..]
+                && target != FINAL
+                && !entry.is_start()
+            {
+                let is_complete = self.completes(target, &asked, cx);
+                self.runs.grow(entry, variable, target);
+                self.next.offer(entry);
+                if is_complete {
+                    let done = self.runs.copy(entry, FINAL);
+                    self.done.offer(done);
+                }
+                continue;
+            }
             for index in 0..self.edges.len() {
                 let (target, variable) = self.edges[index];
                 let child = self.runs.extend(entry, event, variable, target);
@@ -260,16 +282,16 @@ impl Matcher {
         };
         self.open.push(state);
         while let Some(state) = self.open.pop() {
-            for index in 0..self.transitions(state).len() {
-                if !self.passes(state, index, asked, cx) {
+            for index in 0..self.state(state).ways.len() {
+                let way = self.state(state).ways[index];
+                if !self.passes(state, index, way, asked, cx) {
                     continue;
                 }
-                let Transition { target, takes, .. } = self.transitions(state)[index];
-                if takes {
-                    let variable = self.program.states[usize::from(state)].variable;
-                    self.edges.push((target, variable));
+                if way.takes {
+                    let variable = self.state(state).variable;
+                    self.edges.push((way.target, variable));
                 } else {
-                    self.open.push(target);
+                    self.open.push(way.target);
                 }
             }
         }
@@ -277,37 +299,58 @@ impl Matcher {
 
     /// Whether a run that comes to `state` with the row is complete without a further one.
     fn completes(&mut self, state: StateId, asked: &Asked<'_>, cx: &mut Context) -> bool {
+        if !self.state(state).may_end {
+            return false;
+        }
         self.open.push(state);
         let mut is_complete = false;
         while let Some(state) = self.open.pop() {
-            for index in 0..self.transitions(state).len() {
-                let Transition { target, takes, .. } = self.transitions(state)[index];
-                if takes || !self.passes(state, index, asked, cx) {
+            for index in 0..self.state(state).ways.len() {
+                let way = self.state(state).ways[index];
+                if way.takes || !self.passes(state, index, way, asked, cx) {
                     continue;
                 }
-                if target == FINAL {
+                if way.target == FINAL {
                     is_complete = true;
                 } else {
-                    self.open.push(target);
+                    self.open.push(way.target);
                 }
             }
         }
         is_complete
     }
 
-    fn transitions(&self, state: StateId) -> &[Transition] {
-        &self.program.states[usize::from(state)].transitions
+    #[inline]
+    fn state(&self, state: StateId) -> &State {
+        &self.program.states[usize::from(state)]
     }
 
+    /// Whether all conditions of a way out of a state hold; what is known need not be asked.
+    #[inline]
     fn passes(
+        &mut self,
+        state: StateId,
+        index: usize,
+        way: Way,
+        asked: &Asked<'_>,
+        cx: &mut Context,
+    ) -> bool {
+        let Answers { known, yes } = self.plain;
+        if (way.yes | way.no) & !known == 0 {
+            return yes & way.yes == way.yes && yes & way.no == 0;
+        }
+        self.passes_when_asked(state, index, asked, cx)
+    }
+
+    fn passes_when_asked(
         &mut self,
         state: StateId,
         index: usize,
         asked: &Asked<'_>,
         cx: &mut Context,
     ) -> bool {
-        for at in 0..self.transitions(state)[index].tests.len() {
-            let test = self.transitions(state)[index].tests[at];
+        for at in 0..self.state(state).transitions[index].tests.len() {
+            let test = self.state(state).transitions[index].tests[at];
             if self.holds(test.variable, asked, cx) == test.negated {
                 return false;
             }

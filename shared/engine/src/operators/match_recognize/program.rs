@@ -29,11 +29,25 @@ pub(super) struct Transition {
     pub(super) tests: Vec<Test>,
 }
 
+/// A transition in short: its tests as one bit a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) target: StateId,
+    pub(super) takes: bool,
+    /// Variables whose condition must hold, and those whose condition must not.
+    pub(super) yes: u64,
+    pub(super) no: u64,
+}
+
 /// A state: the variable whose row it waits for, and the ways out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) variable: u8,
     pub(super) transitions: Vec<Transition>,
+    /// The same transitions.
+    pub(super) ways: Vec<Way>,
+    /// Whether the end may be reached from here without a row; then conditions must be asked.
+    pub(super) may_end: bool,
 }
 
 /// The states of a pattern.
@@ -44,6 +58,16 @@ pub(super) struct Program {
     pub(super) start: StateId,
     /// For each state, the most runs that a run in it can become with one row.
     pub(super) branches: Vec<usize>,
+}
+
+impl Transition {
+    fn way(&self) -> Way {
+        let bits = |negated: bool| {
+            let tests = self.tests.iter().filter(|test| test.negated == negated);
+            tests.fold(0, |bits, test| bits | 1 << test.variable)
+        };
+        Way { target: self.target, takes: self.takes, yes: bits(false), no: bits(true) }
+    }
 }
 
 struct Builder {
@@ -61,7 +85,27 @@ impl Program {
         }
         let mut program = Program { states: builder.states, start: next, branches: Vec::new() };
         program.branches = (0..program.states.len()).map(|s| program.branches_of(s)).collect();
+        for state in 0..program.states.len() {
+            let may_end = program.may_end(state);
+            let state = &mut program.states[state];
+            state.ways = state.transitions.iter().map(Transition::way).collect();
+            state.may_end = may_end;
+        }
         program
+    }
+
+    /// Whether a way out without a row leads to the end or asks for a condition, which may fail.
+    fn may_end(&self, state: usize) -> bool {
+        let mut open = vec![state];
+        while let Some(state) = open.pop() {
+            for transition in self.states[state].transitions.iter().filter(|t| !t.takes) {
+                if transition.target == FINAL || !transition.tests.is_empty() {
+                    return true;
+                }
+                open.push(usize::from(transition.target));
+            }
+        }
+        false
     }
 
     /// Takes that can be reached without a row; one that may complete the match too counts twice.
@@ -104,7 +148,7 @@ impl Builder {
     }
 
     fn state(&mut self, variable: u8, transitions: Vec<Transition>) -> StateId {
-        self.states.push(State { variable, transitions });
+        self.states.push(State { variable, transitions, ..State::default() });
         StateId::try_from(self.states.len() - 1).expect("the planner bounds the repetitions")
     }
 

@@ -104,6 +104,17 @@ impl Runs {
         Entry { start: run.start, run: id }
     }
 
+    /// The run itself with one more row, as `variable`.
+    pub(super) fn grow(&mut self, entry: Entry, variable: u8, state: StateId) {
+        let run = &mut self.runs[entry.run as usize];
+        let at = entry.run as usize * self.variables;
+        let new = at + usize::from(run.last) + 1..at + usize::from(variable) + 1;
+        if !new.is_empty() {
+            self.bounds[new].fill(run.len);
+        }
+        (run.state, run.last, run.len) = (state, variable, run.len + 1);
+    }
+
     /// The same run in another state.
     pub(super) fn copy(&mut self, from: Entry, state: StateId) -> Entry {
         let id = self.place();

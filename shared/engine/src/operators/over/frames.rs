@@ -9,14 +9,14 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
-    aggregate::{self, Accumulator, Arguments, Calls},
+    aggregate::{self, Accumulator, Arguments, Calls, Sums},
     context::Context,
     expr::CompileError,
     fragment::{AggregateSpec, Frame, FrameUnit},
     keys::KeyId,
     memory,
     operator::Timestamp,
-    rows::{RowId, Rows},
+    rows::{RowId, Rows, Stand},
     slot::Datum,
 };
 
@@ -34,9 +34,35 @@ struct Span {
 
 const EMPTY: Span = Span { first: NO_ROW, last: NO_ROW, count: 0, upto: (Timestamp::MIN, 0) };
 
+impl Span {
+    /// Rows of the frame after `place`; −1 when the row of that place is not in it yet.
+    fn ahead(&self, place: (Timestamp, u64), rows: &Rows) -> i64 {
+        if self.upto < place {
+            return -1;
+        }
+        let mut ahead = 0;
+        let mut at = self.last;
+        while (rows.time(at), rows.seq(at)) > place {
+            ahead += 1;
+            at = rows.previous(at).expect("the present row stands before");
+        }
+        ahead
+    }
+
+    /// The row of a key that enters the frame next when `row` is the present one.
+    #[inline]
+    fn next_to_add(&self, row: RowId, present: Stand, rows: &Rows) -> Option<RowId> {
+        match self.upto < (present.time, present.seq) {
+            true => Some(row),
+            false => rows.next(self.last),
+        }
+    }
+}
+
 /// Where the value of a call is found.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
+    Sum(usize),
     Sliding(usize),
     Deque(usize),
     Whole(usize),
@@ -45,7 +71,9 @@ pub(super) enum Place {
 /// The frame and its calls.
 pub(super) struct FrameState {
     pub(super) frame: Frame,
-    /// Calls that follow the frame by adding and taking away; of a frame without a beginning all.
+    /// Sums and counts that follow the frame by adding and taking away.
+    sums: Sums,
+    /// Other calls that do; of a frame without a beginning all.
     sliding: Calls,
     states: Vec<Box<dyn Accumulator>>,
     deques: Vec<Deque>,
@@ -62,13 +90,18 @@ impl FrameState {
         specs: &[AggregateSpec],
     ) -> Result<(Self, Vec<Place>), CompileError> {
         let (mut sliding, mut whole, mut deques) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sums = Sums::default();
         let mut places = Vec::new();
         for spec in specs {
             let arg = spec.arg.as_ref().map(|(_, data_type)| data_type);
             let arguments = Arguments { arg, params: &spec.params, is_distinct: spec.distinct };
             let bound = aggregate::bind(&spec.function, &arguments).map_err(CompileError)?;
             let can_remove = bound.kinds.iter().all(|kind| kind.can_remove());
-            if frame.preceding.is_none() || can_remove {
+            if frame.preceding.is_some()
+                && let Some(index) = sums.accept(spec)
+            {
+                places.push(Place::Sum(index));
+            } else if frame.preceding.is_none() || can_remove {
                 places.push(Place::Sliding(sliding.len()));
                 sliding.push(spec.clone());
             } else if let Some(deque) = Deque::new(spec, &bound.kinds) {
@@ -89,6 +122,7 @@ impl FrameState {
         let state = FrameState {
             frame: frame.clone(),
             states: sliding.accumulators(),
+            sums,
             sliding,
             deques,
             whole,
@@ -98,17 +132,72 @@ impl FrameState {
         Ok((state, places))
     }
 
+    /// Whether it goes back for a time and ends at the present row and its peers.
+    pub(super) fn is_straight(&self) -> bool {
+        let Frame { unit, preceding, following } = self.frame;
+        unit == FrameUnit::Range && preceding.is_some() && following == 0
+    }
+
+    /// What [`slide`](FrameState::slide) does where there is one such frame with nothing but sums:
+    /// rows that leave it are forgotten at once.
+    pub(super) fn slide_straight(
+        &mut self,
+        key: KeyId,
+        row: RowId,
+        present: Stand,
+        rows: &mut Rows,
+        cx: &mut Context,
+    ) {
+        let pane = key as usize;
+        let mut span = self.spans[pane];
+        let mut next = span.next_to_add(row, present, rows);
+        while let Some(id) = next {
+            let stand = rows.stand(id);
+            if stand.time > present.time {
+                break;
+            }
+            if span.count == 0 {
+                span.first = id;
+            }
+            (span.last, span.upto) = (id, (stand.time, stand.seq));
+            span.count += 1;
+            self.sums.add(pane, rows.get(id));
+            next = stand.next;
+        }
+        let start = present.time.saturating_sub(self.frame.preceding.unwrap_or(i64::MAX));
+        while let Some(id) = rows.first(key) {
+            let stand = rows.stand(id);
+            if stand.time >= start {
+                break;
+            }
+            if id == span.first {
+                span.first = stand.next.unwrap_or(NO_ROW);
+                span.count -= 1;
+                self.sums.remove(pane, rows.get(id));
+            }
+            rows.remove(id, cx);
+        }
+        self.spans[pane] = span;
+    }
+
+    /// The value of a sum.
+    #[inline]
+    pub(super) fn sum(&self, key: KeyId, index: usize) -> Datum {
+        self.sums.value(key as usize, index)
+    }
+
     /// Makes room for keys below `count`.
     pub(super) fn reserve(&mut self, count: usize) {
         if self.spans.len() < count {
             self.spans.resize(count, EMPTY);
+            self.sums.reserve(count);
             self.states.iter_mut().for_each(|state| state.reserve(count));
         }
     }
 
     /// Moves the frame of a key on to its next row.
-    pub(super) fn slide(&mut self, row: RowId, rows: &Rows, context: &mut Context) {
-        let key = rows.key(row);
+    #[inline]
+    pub(super) fn slide(&mut self, key: KeyId, row: RowId, rows: &Rows, context: &mut Context) {
         match self.frame.unit {
             FrameUnit::Range => self.slide_range(key, row, rows, context),
             FrameUnit::Rows => self.slide_rows(key, row, rows, context),
@@ -128,89 +217,107 @@ impl FrameState {
     }
 
     fn slide_range(&mut self, key: KeyId, row: RowId, rows: &Rows, context: &mut Context) {
-        let time = rows.time(row);
-        let end = time.saturating_add(self.frame.following);
-        let mut next = self.next_to_add(key, row, rows);
-        while let Some(id) = next.filter(|&id| rows.time(id) <= end) {
-            self.add(key, id, rows, context);
-            next = rows.next(id);
+        let present = rows.stand(row);
+        let mut span = self.spans[key as usize];
+        let end = present.time.saturating_add(self.frame.following);
+        let mut next = span.next_to_add(row, present, rows);
+        while let Some(id) = next {
+            let stand = rows.stand(id);
+            if stand.time > end {
+                break;
+            }
+            self.add(&mut span, key, id, stand, rows, context);
+            next = stand.next;
         }
-        let Some(preceding) = self.frame.preceding else { return };
-        let start = time.saturating_sub(preceding);
-        while rows.time(self.spans[key as usize].first) < start {
-            self.remove_first(key, rows, context);
+        if let Some(preceding) = self.frame.preceding {
+            let start = present.time.saturating_sub(preceding);
+            loop {
+                let stand = rows.stand(span.first);
+                if stand.time >= start {
+                    break;
+                }
+                self.remove_first(&mut span, key, stand, rows, context);
+            }
         }
+        self.spans[key as usize] = span;
     }
 
     fn slide_rows(&mut self, key: KeyId, row: RowId, rows: &Rows, context: &mut Context) {
         // Rows after the present one: one less than before, and those that come into reach.
-        let place = (rows.time(row), rows.seq(row));
+        let present = rows.stand(row);
         let following = u32::try_from(self.frame.following).unwrap_or(u32::MAX);
-        let mut ahead = self.ahead(key, place, rows);
-        let mut next = self.next_to_add(key, row, rows);
+        let mut span = self.spans[key as usize];
+        let mut ahead = span.ahead((present.time, present.seq), rows);
+        let mut next = span.next_to_add(row, present, rows);
         while let Some(id) = next.filter(|_| ahead < i64::from(following)) {
-            self.add(key, id, rows, context);
+            let stand = rows.stand(id);
+            self.add(&mut span, key, id, stand, rows, context);
             ahead += 1;
-            next = rows.next(id);
+            next = stand.next;
         }
+        self.spans[key as usize] = span;
     }
 
-    /// Rows of the frame after `place`; −1 when the row of that place is not in it yet.
-    fn ahead(&self, key: KeyId, place: (Timestamp, u64), rows: &Rows) -> i64 {
-        let span = self.spans[key as usize];
-        if span.upto < place {
-            return -1;
-        }
-        let mut ahead = 0;
-        let mut at = span.last;
-        while (rows.time(at), rows.seq(at)) > place {
-            ahead += 1;
-            at = rows.previous(at).expect("the present row stands before");
-        }
-        ahead
-    }
-
-    /// The row of a key that enters the frame next when `row` is the present one.
-    fn next_to_add(&self, key: KeyId, row: RowId, rows: &Rows) -> Option<RowId> {
-        let span = self.spans[key as usize];
-        match span.upto < (rows.time(row), rows.seq(row)) {
-            true => Some(row),
-            false => rows.next(span.last),
-        }
-    }
-
-    fn add(&mut self, key: KeyId, id: RowId, rows: &Rows, context: &mut Context) {
-        let span = &mut self.spans[key as usize];
+    /// Takes a row in at the end.
+    #[inline]
+    fn add(
+        &mut self,
+        span: &mut Span,
+        key: KeyId,
+        id: RowId,
+        stand: Stand,
+        rows: &Rows,
+        cx: &mut Context,
+    ) {
         if span.count == 0 {
             span.first = id;
         }
-        (span.last, span.upto) = (id, (rows.time(id), rows.seq(id)));
+        (span.last, span.upto) = (id, (stand.time, stand.seq));
         span.count = span.count.saturating_add(1);
-        self.sliding.add(&mut self.states, key as usize, rows.get(id), context);
+        let row = rows.get(id);
+        self.sums.add(key as usize, row);
+        if !self.states.is_empty() {
+            self.sliding.add(&mut self.states, key as usize, row, cx);
+        }
         if self.frame.preceding.is_some() {
-            self.deques.iter_mut().for_each(|deque| deque.add(id, rows, context));
+            self.deques.iter_mut().for_each(|deque| deque.add(id, rows, cx));
         }
     }
 
-    fn remove_first(&mut self, key: KeyId, rows: &Rows, context: &mut Context) {
-        let span = &mut self.spans[key as usize];
+    /// Lets the first row, which stands there, go.
+    #[inline]
+    fn remove_first(
+        &mut self,
+        span: &mut Span,
+        key: KeyId,
+        stand: Stand,
+        rows: &Rows,
+        cx: &mut Context,
+    ) {
         let id = span.first;
-        span.first = rows.next(id).unwrap_or(NO_ROW);
+        span.first = stand.next.unwrap_or(NO_ROW);
         span.count -= 1;
-        self.sliding.remove(&mut self.states, key as usize, rows.get(id), context);
+        let row = rows.get(id);
+        self.sums.remove(key as usize, row);
+        if !self.states.is_empty() {
+            self.sliding.remove(&mut self.states, key as usize, row, cx);
+        }
         self.deques.iter_mut().for_each(|deque| deque.remove(id, rows));
     }
 
     /// The present row is emitted: what no later row of the key can see leaves the frame.
+    #[inline]
     pub(super) fn pass(&mut self, row: RowId, rows: &Rows, context: &mut Context) {
         if let (FrameUnit::Rows, Some(preceding)) = (self.frame.unit, self.frame.preceding) {
             let key = rows.key(row);
-            let place = (rows.time(row), rows.seq(row));
-            let before = |span: &Span, ahead: i64| i64::from(span.count) - 1 - ahead;
-            let ahead = self.ahead(key, place, rows);
-            while before(&self.spans[key as usize], ahead) >= preceding.max(0) {
-                self.remove_first(key, rows, context);
+            let Stand { time, seq, .. } = rows.stand(row);
+            let mut span = self.spans[key as usize];
+            let ahead = span.ahead((time, seq), rows);
+            while i64::from(span.count) - 1 - ahead >= preceding.max(0) {
+                let stand = rows.stand(span.first);
+                self.remove_first(&mut span, key, stand, rows, context);
             }
+            self.spans[key as usize] = span;
         }
     }
 
@@ -243,7 +350,8 @@ impl FrameState {
     /// LEAD: the last row of the frame, when it is as many rows ahead as the frame reaches.
     pub(super) fn lead(&self, row: RowId, rows: &Rows) -> Result<RowId, RowId> {
         let key = rows.key(row);
-        let ahead = self.ahead(key, (rows.time(row), rows.seq(row)), rows);
+        let Stand { time, seq, .. } = rows.stand(row);
+        let ahead = self.spans[key as usize].ahead((time, seq), rows);
         match ahead == self.frame.following {
             true => Ok(self.spans[key as usize].last),
             false => Err(row),
@@ -253,6 +361,7 @@ impl FrameState {
     /// The value of a call over the frame of a key, once it has slid to the present row.
     pub(super) fn value(&self, place: Place, key: KeyId, rows: &Rows, cx: &mut Context) -> Datum {
         match place {
+            Place::Sum(index) => self.sums.value(key as usize, index),
             Place::Sliding(index) => self.sliding.finish(&self.states, index, key as usize, cx),
             Place::Deque(index) => self.deques[index].value(key, rows),
             Place::Whole(index) => self.whole.finish(&self.whole_states, index, 0, cx),
@@ -262,6 +371,7 @@ impl FrameState {
     /// Forgets a key.
     pub(super) fn clear(&mut self, key: KeyId, context: &mut Context) {
         self.spans[key as usize] = EMPTY;
+        self.sums.clear(key as usize);
         self.states.iter_mut().for_each(|state| state.clear(key as usize, context));
         self.deques.iter_mut().for_each(|deque| deque.clear(key));
     }
@@ -297,12 +407,15 @@ impl FrameState {
                     .expect("at least the present row")
             }
         };
+        let mut span = self.spans[key as usize];
         let mut next = Some(start);
         while let Some(id) = next {
-            self.add(key, id, rows, cx);
-            next = rows.next(id).filter(|_| id != present);
+            let stand = rows.stand(id);
+            self.add(&mut span, key, id, stand, rows, cx);
+            next = stand.next.filter(|_| id != present);
         }
-        self.slide(present, rows, cx);
+        self.spans[key as usize] = span;
+        self.slide(key, present, rows, cx);
         self.pass(present, rows, cx);
     }
 
@@ -324,7 +437,8 @@ impl FrameState {
 
     /// Bytes for this many rows and keys.
     pub(super) fn memory_bytes_max(&self, rows_max: usize, keys_max: usize) -> usize {
-        let state: usize = self.states.iter().map(|state| state.bytes_per_pane()).sum();
+        let states = self.states.iter().map(|state| state.bytes_per_pane());
+        let state = states.sum::<usize>() + self.sums.bytes_per_pane();
         let deques = self.deques.iter().map(|d| d.memory_bytes_max(rows_max, keys_max));
         memory::vec_bytes::<u8>(state * keys_max)
             + memory::vec_bytes::<Span>(keys_max)

@@ -75,7 +75,7 @@ impl Over {
     pub(super) fn rearm(&mut self, key: KeyId) {
         match self.keys[key as usize].pending {
             NO_ROW => self.disarm(key),
-            row => self.arm(key, row, self.ready_at(row)),
+            row => self.arm(key, row, self.ready_at(row, self.rows.time(row))),
         }
     }
 
@@ -96,16 +96,21 @@ impl Over {
     }
 
     /// Takes that back.
+    #[inline]
     pub(super) fn unwatch(&mut self, row: RowId) {
         if self.is_by_row() && self.due.holds(row) {
             self.due.remove(row);
         }
     }
 
-    /// The watermark at which all rows of a row's frames are known.
-    pub(super) fn ready_at(&self, row: RowId) -> Timestamp {
+    /// The watermark at which all rows of the frames of a row, which has this time, are known.
+    #[inline]
+    pub(super) fn ready_at(&self, row: RowId, time: Timestamp) -> Timestamp {
         let (ms, count) = self.following;
-        let ready = self.rows.time(row).saturating_add(ms);
+        let ready = time.saturating_add(ms);
+        if count == 0 {
+            return ready;
+        }
         let mut at = row;
         for _ in 0..count {
             match self.rows.next(at) {

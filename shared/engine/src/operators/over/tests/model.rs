@@ -196,7 +196,15 @@ fn specs() -> Vec<OverSpec> {
         lead(INT, 2),
         lag(TEXT, 3, None),
     ];
+    // Nothing but sums and counts over one frame: rows are emitted on a path of their own.
+    let sums = |preceding: i64| {
+        let frame = || back(range, preceding);
+        let count = over("COUNT", Some(TEXT), frame());
+        vec![over("SUM", Some(VALUE), frame()), count, over("COUNT", None, frame())]
+    };
     vec![
+        spec(sums(5)),
+        spec(sums(0)),
         spec(all(&back(range, 5))),
         spec(all(&back(range, 0))),
         spec(all(&back(rows, 2))),
@@ -227,7 +235,7 @@ proptest! {
 
     /// With a checkpoint and often a restart after every step, and output that is full at times.
     #[test]
-    fn every_row_is_that_of_the_model(all in actions(), which in 0..12_usize, room in 0..3_u32) {
+    fn every_row_is_that_of_the_model(all in actions(), which in 0..14_usize, room in 0..3_u32) {
         let spec = specs().swap_remove(which);
         let is_by_key = super::super::following(&spec).1 == 0;
         let fragment = fragment(&spec);
@@ -272,7 +280,7 @@ proptest! {
 
     /// The limit holds whatever comes, and what is over it is counted.
     #[test]
-    fn the_limit_holds(all in actions(), which in 0..12_usize) {
+    fn the_limit_holds(all in actions(), which in 0..14_usize) {
         let spec = specs().swap_remove(which);
         let limits = Limits { rows_max: 5, ..Limits::default() };
         let mut run = Run::with(fragment(&spec), limits);

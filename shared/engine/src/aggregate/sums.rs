@@ -1,0 +1,155 @@
+//! SUM, AVG and COUNT of plain columns over rows that come and go, by pane.
+//!
+//! What [`super::Calls`] gives when it is bound for rows that are taken away, with fewer
+//! instructions a row: nothing is called through a table, and a sum and the count that says when
+//! it is empty lie together. It has no unfinished form, so it is for states that are built again.
+
+use alloc::vec::Vec;
+
+use super::{Arguments, Finish, Kind, bind, mean, sum::round_to};
+use crate::{
+    exact::ExactSum,
+    fragment::AggregateSpec,
+    row::Row,
+    slot::{Datum, Slot},
+    types::DataType,
+};
+
+/// The calls and their states.
+#[derive(Default)]
+pub(crate) struct Sums {
+    columns: Vec<Column>,
+    calls: Vec<Call>,
+    /// Of each pane one for each column.
+    states: Vec<State>,
+}
+
+/// What is counted and added up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Column {
+    /// `None` counts rows.
+    at: Option<usize>,
+    is_double: bool,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    sum: ExactSum,
+    count: i64,
+}
+
+struct Call {
+    /// Position among the columns.
+    column: usize,
+    what: What,
+    arg: Option<DataType>,
+    result: DataType,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Count,
+    Sum,
+    Mean,
+}
+
+impl Sums {
+    /// Takes a call on, if it is one of these; its number.
+    pub(crate) fn accept(&mut self, spec: &AggregateSpec) -> Option<usize> {
+        let arg = spec.arg.as_ref().map(|(_, data_type)| data_type);
+        let arguments = Arguments { arg, params: &spec.params, is_distinct: spec.distinct };
+        let bound = bind(&spec.function, &arguments).ok()?;
+        let what = match (bound.kinds.as_slice(), bound.finish) {
+            ([Kind::Count], Finish::Value) => What::Count,
+            ([Kind::ExactSum], Finish::Value) => What::Sum,
+            ([Kind::ExactSum, Kind::Count], Finish::Mean) => What::Mean,
+            _ => return None,
+        };
+        if spec.filter.is_some() || spec.weight.is_some() {
+            return None;
+        }
+        let column = Column {
+            at: spec.arg.as_ref().map(|(column, _)| *column),
+            is_double: arg.is_some_and(DataType::is_approximate),
+        };
+        let column = self.columns.iter().position(|held| *held == column).unwrap_or_else(|| {
+            self.columns.push(column);
+            self.columns.len() - 1
+        });
+        self.calls.push(Call { column, what, arg: arg.cloned(), result: bound.result });
+        Some(self.calls.len() - 1)
+    }
+
+    /// Makes room for panes below `count`.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        let len = (count * self.columns.len()).max(self.states.len());
+        self.states.resize(len, State::default());
+    }
+
+    /// Empties the state of a pane.
+    pub(crate) fn clear(&mut self, pane: usize) {
+        self.of(pane).for_each(|(_, state)| *state = State::default());
+    }
+
+    #[inline]
+    fn of(&mut self, pane: usize) -> impl Iterator<Item = (Column, &mut State)> {
+        let len = self.columns.len();
+        let states = &mut self.states[pane * len..][..len];
+        self.columns.iter().copied().zip(states)
+    }
+
+    /// Adds a row to a pane.
+    #[inline]
+    pub(crate) fn add(&mut self, pane: usize, row: Row<'_>) {
+        for (column, state) in self.of(pane) {
+            if let Some(slot) = column.slot(row) {
+                state.count += 1;
+                if column.is_double {
+                    state.sum.add(slot.as_f64());
+                }
+            }
+        }
+    }
+
+    /// Takes a row away that was added before.
+    #[inline]
+    pub(crate) fn remove(&mut self, pane: usize, row: Row<'_>) {
+        for (column, state) in self.of(pane) {
+            if let Some(slot) = column.slot(row) {
+                state.count -= 1;
+                if column.is_double {
+                    state.sum.sub(slot.as_f64());
+                }
+            }
+        }
+    }
+
+    /// The result of a call over a pane.
+    #[inline]
+    pub(crate) fn value(&self, pane: usize, call: usize) -> Datum {
+        let Call { column, what, arg, result } = &self.calls[call];
+        let State { sum, count } = &self.states[pane * self.columns.len() + column];
+        match (what, arg) {
+            (What::Count, _) => Datum::i64(*count),
+            _ if *count == 0 => Datum::NULL,
+            (What::Sum, Some(arg)) => Datum::f64(round_to(sum.value(), arg)),
+            _ => mean(Datum::f64(sum.value()), *count, arg.as_ref(), result),
+        }
+    }
+
+    /// Bytes of the state of a pane.
+    pub(crate) fn bytes_per_pane(&self) -> usize {
+        self.columns.len() * size_of::<State>()
+    }
+}
+
+impl Column {
+    /// The value that a row gives it; `None` for NULL.
+    #[inline]
+    fn slot(self, row: Row<'_>) -> Option<Slot> {
+        match self.at {
+            None => Some(Slot::ZERO),
+            Some(column) => (!row.is_null(column)).then(|| row.slots[column]),
+        }
+    }
+}
