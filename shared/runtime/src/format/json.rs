@@ -180,7 +180,7 @@ impl JsonDecoder {
         let mut sink =
             Sink { columns: &self.columns, options: self.options, slots, nulls, context, seen: 0 };
         let begun = short::begin(&self.root, record, &mut sink);
-        if begun.at < record.len() || begun.place == 0 {
+        if !begun.is_whole {
             self.root.rest(record, begun, &mut sink)?;
         }
         let missing = self.options.fail_on_missing_field || *sink.nulls & self.required != 0;

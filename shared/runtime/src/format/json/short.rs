@@ -7,10 +7,12 @@ use super::{Object, Sink, Target};
 /// How far the short way came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Begun {
-    /// Where the general way goes on: behind a comma, or at the record's end.
+    /// Where the general way goes on: behind a comma.
     pub(super) at: usize,
     /// Fields taken.
     pub(super) place: usize,
+    /// The record's brace was closed, and nothing is behind it.
+    pub(super) is_whole: bool,
 }
 
 /// Takes fields from the record's beginning on.
@@ -29,11 +31,11 @@ pub(super) fn begin(root: &Object, record: &[u8], sink: &mut Sink<'_>) -> Begun 
         };
         begun.place += 1;
         at = after + 1;
-        if record[after] == b'}' {
-            begun.at = at;
+        begun.at = at;
+        begun.is_whole = record[after] == b'}';
+        if begun.is_whole {
             return begun;
         }
-        begun.at = at;
     }
     begun
 }
