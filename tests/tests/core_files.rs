@@ -137,6 +137,10 @@ LEFT JOIN factors FOR SYSTEM_TIME AS OF r.rt AS f ON r.device = f.device;
 #[test]
 fn versions_beside_the_core_are_waited_for() {
     let mut run = Run::new("versions-core", VERSIONS);
+    // Else the watermark would not wait for a gateway that is heard late.
+    let fleet = "fleet = \"test\"";
+    let waiting = format!("{fleet}\nagents = [\"a0\", \"a1\"]");
+    run.core.edit("node.toml", fleet, &waiting).unwrap();
     let versions =
         [r#"{"device":"a","factor":2,"since":0}"#, r#"{"device":"a","factor":5,"since":50}"#];
     fs::write(run.core.dir().join("factors.ndjson"), versions.join("\n")).unwrap();
