@@ -4,8 +4,10 @@ use headwater_engine::fragment::OperatorSpec;
 use headwater_plan::{Target, Vars, compile};
 
 const SCRIPT: &str = "SET 'table.local-time-zone' = 'GMT+01:00';
-CREATE TABLE readings (k STRING, v INT, ts BIGINT, rt AS TO_TIMESTAMP_LTZ(ts, 3), WATERMARK FOR rt AS rt)
-WITH ('connector' = 'filesystem', 'path' = '/in', 'format' = 'json', 'late' = 'behind', 'allowed-lateness' = '1 h');
+CREATE TABLE readings (k STRING, v INT, ts BIGINT, rt AS TO_TIMESTAMP_LTZ(ts, 3),
+  WATERMARK FOR rt AS rt)
+WITH ('connector' = 'filesystem', 'path' = '/in', 'format' = 'json', 'late' = 'behind',
+  'allowed-lateness' = '1 h');
 CREATE TABLE behind (ts BIGINT, k STRING) WITH ('connector' = 'print');
 CREATE TABLE result (n BIGINT) WITH ('connector' = 'print');
 INSERT INTO result SELECT COUNT(*) FROM ";

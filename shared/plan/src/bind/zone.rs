@@ -1,9 +1,9 @@
 //! Named time zones: their transitions, from the system's zone files, become part of the plan.
 //!
 //! A node that has none of these files, or others, has another plan, and the fingerprint shows it:
-//! two nodes never compute with different rules. Only names such as `Europe/Berlin`, and CET and MET, are
-//! looked up.
-//! What the rule of a zone tells too is left out, so that files that write more of it are equal.
+//! two nodes never compute with different rules. Only names such as `Europe/Berlin`, and CET and
+//! MET, are looked up. What the rule of a zone tells too is left out, so that files that write more
+//! of it are equal.
 
 use std::fs::File;
 use std::io::Read;
