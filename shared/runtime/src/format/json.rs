@@ -9,6 +9,7 @@ mod coerce;
 mod encode;
 mod quick;
 mod scan;
+mod shape;
 mod short;
 
 use headwater_engine::calendar::text::TimestampStandard;
@@ -20,6 +21,7 @@ use crate::format::{Column, DecodeError, Decoded, Reason};
 use coerce::coerce;
 use quick::Quick;
 use scan::{Scanner, Token};
+use shape::Shape;
 use short::Key;
 
 pub(super) use encode::Keys;
@@ -44,6 +46,8 @@ pub struct JsonDecoder {
     /// Columns that are NOT NULL, by position in the row.
     required: u64,
     root: Object,
+    /// The shape of the record before.
+    shape: Shape,
 }
 
 /// The fields of one object that matter.
@@ -147,7 +151,7 @@ impl JsonDecoder {
         }
         let required = columns.iter().filter(|column| !column.nullable);
         let required = required.fold(0, |bits, column| bits | 1 << column.index);
-        Self { options, columns, required, root }
+        Self { options, columns, required, root, shape: Shape::default() }
     }
 
     /// Decodes one record into a row that is all NULL.
@@ -179,7 +183,7 @@ impl JsonDecoder {
     ) -> Result<(), DecodeError> {
         let mut sink =
             Sink { columns: &self.columns, options: self.options, slots, nulls, context, seen: 0 };
-        let begun = short::begin(&self.root, record, &mut sink);
+        let begun = short::begin(&self.root, &mut self.shape, record, &mut sink);
         if !begun.is_whole {
             self.root.rest(record, begun, &mut sink)?;
         }

@@ -48,8 +48,9 @@ impl Quick {
     }
 }
 
+/// A text without escapes whose quotation mark is next. What it is made of is not checked.
 #[inline]
-fn text(bytes: &[u8], at: usize, arena: &mut Arena) -> Option<(Slot, usize)> {
+pub(super) fn text(bytes: &[u8], at: usize, arena: &mut Arena) -> Option<(Slot, usize)> {
     if bytes.get(at) != Some(&b'"') {
         return None;
     }
@@ -65,8 +66,19 @@ fn text(bytes: &[u8], at: usize, arena: &mut Arena) -> Option<(Slot, usize)> {
     Some((Slot::arena(offset, length), end + 1))
 }
 
+/// The high bit of each byte that ends a text, is escaped or is not ASCII. Only the first one
+/// counts: a borrow spoils later bytes.
 #[inline]
-fn long(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+pub(super) fn marks(word: u64) -> u64 {
+    let quotes = word ^ (ONES * b'"' as u64);
+    let escapes = word ^ (ONES * b'\\' as u64);
+    let hits = (quotes.wrapping_sub(ONES) & !quotes) | (escapes.wrapping_sub(ONES) & !escapes);
+    (hits | word) & (ONES << 7)
+}
+
+/// A whole number of up to 15 digits.
+#[inline]
+pub(super) fn long(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
     let negative = bytes.get(at) == Some(&b'-');
     let (value, at) = whole(bytes, at + usize::from(negative))?;
     if matches!(bytes.get(at), Some(b'.' | b'e' | b'E')) {
@@ -76,11 +88,22 @@ fn long(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
     Some((if negative { -value } else { value }, at))
 }
 
+/// A decimal fraction that one division gives exactly.
 #[inline]
-#[expect(clippy::cast_precision_loss, reason = "checked: it is exact")]
-fn double(bytes: &[u8], at: usize) -> Option<(Slot, usize)> {
+pub(super) fn double(bytes: &[u8], at: usize) -> Option<(Slot, usize)> {
     let negative = bytes.get(at) == Some(&b'-');
-    let (mut mantissa, mut at) = whole(bytes, at + usize::from(negative))?;
+    if let Some((value, end)) = few_digits(word(bytes, at + usize::from(negative))) {
+        let value = Slot::f64(if negative { -value } else { value });
+        return Some((value, at + usize::from(negative) + end));
+    }
+    long_double(bytes, at + usize::from(negative), negative)
+}
+
+/// The same for any number of digits that is still exact.
+#[inline(never)]
+#[expect(clippy::cast_precision_loss, reason = "checked: it is exact")]
+fn long_double(bytes: &[u8], at: usize, negative: bool) -> Option<(Slot, usize)> {
+    let (mut mantissa, mut at) = whole(bytes, at)?;
     let mut power = 0;
     if bytes.get(at) == Some(&b'.') {
         let (fraction, end) = digits(bytes, at + 1)?;
@@ -94,6 +117,28 @@ fn double(bytes: &[u8], at: usize) -> Option<(Slot, usize)> {
     // Both operands are exact doubles, so one rounding gives the nearest.
     let value = mantissa as f64 / POWERS[power];
     Some((Slot::f64(if negative { -value } else { value }), at))
+}
+
+/// Up to six digits with a point between them, which lie in one word with what ends them, and how
+/// many bytes they are.
+#[inline]
+fn few_digits(word: u64) -> Option<(f64, usize)> {
+    let before = digits_count(word);
+    if !(1..=6).contains(&before) || word >> (8 * before) & 0xff != u64::from(b'.') {
+        return None;
+    }
+    if before > 1 && word & 0xff == u64::from(b'0') {
+        return None;
+    }
+    // Without the point; behind the last byte a zero, which is no digit.
+    let behind = u64::MAX << (8 * before);
+    let (mantissa, count) = up_to_eight(word & !behind | word >> 8 & behind);
+    if count > 6 || count == before || word >> (8 * count + 8) & 0xdf == u64::from(b'E') {
+        return None;
+    }
+    // Both operands are exact doubles, so one rounding gives the nearest.
+    let mantissa = f64::from(u32::try_from(mantissa).ok()?);
+    Some((mantissa / POWERS[count - before], count + 1))
 }
 
 /// Digits before a point: no needless zero in front.
@@ -117,20 +162,30 @@ fn digits(bytes: &[u8], start: usize) -> Option<(u64, usize)> {
     (more < 8).then(|| (value * TENS[more] + low, start + 8 + more))
 }
 
-/// The value of the digits at the begin of a word, and how many there are.
+/// A byte of ones in each place of a word.
+const ONES: u64 = u64::MAX / 255;
+
+/// How many digits a word begins with.
 #[inline]
-fn up_to_eight(word: u64) -> (u64, usize) {
-    const ONES: u64 = u64::MAX / 255;
+fn digits_count(word: u64) -> usize {
     let values = word ^ (ONES * b'0' as u64);
     // The high bit of each byte that is no digit; a carry spoils later bytes only.
     let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES << 7);
-    let count = others.trailing_zeros() / 8;
+    others.trailing_zeros() as usize / 8
+}
+
+/// The value of the digits at the begin of a word, and how many there are.
+#[inline]
+fn up_to_eight(word: u64) -> (u64, usize) {
+    let count = digits_count(word);
+    let values = word ^ (ONES * b'0' as u64);
     // The digits at the top, zeros before them: always eight.
-    let pairs = values.checked_shl(64 - 8 * count).unwrap_or(0);
+    let shift = u64::BITS - 8 * u32::try_from(count).unwrap_or_default();
+    let pairs = values.checked_shl(shift).unwrap_or(0);
     let pairs = pairs.wrapping_mul(1 + (10 << 8)) >> 8 & (u64::MAX / 0xffff * 0xff);
     let fours = pairs.wrapping_mul(1 + (100 << 16)) >> 16 & (u64::MAX / 0xffff_ffff * 0xffff);
     let value = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
-    (value, count as usize)
+    (value, count)
 }
 
 /// Eight bytes from `at` on; zeros beyond the end.

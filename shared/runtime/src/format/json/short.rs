@@ -2,6 +2,7 @@
 //! that has a short way, no byte outside of ASCII. It goes as far as it can; the general way goes
 //! on from there, so the two never differ.
 
+use super::shape::{self, Shape};
 use super::{Object, Sink, Target};
 
 /// How far the short way came.
@@ -15,24 +16,39 @@ pub(super) struct Begun {
     pub(super) is_whole: bool,
 }
 
-/// Takes fields from the record's beginning on.
+/// Takes the fields of a record: those that have the shape of the record before, then from there on
+/// in the order of the records before, which the shape learns from.
 #[inline]
-pub(super) fn begin(root: &Object, record: &[u8], sink: &mut Sink<'_>) -> Begun {
-    let mut begun = Begun::default();
-    if record.first() != Some(&b'{') || !record.is_ascii() {
+pub(super) fn begin(root: &Object, shape: &mut Shape, record: &[u8], sink: &mut Sink<'_>) -> Begun {
+    let begun = shape.take(record, sink);
+    if begun.is_whole || record.first() != Some(&b'{') || !record.is_ascii() {
         return begun;
     }
-    let mut at = 1;
-    for &field in &root.order {
+    go_on(root, shape, record, begun, sink)
+}
+
+/// Takes fields from where others have come.
+#[inline(never)]
+fn go_on(
+    root: &Object,
+    shape: &mut Shape,
+    record: &[u8],
+    mut begun: Begun,
+    sink: &mut Sink<'_>,
+) -> Begun {
+    shape.cut(begun.place);
+    let (mut end, mut at) = (begun.at.saturating_sub(1), begun.at.max(1));
+    for &field in root.order.get(begun.place..).unwrap_or_default() {
         let mark = sink.context.arena.mark();
-        let Some(after) = take(root, field, record, at, sink) else {
+        let Some(taken) = take(root, field, record, at, sink) else {
             sink.context.arena.release(mark);
             return begun;
         };
+        shape.learn(begun.place, &record[end..taken.start], taken.column);
         begun.place += 1;
-        at = after + 1;
+        (end, at) = (taken.end, taken.after + 1);
         begun.at = at;
-        begun.is_whole = record[after] == b'}';
+        begun.is_whole = record[taken.after] == b'}';
         if begun.is_whole {
             return begun;
         }
@@ -40,7 +56,15 @@ pub(super) fn begin(root: &Object, record: &[u8], sink: &mut Sink<'_>) -> Begun 
     begun
 }
 
-/// Takes one field; gives where the comma or brace behind it is.
+/// A value that was taken: where it starts and ends, and where the comma or brace behind it is.
+struct Taken {
+    column: shape::Column,
+    start: usize,
+    end: usize,
+    after: usize,
+}
+
+/// Takes one field.
 #[inline]
 fn take(
     root: &Object,
@@ -48,16 +72,16 @@ fn take(
     record: &[u8],
     at: usize,
     sink: &mut Sink<'_>,
-) -> Option<usize> {
+) -> Option<Taken> {
     let field = root.fields.get(field)?;
     let Target::Column(position, quick) = field.target else { return None };
     let at = past_space(record, at);
     if !field.key.is_at(record.get(at..)?) {
         return None;
     }
-    let at = past_space(record, at + field.key.length);
-    let (slot, at) = quick.value(record, at, &mut sink.context.arena)?;
-    let at = past_space(record, at);
+    let start = past_space(record, at + field.key.length);
+    let (slot, end) = quick.value(record, start, &mut sink.context.arena)?;
+    let at = past_space(record, end);
     let is_last = match record.get(at)? {
         b',' => false,
         b'}' => true,
@@ -68,7 +92,8 @@ fn take(
         return None;
     }
     sink.put(position, slot);
-    Some(at)
+    let column = shape::Column { position, index: sink.columns[position].index, quick };
+    Some(Taken { column, start, end, after: at })
 }
 
 /// Programs that write JSON put one space behind commas and colons, or none.
