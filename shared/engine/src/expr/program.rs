@@ -47,6 +47,13 @@ enum Node {
         args: Box<[Node; 2]>,
         direct: Direct,
     },
+    /// A column beside a constant: no walk through a tree for what most conditions and all
+    /// watermarks are.
+    OfColumn {
+        column: usize,
+        constant: Slot,
+        direct: Direct,
+    },
     /// A text beside a constant one, which need not be put into the arena.
     TextTest {
         arg: Box<Node>,
@@ -83,9 +90,15 @@ impl Program {
     /// The value for `row`; texts it makes lie in the arena.
     #[inline]
     pub fn eval(&self, row: Row<'_>, context: &mut Context) -> Datum {
-        // Most columns of a projection are passed on as they are.
-        match self.node {
-            Node::Column(column) => row.datum(column),
+        // Most columns of a projection are passed on as they are, and times and watermarks come of
+        // one column.
+        match &self.node {
+            Node::Column(column) => row.datum(*column),
+            Node::OfColumn { column, constant, direct } if !row.is_null(*column) => {
+                let mut is_null = false;
+                let slot = direct.apply(row.slots[*column], *constant, context, &mut is_null);
+                Datum::new(slot, is_null)
+            }
             _ => self.compute(row, context),
         }
     }
@@ -99,15 +112,6 @@ impl Program {
     /// Whether the value is TRUE: neither FALSE nor NULL.
     pub fn holds(&self, row: Row<'_>, context: &mut Context) -> bool {
         self.node.truth(row, context) == Some(true)
-    }
-
-    /// The column that this expression merely passes on.
-    #[inline]
-    pub fn as_column(&self) -> Option<usize> {
-        match self.node {
-            Node::Column(index) => Some(index),
-            _ => None,
-        }
     }
 }
 
@@ -182,7 +186,12 @@ fn call(name: &str, args: &[Expr], depth: usize) -> Result<Node, CompileError> {
         return Ok(Node::TextTest { arg, constant, test });
     }
     let args: Box<[Node; 2]> = args.into_boxed_slice().try_into().map_err(|_| arity(name))?;
-    Ok(Node::Direct { args, direct })
+    Ok(match &*args {
+        [Node::Column(column), Node::Constant(constant)] if !constant.is_null() => {
+            Node::OfColumn { column: *column, constant: constant.slot, direct }
+        }
+        _ => Node::Direct { args, direct },
+    })
 }
 
 fn arity(name: &str) -> CompileError {
@@ -202,6 +211,13 @@ impl Node {
                 *is_null = datum.is_null();
                 datum.slot
             }
+            Node::OfColumn { column, constant, direct } => {
+                *is_null = row.is_null(*column);
+                if *is_null {
+                    return Slot::ZERO;
+                }
+                direct.apply(row.slots[*column], *constant, cx, is_null)
+            }
             other => other.computed(row, cx, is_null),
         }
     }
@@ -213,7 +229,7 @@ impl Node {
                 return Slot::ZERO;
             }
             let b = args[1].slot(row, cx, is_null);
-            return if *is_null { Slot::ZERO } else { direct.apply(a, b, cx) };
+            return if *is_null { Slot::ZERO } else { direct.apply(a, b, cx, is_null) };
         }
         let value = self.datum(row, cx);
         *is_null = value.is_null();
@@ -245,6 +261,10 @@ impl Node {
                 (!is_null).then(|| test.admits(Some(cx.bytes(slot).cmp(constant))))
             }
             Node::In { arg, list, equals } => is_in(arg, list, equals, row, cx),
+            Node::OfColumn { column, constant, direct: Direct::Test(test) } => {
+                let is_null = row.is_null(*column);
+                (!is_null).then(|| test.holds(row.slots[*column], *constant, cx))
+            }
             Node::Direct { args, direct: Direct::Test(test) } => {
                 let mut is_null = false;
                 let a = args[0].slot(row, cx, &mut is_null);

@@ -13,15 +13,19 @@ pub enum Direct {
     Test(Test),
     /// Anything else that is computed from the slots alone.
     Map(fn(Slot, Slot) -> Slot),
+    /// The same where some values have no result: then it gives NULL, by the last argument.
+    MapSome(fn(Slot, Slot, &mut bool) -> Slot),
 }
 
 impl Direct {
-    /// The value.
+    /// The value, or that it is NULL. Unlike a [`Datum`](crate::slot::Datum) it comes back in
+    /// registers.
     #[inline]
-    pub fn apply(self, a: Slot, b: Slot, cx: &Context) -> Slot {
+    pub fn apply(self, a: Slot, b: Slot, cx: &Context, is_null: &mut bool) -> Slot {
         match self {
-            Direct::Test(test) => Slot::bool(test.holds(a, b, cx)),
             Direct::Map(map) => map(a, b),
+            Direct::MapSome(map) => map(a, b, is_null),
+            Direct::Test(test) => test.value(a, b, cx),
         }
     }
 }
@@ -97,6 +101,12 @@ impl Test {
     #[inline]
     pub fn admits(self, outcome: Option<Ordering>) -> bool {
         self.outcomes & bit(outcome) != 0
+    }
+
+    /// The same as a value.
+    #[inline(never)]
+    fn value(self, a: Slot, b: Slot, cx: &Context) -> Slot {
+        Slot::bool(self.holds(a, b, cx))
     }
 
     /// Whether it holds between two values.

@@ -24,8 +24,11 @@ pub(super) fn strict(
 
 /// A function of two values that is NULL where one is, and needs no call through a box.
 pub(super) fn direct(args: Vec<DataType>, result: DataType, direct: Direct) -> Bound {
-    let bound =
-        strict(args, result, move |v, cx| Datum::of(direct.apply(v[0].slot, v[1].slot, cx)))?;
+    let bound = strict(args, result, move |v, cx| {
+        let mut is_null = false;
+        let slot = direct.apply(v[0].slot, v[1].slot, cx, &mut is_null);
+        if is_null { Datum::NULL } else { Datum::of(slot) }
+    })?;
     Ok(Binding { direct: Some(direct), ..bound })
 }
 

@@ -6,7 +6,10 @@
 use alloc::{format, string::String, vec, vec::Vec};
 
 use super::build::Builder;
-use super::sig::{Bound, as_decimal, constant_int, constant_text, count, integer, strict, text};
+use super::direct::Direct;
+use super::sig::{
+    Bound, as_decimal, constant_int, constant_text, count, direct, integer, strict, text,
+};
 use super::{Arg, Function};
 use crate::{
     calendar::{
@@ -222,11 +225,21 @@ fn to_timestamp_ltz(args: &[Arg<'_>]) -> Bound {
     };
     let mut types = vec![own.clone()];
     types.extend(args.get(1).map(|a| a.data_type.clone()));
+    if own.is_integer() && factor == 1 && args.len() == 2 {
+        return direct(types, result, Direct::MapSome(instant_of_ms));
+    }
     strict(types, result, move |v, _| {
         let ms = milliseconds(v[0], &own, factor);
         ms.filter(|ms| (MS_MIN..=MS_MAX).contains(ms))
             .map_or(Datum::NULL, |ms| timestamp(Moment::of_ms(ms)))
     })
+}
+
+/// What most readings carry. The second argument is the precision.
+fn instant_of_ms(ms: Slot, _: Slot, is_null: &mut bool) -> Slot {
+    let ms = ms.as_i64();
+    *is_null = !(MS_MIN..=MS_MAX).contains(&ms);
+    if *is_null { Slot::ZERO } else { Slot::timestamp(ms, 0) }
 }
 
 fn milliseconds(value: Datum, data_type: &DataType, factor: i64) -> Option<i64> {
