@@ -9,10 +9,11 @@ use hashbrown::HashTable;
 
 use crate::{
     context::{Context, Fault},
-    hash::{hash_words, mix, mix_pair},
+    hash::{mix, mix_pair},
     memory,
     row::Row,
     slot::{BytesRef, Slot},
+    symbols::SymbolId,
     types::DataType,
 };
 
@@ -53,6 +54,22 @@ pub(crate) fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
     slots.iter().fold(nulls, |hash, slot| mix_pair(hash, slot.0, slot.1))
 }
 
+/// Adds a text to the hash of a key: by its words if it is short, so that it is the same wherever
+/// the text lies.
+#[inline]
+fn mix_symbol(hash: u64, id: SymbolId, cx: &Context) -> u64 {
+    match cx.symbols.short(id) {
+        Some([first, second]) => mix_pair(hash, first, second),
+        None => mix(hash, cx.symbols.hash(id)),
+    }
+}
+
+/// Ends the hash of a key: most have no NULL.
+#[inline]
+fn mix_nulls(hash: u64, nulls: u64) -> u64 {
+    if nulls == 0 { hash } else { mix(hash, nulls) }
+}
+
 impl Probe {
     fn of(data_type: &DataType) -> Self {
         Probe { slot: Slot::ZERO, short: NO_WORDS, is_text: data_type.is_referring() }
@@ -89,32 +106,29 @@ impl KeyTable {
     ) -> Result<Option<KeyId>, Fault> {
         let (mut nulls, mut hash) = (0, 0);
         for (index, (&column, probe)) in columns.iter().zip(&mut self.probe).enumerate() {
-            let datum = row.datum(column);
             probe.short = NO_WORDS;
-            probe.slot = datum.slot;
-            if datum.is_null() {
+            probe.slot = row.slots[column];
+            if row.is_null(column) {
                 nulls |= 1 << index;
                 probe.slot = Slot::ZERO;
             } else if probe.is_text {
-                if let Some((words, len)) = cx.short(datum.slot) {
+                if let Some((words, len)) = cx.short(probe.slot) {
                     (probe.slot, probe.short) = (Slot(words[0], words[1]), len);
-                    hash = mix(hash, hash_words(words, usize::from(len)));
+                } else if let Some(id) = cx.intern(probe.slot) {
+                    probe.slot = Slot::symbol(id);
+                    hash = mix_symbol(hash, id, cx);
                     continue;
-                }
-                let Some(id) = cx.intern(datum.slot) else {
+                } else {
                     // What was made for the columns before it goes.
                     self.probe_nulls = nulls | u64::MAX << index;
                     self.discard_probe(cx);
                     return Err(Fault::StateFull);
-                };
-                probe.slot = Slot::symbol(id);
-                hash = mix(hash, cx.symbols.hash(id));
-                continue;
+                }
             }
             hash = mix_pair(hash, probe.slot.0, probe.slot.1);
         }
         self.probe_nulls = nulls;
-        self.probe_hash = mix(hash, self.probe_nulls);
+        self.probe_hash = mix_nulls(hash, nulls);
         match self.find_probe(cx) {
             Some(id) => {
                 // Nothing was made for it, so there is nothing to give back.
@@ -223,12 +237,12 @@ impl KeyTable {
             (probe.slot, probe.short) = (*slot, NO_WORDS);
             hash = match slot.bytes_ref() {
                 BytesRef::Symbol(id) if probe.is_text && nulls >> index & 1 == 0 => {
-                    mix(hash, cx.symbols.hash(id))
+                    mix_symbol(hash, id, cx)
                 }
                 _ => mix_pair(hash, slot.0, slot.1),
             };
         }
-        self.probe_hash = mix(hash, nulls);
+        self.probe_hash = mix_nulls(hash, nulls);
         self.find_probe(cx).or_else(|| self.insert(cx))
     }
 
@@ -295,11 +309,7 @@ impl KeyTable {
 }
 
 /// The symbols that a tuple refers to.
-pub fn symbols(
-    types: &[DataType],
-    slots: &[Slot],
-    nulls: u64,
-) -> impl Iterator<Item = crate::symbols::SymbolId> {
+pub fn symbols(types: &[DataType], slots: &[Slot], nulls: u64) -> impl Iterator<Item = SymbolId> {
     types.iter().zip(slots).enumerate().filter_map(move |(index, (data_type, slot))| {
         if !data_type.is_referring() || nulls >> index & 1 == 1 {
             return None;

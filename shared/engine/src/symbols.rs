@@ -181,6 +181,12 @@ impl Symbols {
         self.entries[id.0 as usize].hash
     }
 
+    /// The words of a live symbol's text of no more than [`WORDS`] bytes; `None` for a longer one.
+    #[inline]
+    pub(crate) fn short(&self, id: SymbolId) -> Option<[u64; 2]> {
+        self.entries[id.0 as usize].text.words()
+    }
+
     /// Whether a live symbol is this text of no more than [`WORDS`] bytes.
     #[inline]
     pub(crate) fn is_short(&self, id: SymbolId, text: [u64; 2], len: u8) -> bool {

@@ -51,6 +51,15 @@ impl Text {
             Text::Long(..) => false,
         }
     }
+
+    /// Its words, if it is a text of no more than [`WORDS`] bytes.
+    #[inline]
+    pub(super) fn words(&self) -> Option<[u64; 2]> {
+        match self {
+            Text::Short(bytes, _) => Some(words(bytes)),
+            Text::Long(..) => None,
+        }
+    }
 }
 
 /// Buffers of texts that are gone, by length.
