@@ -105,6 +105,7 @@ impl ExactSum {
 
     /// The sum, correctly rounded (half to even); beyond the range of a double ±Infinity.
     #[must_use]
+    #[inline]
     pub fn value(&self) -> f64 {
         self.divided(1)
     }
@@ -115,7 +116,20 @@ impl ExactSum {
         if n == 0 { f64::NAN } else { self.divided(n) }
     }
 
+    #[inline]
     fn divided(&self, n: u64) -> f64 {
+        if self.specials.is_none()
+            && let Some((word, position)) = self.finite.unsettled_word()
+            && let Some(quotient) = word::quotient(word, position, n)
+        {
+            return quotient;
+        }
+        self.divided_wide(n)
+    }
+
+    /// The same for sums of any width, and with NaN and infinities.
+    #[inline(never)]
+    fn divided_wide(&self, n: u64) -> f64 {
         if let Some(special) = self.special_value() {
             return special;
         }

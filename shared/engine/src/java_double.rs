@@ -9,6 +9,9 @@ use core::fmt::{self, Write};
 /// Longest text: sign, 17 digits, point, `E-324`.
 pub const TEXT_BYTES_MAX: usize = 26;
 
+/// What is written without an exponent.
+const PLAIN: core::ops::Range<f64> = 1e-3..1e7;
+
 /// A number's text on the stack.
 #[derive(Clone, Copy, Debug)]
 pub struct JavaText {
@@ -20,6 +23,12 @@ impl JavaText {
     /// The text of a DOUBLE.
     #[must_use]
     pub fn of_f64(x: f64) -> Self {
+        // Here ryu's form is Java's: plain, with one digit at least on both sides of the point.
+        if PLAIN.contains(&x.abs()) {
+            let mut text = Self { bytes: [0; TEXT_BYTES_MAX], len: 0 };
+            text.push_str(ryu::Buffer::new().format_finite(x));
+            return text;
+        }
         Self::of(x.is_sign_negative(), special(x), || Digits::of_f64(x))
     }
 
@@ -32,7 +41,13 @@ impl JavaText {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.bytes[..self.len]).expect("ASCII")
+        core::str::from_utf8(self.as_bytes()).expect("ASCII")
+    }
+
+    /// The same as bytes, all of them ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 
     fn of(negative: bool, special: Option<&str>, digits: impl FnOnce() -> Digits) -> Self {

@@ -252,15 +252,10 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
         }
     }
 
-    /// The value as an integer and the number of its lowest bit, when its digits in use are few:
-    /// sums of readings of one kind are.
-    #[inline]
+    /// The value as an integer and the number of its lowest bit, when its digits in use are few.
     pub(super) fn word(&self) -> Option<(i128, usize)> {
         if self.wide.is_some() {
             return None;
-        }
-        if let Some(word) = self.unsettled_word() {
-            return Some(word);
         }
         let (digits, low, high) = self.inline();
         if high - low > WORD_DIGITS {
@@ -271,10 +266,13 @@ impl<const SMALL: usize, const WIDE: usize> Accumulator<SMALL, WIDE> {
         Some((value, (usize::from(self.base) + low) * DIGIT_BITS))
     }
 
-    /// The same while few limbs are in use, with the carries that stand in them: a limb is less
-    /// than 2^48, so that three of them fit.
+    /// The same while few limbs are in use, with the carries that stand in them: sums of readings
+    /// of one kind. A limb is less than 2^48, so that three of them fit.
     #[inline]
-    fn unsettled_word(&self) -> Option<(i128, usize)> {
+    pub(super) fn unsettled_word(&self) -> Option<(i128, usize)> {
+        if self.wide.is_some() {
+            return None;
+        }
         let low = self.limbs.iter().position(|limb| *limb != 0)?;
         let (word, higher) = self.limbs[low..].split_at_checked(WORD_DIGITS)?;
         if higher.iter().any(|limb| *limb != 0) {

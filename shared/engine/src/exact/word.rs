@@ -20,7 +20,7 @@ pub(super) fn quotient(word: i128, position: usize, n: u64) -> Option<f64> {
     }
     let magnitude = word.unsigned_abs();
     let value = match n {
-        1 => rounded(magnitude) * power(exponent),
+        1 => narrowed(magnitude, exponent),
         _ if magnitude == 0 => 0.0,
         _ => {
             let shift = magnitude.leading_zeros();
@@ -35,6 +35,19 @@ pub(super) fn quotient(word: i128, position: usize, n: u64) -> Option<f64> {
         }
     };
     Some(if word < 0 { -value } else { value })
+}
+
+/// `magnitude` · 2^`exponent`, rounded: the 64 highest bits, of which the last also says whether
+/// anything follows, are more than a double has, and the machine converts one word by itself.
+#[inline]
+fn narrowed(magnitude: u128, exponent: i32) -> f64 {
+    let shift = (u64::BITS - magnitude.leading_zeros().min(u64::BITS)).cast_signed();
+    let follows = magnitude & ((1 << shift) - 1) != 0;
+    #[expect(clippy::cast_possible_truncation, reason = "what is above it was shifted out")]
+    let word = (magnitude >> shift) as u64 | u64::from(follows);
+    #[expect(clippy::cast_precision_loss, reason = "rounding half to even is asked for")]
+    let rounded = word as f64;
+    rounded * power(exponent + shift)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "rounding half to even is what is asked for")]

@@ -177,10 +177,10 @@ fn write_plain(slot: Slot, data_type: &DataType, timestamps: TimestampStandard, 
 
 fn write_double(value: f64, text: JavaText, out: &mut Vec<u8>) {
     if value.is_finite() {
-        return out.extend_from_slice(text.as_str().as_bytes());
+        return out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
-    out.extend_from_slice(text.as_str().as_bytes());
+    out.extend_from_slice(text.as_bytes());
     out.push(b'"');
 }
 
