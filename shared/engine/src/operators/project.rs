@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 
 use crate::{
     context::Context,
-    expr::{CompileError, Expr, Program},
+    expr::{CompileError, Expr, ExprKind, Program},
     operator::{Emitter, Operator, Port},
     row::Row,
     slot::Slot,
@@ -12,7 +12,7 @@ use crate::{
 
 /// Copies these columns of a row; returns their NULL bitmap.
 #[inline]
-fn pass_on(columns: &[usize], row: Row<'_>, slots: &mut [Slot]) -> u64 {
+pub(crate) fn pass_on(columns: &[usize], row: Row<'_>, slots: &mut [Slot]) -> u64 {
     for (slot, &column) in slots.iter_mut().zip(columns) {
         *slot = row.slots[column];
     }
@@ -34,8 +34,16 @@ impl Columns {
     /// Computes `columns`.
     pub(crate) fn new(columns: &[Expr]) -> Result<Self, CompileError> {
         let programs = columns.iter().map(Program::compile).collect::<Result<Vec<_>, _>>()?;
-        let plain = programs.iter().map(Program::as_column).collect();
-        Ok(Columns { programs, plain })
+        Ok(Columns { programs, plain: Self::plain(columns) })
+    }
+
+    /// Where each comes from, when all are passed on as they are.
+    pub(crate) fn plain(columns: &[Expr]) -> Option<Box<[usize]>> {
+        let plain = |column: &Expr| match column.kind {
+            ExprKind::Column(index) => Some(index),
+            _ => None,
+        };
+        columns.iter().map(plain).collect()
     }
 
     /// Evaluates them over `row` into `slots`; returns the NULL bitmap. A fault stays pending in

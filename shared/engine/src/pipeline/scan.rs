@@ -1,6 +1,6 @@
 //! The entry of a pipeline: computed columns, checks, event time, watermarks by split.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
 
 use super::{TIME_MAX, TIME_MIN};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     fragment::Scan,
     limits::SPLITS_MAX,
     operator::{Emitter, Reason, Target, Timestamp, WATERMARK_MAX, WATERMARK_MIN},
+    operators::project::pass_on,
     row::Row,
     slot::Slot,
 };
@@ -33,6 +34,8 @@ pub(super) struct ScanStage {
     pub(super) slots: Vec<Slot>,
     pub(super) nulls: u64,
     pub(super) targets: Vec<Target>,
+    /// The columns that are passed on, if not all: a projection that would follow.
+    passed: Option<Box<[usize]>>,
     pub(super) splits: Vec<Split>,
     pub(super) watermark: Timestamp,
     /// All splits are idle: nothing waits for this scan.
@@ -58,14 +61,26 @@ impl ScanStage {
             now: None,
             nulls: 0,
             targets: Vec::new(),
+            passed: None,
             splits: Vec::new(),
             watermark: WATERMARK_MIN,
             is_idle: false,
         })
     }
 
+    /// Takes over what a projection of plain columns would do behind it.
+    pub(super) fn pass(&mut self, columns: Box<[usize]>) {
+        self.slots.resize(self.width() + columns.len(), Slot::ZERO);
+        self.passed = Some(columns);
+    }
+
+    fn width(&self) -> usize {
+        self.decoded_count + self.computed.len()
+    }
+
     /// Emits the row in `slots`; gives the watermark it causes.
     pub(super) fn emit(&self, slots: &mut [Slot], out: &mut Emitter<'_>) -> Option<Timestamp> {
+        let (slots, passed) = slots.split_at_mut(self.width());
         let mut nulls = self.nulls;
         for (index, program) in self.computed.iter().enumerate() {
             let at = self.decoded_count + index;
@@ -86,7 +101,13 @@ impl ScanStage {
         if out.take_fault(row) {
             return None;
         }
-        out.emit(row);
+        match &self.passed {
+            None => out.emit(row),
+            Some(columns) => {
+                let nulls = pass_on(columns, row, passed);
+                out.emit(Row::insert(passed, nulls));
+            }
+        }
         watermark
     }
 
