@@ -150,6 +150,28 @@ impl DueQueue {
         self.len -= 1;
     }
 
+    /// Lets `place`, which [`first_ranked`](DueQueue::first_ranked) gave, wait until another time.
+    pub(crate) fn put_off<R: Ord>(
+        &mut self,
+        place: Place,
+        time: Timestamp,
+        rank: impl Fn(Place) -> R,
+    ) {
+        // It is the first in a list of the lowest digit.
+        let Node { time: due, previous, next } = self.nodes[place as usize];
+        let digit = digit(due, 0);
+        debug_assert!(previous == NONE && self.lists[digit].first == place, "it is the first");
+        self.lists[digit].first = next;
+        match next {
+            NONE => {
+                self.lists[digit].last = NONE;
+                self.occupied[0] &= !(1 << digit);
+            }
+            _ => self.nodes[next as usize].previous = NONE,
+        }
+        self.link(place, number(time).max(self.base), rank);
+    }
+
     /// When a place that waits is due.
     pub(crate) fn time(&self, place: Place) -> Timestamp {
         timestamp(self.nodes[place as usize].time)
@@ -311,6 +333,20 @@ mod tests {
             }
         }
         assert_eq!(places, [4, 3, 1, 5, 0, 2]);
+    }
+
+    #[test]
+    fn the_first_is_put_off() {
+        let mut queue = DueQueue::new();
+        for (place, time) in [(0, 10), (1, 10), (2, 11), (3, 5000)] {
+            queue.insert(place, time);
+        }
+        for (place, time) in [(0, 11), (1, 7000), (2, 10), (2, 5000)] {
+            assert_eq!(queue.first(20, |_| {}), Some(place));
+            queue.put_off(place, time, |_| ());
+            assert!(queue.holds(place));
+        }
+        assert_eq!(drain(&mut queue, Timestamp::MAX), [0, 3, 2, 1]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     fragment::{FrameUnit, OverSpec},
     keys::KeyId,
     operator::{Timestamp, WATERMARK_MAX},
-    rows::RowId,
+    rows::{RowId, Stand},
 };
 
 impl Over {
@@ -75,7 +75,12 @@ impl Over {
     pub(super) fn rearm(&mut self, key: KeyId) {
         match self.keys[key as usize].pending {
             NO_ROW => self.disarm(key),
-            row => self.arm(key, row, self.ready_at(row, self.rows.time(row))),
+            row => {
+                let Stand { time, seq, .. } = self.rows.stand(row);
+                self.keys[key as usize].rank = seq;
+                let (due, keys) = (self.ready_at(row, time), &self.keys);
+                self.due.put_off(key, due, |key| keys[key as usize].rank);
+            }
         }
     }
 
