@@ -252,13 +252,18 @@ impl KeyTable {
     }
 
     /// Takes a reference back; the last one removes the key.
+    #[inline]
     pub fn release(&mut self, id: KeyId, cx: &mut Context) {
         let references = &mut self.references[id as usize];
         assert!(*references > 0, "a key is released once for each retain");
         *references -= 1;
-        if *references > 0 {
-            return;
+        if *references == 0 {
+            self.remove(id, cx);
         }
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, id: KeyId, cx: &mut Context) {
         let stride = self.types.len();
         let at = id as usize * stride;
         let key = &self.slots[at..at + stride];

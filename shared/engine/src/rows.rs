@@ -168,6 +168,7 @@ impl Rows {
 
     /// Keeps a row whose key [`key_of`](Rows::key_of) has found; a new key that is not held goes
     /// with an `Err`.
+    #[inline]
     pub fn insert_at(
         &mut self,
         key: KeyId,
@@ -215,6 +216,7 @@ impl Rows {
         Some(key)
     }
 
+    #[inline]
     fn put(
         &mut self,
         key: KeyId,
@@ -278,6 +280,7 @@ impl Rows {
         self.take_out(id, cx);
     }
 
+    #[inline]
     fn take_out(&mut self, id: RowId, cx: &mut Context) {
         let Entry { key, previous, next, is_used, is_listed, .. } = self.entries[id as usize];
         assert!(is_used, "a row is removed once");

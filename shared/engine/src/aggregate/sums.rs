@@ -124,8 +124,27 @@ impl Sums {
         }
     }
 
-    /// The result of a call over a pane.
+    /// The results of these calls over a pane, and one bit for each that is NULL.
     #[inline]
+    pub(crate) fn values(&self, pane: usize, calls: &[usize], slots: &mut [Slot]) -> u64 {
+        let states = &self.states[pane * self.columns.len()..];
+        let mut nulls = 0;
+        for (index, (slot, &call)) in slots.iter_mut().zip(calls).enumerate() {
+            let Call { column, what, arg, .. } = &self.calls[call];
+            let State { sum, count } = &states[*column];
+            let is_null = *count == 0;
+            *slot = match (what, arg) {
+                (What::Count, _) => Slot::i64(*count),
+                _ if is_null => Slot::ZERO,
+                (What::Sum, Some(DataType::Double)) => Slot::f64(sum.value()),
+                _ => self.value(pane, call).slot,
+            };
+            nulls |= u64::from(is_null && !matches!(what, What::Count)) << index;
+        }
+        nulls
+    }
+
+    /// The result of a call over a pane.
     pub(crate) fn value(&self, pane: usize, call: usize) -> Datum {
         let Call { column, what, arg, result } = &self.calls[call];
         let State { sum, count } = &self.states[pane * self.columns.len() + column];

@@ -108,8 +108,12 @@ impl Slab {
         Some(place)
     }
 
+    #[inline]
     pub(super) fn release(&mut self, place: u32, cx: &mut Context) {
-        self.give_back(place, self.texts.len(), cx);
+        match self.texts.len() {
+            0 => self.free.push(place),
+            texts => self.give_back(place, texts, cx),
+        }
     }
 
     /// Frees a place of which the first `stored` texts are counted.

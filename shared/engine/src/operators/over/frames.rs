@@ -17,7 +17,7 @@ use crate::{
     memory,
     operator::Timestamp,
     rows::{RowId, Rows, Stand},
-    slot::Datum,
+    slot::{Datum, Slot},
 };
 
 use super::{NO_ROW, deque::Deque};
@@ -180,10 +180,10 @@ impl FrameState {
         self.spans[pane] = span;
     }
 
-    /// The value of a sum.
+    /// The values of these sums, and one bit for each that is NULL.
     #[inline]
-    pub(super) fn sum(&self, key: KeyId, index: usize) -> Datum {
-        self.sums.value(key as usize, index)
+    pub(super) fn sums(&self, key: KeyId, calls: &[usize], slots: &mut [Slot]) -> u64 {
+        self.sums.values(key as usize, calls, slots)
     }
 
     /// Makes room for keys below `count`.

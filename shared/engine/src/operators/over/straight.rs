@@ -69,12 +69,7 @@ impl Over {
         let (passed, appended) = self.slots.split_at_mut(width);
         // Not copied as one: a call costs more than the few columns of most rows.
         passed.iter_mut().zip(present.slots).for_each(|(own, slot)| *own = *slot);
-        let mut nulls = present.nulls;
-        for (index, (slot, &sum)) in (width..).zip(appended.iter_mut().zip(sums)) {
-            let value = self.frames[0].sum(key, sum);
-            *slot = value.slot;
-            nulls |= u64::from(value.is_null()) << index;
-        }
+        let nulls = present.nulls | self.frames[0].sums(key, sums, appended) << width;
         out.emit(Row::insert(&self.slots, nulls));
     }
 }
