@@ -337,7 +337,15 @@ fn eval_call(args: &[Node], is_strict: bool, eval: &Eval, row: Row<'_>, cx: &mut
 fn logic(args: &[Node], decisive: bool, row: Row<'_>, cx: &mut Context) -> Option<bool> {
     let mut has_null = false;
     for arg in args {
-        match arg.truth(row, cx) {
+        // Most are a column beside a constant: no call for those.
+        let truth = match arg {
+            Node::OfColumn { column, constant, direct: Direct::Test(test) } => {
+                let is_null = row.is_null(*column);
+                (!is_null).then(|| test.holds(row.slots[*column], *constant, cx))
+            }
+            other => other.truth(row, cx),
+        };
+        match truth {
             Some(value) if value == decisive => return Some(decisive),
             Some(_) => {}
             None => has_null = true,
