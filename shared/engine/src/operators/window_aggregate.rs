@@ -152,7 +152,7 @@ impl WindowAggregate {
             return;
         }
         let from = match self.spec.phase {
-            Phase::Complete if lateness == 0 => 0,
+            _ if !self.counts_from() => 0,
             _ => {
                 let (first, closed) = (windows.first_end(slice), windows.closed_end(out.watermark));
                 if lateness > 0 && first <= closed {
@@ -193,6 +193,12 @@ impl WindowAggregate {
             self.due = self.next_due();
         }
         Some(pane)
+    }
+
+    /// Whether a pane says from which window on its rows count. Where a window that has fired is
+    /// not looked at again no row of a pane can be in it.
+    fn counts_from(&self) -> bool {
+        self.spec.phase != Phase::Complete || self.spec.lateness_ms > 0
     }
 
     /// Whether slices stay in memory after their windows have fired, for late rows.
@@ -238,7 +244,7 @@ impl Operator for WindowAggregate {
         let windows = self.windows.windows_per_slice();
         match self.spec.phase {
             Phase::Partial | Phase::Coarsen => 1,
-            Phase::Complete if self.spec.lateness_ms == 0 => 1,
+            _ if !self.counts_from() => 1,
             _ => usize::try_from(2 * windows).unwrap_or(usize::MAX),
         }
     }

@@ -76,6 +76,7 @@ impl WindowAggregate {
     /// Merges the slices of a hopping window into one scratch pane for each key, in order of the
     /// keys' first panes.
     fn assemble(&mut self, start: Timestamp, end: Timestamp, cx: &mut Context) -> Vec<PaneId> {
+        let counts_from = self.counts_from();
         let panes = &mut self.panes;
         let mut result = core::mem::take(&mut panes.spare_list);
         result.clear();
@@ -89,7 +90,7 @@ impl WindowAggregate {
             for index in 0..panes.slices[at].panes.len() {
                 let source = panes.slices[at].panes[index];
                 let pane = panes.get(source);
-                if pane.from > end {
+                if counts_from && pane.from > end {
                     continue;
                 }
                 let key = pane.key as usize;

@@ -38,6 +38,16 @@ fn windows_align_downward_before_1970_and_shift() {
 }
 
 #[test]
+fn windows_of_several_slices_before_1970() {
+    let mut hops = run(hop(10, 5), count());
+    hops.reading("a", -7, 1.0).reading("a", -12, 1.0).end();
+    assert_eq!(hops.take(), ["+I a 1 -20 -10 -11 0", "+I a 2 -15 -5 -6 0", "+I a 1 -10 0 -1 0"]);
+    let mut steps = run(cumulate(10, 5), count());
+    steps.reading("a", -7, 1.0).reading("a", -12, 1.0).end();
+    assert_eq!(steps.take(), ["+I a 1 -20 -10 -11 0", "+I a 1 -10 -5 -6 0", "+I a 1 -10 0 -1 0"]);
+}
+
+#[test]
 fn the_ends_of_time_are_in_range() {
     for window in [tumble(7), hop(21, 7)] {
         let mut run = run(window, count());
