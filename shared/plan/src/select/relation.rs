@@ -1,6 +1,5 @@
 //! FROM: tables, views, subqueries, windows and unnested arrays.
 
-use headwater_engine::expr::ExprKind;
 use headwater_engine::fragment::{WindowKind as Windows, WindowSpec};
 use headwater_engine::types::DataType;
 
@@ -9,6 +8,7 @@ use crate::bind::{Binder, Scope, interval_ms};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
 use crate::select::join::lookup::read_twice;
+use crate::select::over::Extended;
 use crate::select::{Planner, Source};
 
 impl Planner {
@@ -181,9 +181,12 @@ impl Planner {
             let message = format!("UNNEST needs an ARRAY, not {}", array.data_type);
             return Err(Issue::new(written.span, message, "name an array column"));
         };
-        let ExprKind::Column(index) = array.kind else {
-            return Err(Issue::unsupported(written.span, "UNNEST of a computed array"));
-        };
+        // An array that is computed becomes a column that no query can name.
+        let mut extended = Extended::new(scope.entries.len());
+        let index = extended.column(array);
+        let node = self.extend(node, extended);
+        let computed = self.graph.columns(node)[scope.entries.len()..].iter().cloned();
+        scope.entries.extend(computed.map(|column| crate::bind::Entry::new(None, column)));
         if let Some(second) = alias.and_then(|a| a.columns.get(1)) {
             let message = "UNNEST of this array gives one column";
             return Err(Issue::new(second.span, message, "name one column"));
