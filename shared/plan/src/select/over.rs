@@ -266,7 +266,8 @@ fn shifted(
         if bound.data_type == DataType::Null || bound.as_literal() == Some(&Literal::Null) {
             return Ok(None);
         }
-        if bound.data_type != result {
+        let is_text = matches!(result, DataType::Varchar(_)) && bound.data_type.is_text();
+        if bound.data_type != result && !is_text {
             let message = format!("the default of {name} is {}, not {result}", bound.data_type);
             return Err(Issue::new(at, message, format!("write CAST(… AS {result})")));
         }
