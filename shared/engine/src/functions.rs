@@ -39,10 +39,11 @@ mod text;
 mod url;
 
 pub use array::COPIES;
+pub use comparison::{OR_NAN, order_of};
 pub use direct::{Comparison, Direct, Test};
 pub use map::put_map;
 pub use row::FIELD;
-pub use sig::common_type;
+pub use sig::{common_type, merged_type};
 
 /// What casts need of arrays.
 pub(crate) mod arrays {

@@ -8,6 +8,7 @@ mod aggregate_call;
 pub(crate) mod coerce;
 mod group_window;
 mod interval;
+mod inverse;
 mod json;
 mod literal;
 pub(crate) mod pattern;
@@ -237,6 +238,11 @@ impl<'a> Binder<'a> {
         if let (UnaryOp::Minus, ast::ExprKind::Number(digits)) = (op, &arg.kind) {
             return literal::number(digits, true, span);
         }
+        if op == UnaryOp::Not
+            && let Some(bound) = self.inverse(arg)?
+        {
+            return Ok(bound);
+        }
         let bound = self.bind(arg)?;
         match op {
             UnaryOp::Plus => Ok(bound),
@@ -255,7 +261,7 @@ impl<'a> Binder<'a> {
         right: &ast::Expr,
         span: Span,
     ) -> Result<Expr> {
-        if let Some(equal) = self.rows_equal(op, left, right, span)? {
+        if let Some(equal) = self.rows_equal(op, left, right, false, span)? {
             return Ok(equal);
         }
         let (l, r) = (self.bind(left)?, self.bind(right)?);
@@ -367,6 +373,10 @@ pub(crate) fn call(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr> 
         return Err(unknown_function(name, span));
     }
     zone::resolve(name, &mut args, span)?;
+    let name = match args.as_slice() {
+        [left, right] => functions::order_of(name, &left.data_type, &right.data_type),
+        _ => name,
+    };
     let seen: Vec<Arg<'_>> = args.iter().map(Arg::of).collect();
     let binding = functions::bind(name, &seen).map_err(|message| {
         let remedy = remedy::of(&message);

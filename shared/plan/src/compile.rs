@@ -239,6 +239,9 @@ fn sink_cast(value: Expr, field: &Field, span: Span) -> Result<Expr> {
         let remedy = format!("write CAST(… AS {})", field.data_type);
         return Err(Issue::new(span, message, remedy));
     }
+    if coerce::changes_length(&value.data_type, &field.data_type) {
+        return coerce::explicit_cast(value, field.data_type.clone(), false, span);
+    }
     coerce::implicit_cast(value, field.data_type.clone(), span)
 }
 

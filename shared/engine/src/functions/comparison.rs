@@ -1,13 +1,14 @@
 //! `=`, `<>`, `<`, `<=`, `>`, `>=`, IS [NOT] DISTINCT FROM, GREATEST, LEAST.
 //!
 //! Numbers of different types are compared in their common type. As in Java, NaN is equal to
-//! nothing and neither smaller nor larger than anything in operators.
+//! nothing and neither smaller nor larger than anything in operators; beside a DECIMAL, which Flink
+//! compares by another function, it is larger than all.
 
 use alloc::{format, vec, vec::Vec};
 use core::cmp::Ordering;
 
 use super::direct::{Comparison, Direct, Test};
-use super::sig::{Bound, common_type, count, direct, lenient, strict};
+use super::sig::{Bound, common_type, count, direct, lenient, merged_type, strict};
 use super::{Arg, Function};
 use crate::{compare::compare, slot::Datum, types::DataType};
 
@@ -18,6 +19,22 @@ pub(super) const LIST: &[Function] = &[
     Function { name: ">", bind: |args| operator(">", args, |o| o == Some(Ordering::Greater)) },
     Function { name: "<=", bind: |args| operator("<=", args, |o| o.is_some_and(Ordering::is_le)) },
     Function { name: ">=", bind: |args| operator(">=", args, |o| o.is_some_and(Ordering::is_ge)) },
+    Function {
+        name: "< OR NAN",
+        bind: |args| operator("< OR NAN", args, |o| o.is_none_or(Ordering::is_lt)),
+    },
+    Function {
+        name: "> OR NAN",
+        bind: |args| operator("> OR NAN", args, |o| o.is_none_or(Ordering::is_gt)),
+    },
+    Function {
+        name: "<= OR NAN",
+        bind: |args| operator("<= OR NAN", args, |o| o.is_none_or(Ordering::is_le)),
+    },
+    Function {
+        name: ">= OR NAN",
+        bind: |args| operator(">= OR NAN", args, |o| o.is_none_or(Ordering::is_ge)),
+    },
     Function { name: "IS DISTINCT FROM", bind: |args| distinct("IS DISTINCT FROM", args, true) },
     Function {
         name: "IS NOT DISTINCT FROM",
@@ -27,6 +44,22 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "LEAST", bind: |args| extreme("LEAST", args, Ordering::Less) },
 ];
 
+/// Behind the name of an order: NaN beside a DECIMAL is larger.
+pub const OR_NAN: &str = " OR NAN";
+
+/// The name of the operator by which Flink compares values of these types.
+#[must_use]
+pub fn order_of<'a>(name: &'a str, left: &DataType, right: &DataType) -> &'a str {
+    let is_decimal = |t: &DataType| matches!(t, DataType::Decimal { .. });
+    match name {
+        ">" if left.is_approximate() && is_decimal(right) => "> OR NAN",
+        ">=" if left.is_approximate() && is_decimal(right) => ">= OR NAN",
+        "<" if is_decimal(left) && right.is_approximate() => "< OR NAN",
+        "<=" if is_decimal(left) && right.is_approximate() => "<= OR NAN",
+        _ => name,
+    }
+}
+
 /// The type in which two values are compared; a text beside a date is read as one.
 fn compared(name: &str, args: &[Arg<'_>]) -> Result<DataType, alloc::string::String> {
     count(name, args, 2, 2)?;
@@ -35,6 +68,10 @@ fn compared(name: &str, args: &[Arg<'_>]) -> Result<DataType, alloc::string::Str
         |t: &DataType| t.is_timestamp() || matches!(t, DataType::Date | DataType::Time(_));
     let common = match (a, b) {
         (text, t) | (t, text) if text.is_text() && is_temporal(t) => Some(t.clone()),
+        // As Java compares them; for `=` Flink casts to the type of the first.
+        (DataType::Float, DataType::Double) if !matches!(name, "=" | "<>") => {
+            Some(DataType::Double)
+        }
         _ => common_type(a, b),
     };
     common.ok_or_else(|| format!("{a} and {b} cannot be compared with {name}"))
@@ -69,7 +106,7 @@ fn extreme(name: &str, args: &[Arg<'_>], wanted: Ordering) -> Bound {
     let mut common = DataType::Null;
     for arg in args {
         let t = arg.data_type;
-        common = common_type(&common, t)
+        common = merged_type(&common, t)
             .ok_or_else(|| format!("{common} and {t} cannot be compared with {name}"))?;
     }
     if matches!(common, DataType::Row(_)) {

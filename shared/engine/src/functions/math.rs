@@ -29,7 +29,13 @@ pub(super) const LIST: &[Function] = &[
     Function { name: "POWER", bind: |args| of_two("POWER", args, power) },
     Function { name: "ATAN2", bind: |args| of_two("ATAN2", args, libm::atan2) },
     Function { name: "LOG", bind: log },
-    Function { name: "SQRT", bind: |args| of_one("SQRT", args, libm::sqrt) },
+    // Flink takes the power of a half, which of -Infinity is Infinity.
+    Function {
+        name: "SQRT",
+        bind: |args| {
+            of_one("SQRT", args, |x| if x.is_infinite() { x.abs() } else { libm::sqrt(x) })
+        },
+    },
     Function { name: "EXP", bind: |args| of_one("EXP", args, libm::exp) },
     Function { name: "LN", bind: |args| of_one("LN", args, libm::log) },
     Function { name: "LOG10", bind: |args| of_one("LOG10", args, libm::log10) },

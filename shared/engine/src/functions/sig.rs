@@ -148,11 +148,11 @@ pub(crate) fn rounded(value: f64, data_type: &DataType) -> f64 {
     if *data_type == DataType::Float { f64::from(value as f32) } else { value }
 }
 
-/// The type that values of both types can take (Flink's LogicalTypeMerging): for comparisons,
-/// CASE, COALESCE, GREATEST, UNION. None when there is none.
+/// The type that values of both types can take (Calcite's least restrictive type): for arithmetic,
+/// CASE, ARRAY, UNION. Of FLOAT and DOUBLE it is the one that comes first. None when there is none.
 #[must_use]
 pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Char, Date, Double, Float, Null, Time, Timestamp, TimestampLtz, Varchar};
+    use DataType::{Char, Date, Double, Null, Time, Timestamp, TimestampLtz, Varchar};
     Some(match (a, b) {
         (a, b) if a == b => a.clone(),
         (Null, t) | (t, Null) => t.clone(),
@@ -170,7 +170,7 @@ pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
             (Some(a), Some(b)) => decimal_type(a.of_common(b)),
             (Some(_), None) if a.is_integer() => b.clone(),
             (None, Some(_)) if b.is_integer() => a.clone(),
-            (None, None) if *a == Float && *b == Float => Float,
+            (None, None) => a.clone(),
             _ => Double,
         },
         (Time(p), Time(q)) => Time(*p.max(q)),
@@ -189,6 +189,18 @@ pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
         }
         _ => return None,
     })
+}
+
+/// The type that two values merge to (Flink's LogicalTypeMerging): for COALESCE, GREATEST and
+/// LEAST. Other than the common type it is DOUBLE where one of
+/// the two is, and FLOAT for a DECIMAL that a FLOAT follows.
+#[must_use]
+pub fn merged_type(a: &DataType, b: &DataType) -> Option<DataType> {
+    match (a, b) {
+        (DataType::Float, DataType::Double) => Some(DataType::Double),
+        (DataType::Decimal { .. }, DataType::Float) => Some(DataType::Float),
+        _ => common_type(a, b),
+    }
 }
 
 /// The common type of what arrays or maps hold: of texts of any length, and of equal types.

@@ -3,6 +3,7 @@
 
 use headwater_engine::cast;
 use headwater_engine::expr::{Expr, ExprKind, Literal};
+use headwater_engine::functions;
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
@@ -124,6 +125,16 @@ fn rescale(unscaled: i128, scale: u8, precision: u8, wanted: u8) -> Option<Liter
     (value.unsigned_abs() < limit).then_some(Literal::Decimal(value))
 }
 
+/// Whether a text is cut or filled up where INSERT casts it, as Flink does: not where its type is
+/// the column's.
+pub(crate) fn changes_length(from: &DataType, to: &DataType) -> bool {
+    match to {
+        DataType::Char(_) => from.is_text() && from != to,
+        DataType::Varchar(n) => text_length(from) > *n,
+        _ => false,
+    }
+}
+
 /// Whether INSERT may cast between the types by itself (Flink's `supportsImplicitCast`).
 pub(crate) fn sink_cast_allowed(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
@@ -153,6 +164,24 @@ pub(crate) fn sink_cast_allowed(from: &DataType, to: &DataType) -> bool {
     }
 }
 
+/// The type to which several values merge (Flink's, for COALESCE).
+pub(crate) fn merged_type(types: &[&DataType]) -> Option<DataType> {
+    use DataType as T;
+    let mut merged = DataType::Null;
+    for ty in types {
+        merged = match (&merged, ty) {
+            (T::Float, T::Double) | (T::Decimal { .. }, T::Float) => {
+                functions::merged_type(&merged, ty)?
+            }
+            // Flink makes a DATE of both if the DATE comes first.
+            (T::Date, _) if ty.is_timestamp() => return None,
+            (_, T::Date) if merged.is_timestamp() => return None,
+            _ => pair(&merged, ty)?,
+        };
+    }
+    Some(merged)
+}
+
 /// The type that holds all of several values (Calcite's least restrictive type).
 pub(crate) fn common_type(types: &[&DataType]) -> Option<DataType> {
     let mut common = DataType::Null;
@@ -176,6 +205,8 @@ fn pair(a: &DataType, b: &DataType) -> Option<DataType> {
             }
         }
         (T::Float, other) | (other, T::Float) if other.is_integer() => T::Float,
+        // Of the approximate ones the first.
+        (T::Float, T::Double) => T::Float,
         _ if a.is_numeric() && b.is_numeric() && (a.is_approximate() || b.is_approximate()) => {
             T::Double
         }

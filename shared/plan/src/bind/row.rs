@@ -10,12 +10,14 @@ use crate::diagnostic::{Issue, Result};
 
 impl Binder<'_> {
     /// `(a, b) = (c, d)` is `a = c AND b = d`, so that NULLs make it unknown; of other rows the
-    /// values are compared. None where not both sides are written out.
+    /// values are compared. None where not both sides are written out. Within IN the fields on the
+    /// right are cast as its values are.
     pub(super) fn rows_equal(
         &mut self,
         op: BinaryOp,
         left: &ast::Expr,
         right: &ast::Expr,
+        is_member: bool,
         span: Span,
     ) -> Result<Option<Expr>> {
         let (Some(a), Some(b)) = (written(left), written(right)) else { return Ok(None) };
@@ -34,7 +36,10 @@ impl Binder<'_> {
         }
         let mut terms = None;
         for (a, b) in a.iter().zip(b) {
-            let equal = self.binary(BinaryOp::Eq, &a.value, &b.value, span)?;
+            let equal = match is_member {
+                true => self.member(&a.value, &b.value, span)?,
+                false => self.binary(BinaryOp::Eq, &a.value, &b.value, span)?,
+            };
             terms = Some(match terms {
                 None => equal,
                 Some(terms) => connect(BinaryOp::And, terms, equal),
@@ -56,7 +61,7 @@ impl Binder<'_> {
         }
         let mut terms = None;
         for item in list {
-            let Some(equal) = self.rows_equal(BinaryOp::Eq, arg, item, span)? else {
+            let Some(equal) = self.rows_equal(BinaryOp::Eq, arg, item, true, span)? else {
                 return Err(of_rows(item.span));
             };
             terms = Some(match terms {
@@ -75,7 +80,7 @@ pub(super) fn of_rows(span: Span) -> Issue {
 }
 
 /// The fields of `ROW(a, b)` and `(a, b)`.
-fn written(from: &ast::Expr) -> Option<&[ast::Arg]> {
+pub(super) fn written(from: &ast::Expr) -> Option<&[ast::Arg]> {
     match &from.kind {
         ast::ExprKind::Call(call) if call.name.value == "ROW" => Some(&call.args),
         _ => None,

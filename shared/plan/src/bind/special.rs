@@ -5,7 +5,7 @@ use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{self, BinaryOp};
-use crate::bind::{Binder, boolean, call, coerce, connect, negate, row, typed_null};
+use crate::bind::{Binder, boolean, call, coerce, connect, inverse, negate, row, typed_null};
 use crate::diagnostic::{Issue, Result};
 
 /// Names that are bound here and not by the engine's table.
@@ -56,8 +56,9 @@ impl Binder<'_> {
             ("IF", [condition, then, otherwise]) => {
                 let bound = self.bind(condition)?;
                 let condition = boolean(bound, condition.span, "IF")?;
-                let values = self.all(&[then, otherwise])?;
-                case_of(vec![condition], values, span)?
+                let then = self.bind(then)?;
+                let otherwise = like_then(&then, self.bind(otherwise)?, span)?;
+                case_of(vec![condition], vec![then, otherwise], span)?
             }
             ("COALESCE" | "IFNULL" | "NULLIF" | "IF", _) => {
                 let message = format!("{} has another number of arguments", from.name.value);
@@ -126,7 +127,8 @@ impl Binder<'_> {
         }
         let mut all = vec![self.bind(arg)?];
         for item in list {
-            all.push(self.bind(item)?);
+            let value = self.bind(item)?;
+            all.push(like_left(&all[0], value, span)?);
         }
         if row::any(&all) {
             return Err(row::of_rows(span));
@@ -135,6 +137,16 @@ impl Binder<'_> {
         let arg = all.remove(0);
         let kind = ExprKind::In(Box::new(arg), all);
         Ok(negate(Expr { kind, data_type: DataType::Boolean }, negated))
+    }
+
+    /// `a = b` as a field of `(a, …) IN ((b, …))`.
+    pub(super) fn member(&mut self, a: &ast::Expr, b: &ast::Expr, span: Span) -> Result<Expr> {
+        if row::written(a).is_some() {
+            return self.binary(BinaryOp::Eq, a, b, span);
+        }
+        let (left, right) = (self.bind(a)?, self.bind(b)?);
+        let right = like_left(&left, right, span)?;
+        call("=", vec![left, right], span)
     }
 
     pub(crate) fn between(
@@ -147,6 +159,11 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let arg = self.bind(arg)?;
         let (low, high) = (self.bind(low)?, self.bind(high)?);
+        if negated && inverse::any_approximate(&[arg.clone(), low.clone(), high.clone()]) {
+            let below = call("<", vec![arg.clone(), low], span)?;
+            let above = call(">", vec![arg, high], span)?;
+            return Ok(connect(BinaryOp::Or, below, above));
+        }
         let above = call(">=", vec![arg.clone(), low], span)?;
         let below = call("<=", vec![arg, high], span)?;
         Ok(negate(connect(BinaryOp::And, above, below), negated))
@@ -189,6 +206,29 @@ impl Binder<'_> {
     }
 }
 
+/// A value of IN, in the type of what is looked for where it is of another kind: Flink casts it, so
+/// that 1.5 is among integers what 1 is. A text beside a date is read as one.
+fn like_left(left: &Expr, value: Expr, span: Span) -> Result<Expr> {
+    let (to, own) = (&left.data_type, &value.data_type);
+    let is_other = core::mem::discriminant(to) != core::mem::discriminant(own);
+    let is_temporal = to.is_timestamp() || matches!(to, DataType::Date | DataType::Time(_));
+    if is_other && to.is_numeric() && own.is_numeric() || is_temporal && own.is_text() {
+        return coerce::explicit_cast(value, to.clone(), false, span);
+    }
+    Ok(value)
+}
+
+/// The other value of IF: of two timestamps it is the first whose digits of a second both have,
+/// unlike in CASE.
+fn like_then(then: &Expr, otherwise: Expr, span: Span) -> Result<Expr> {
+    let (to, own) = (&then.data_type, &otherwise.data_type);
+    let is_alike = core::mem::discriminant(to) == core::mem::discriminant(own);
+    if is_alike && to.is_timestamp() {
+        return coerce::explicit_cast(otherwise, to.clone(), false, span);
+    }
+    Ok(otherwise)
+}
+
 /// CASE over conditions and one more value than them.
 fn case_of(conditions: Vec<Expr>, values: Vec<Expr>, span: Span) -> Result<Expr> {
     let mut values = unify(values, span, "CASE")?;
@@ -198,7 +238,6 @@ fn case_of(conditions: Vec<Expr>, values: Vec<Expr>, span: Span) -> Result<Expr>
     Ok(Expr { kind: ExprKind::Case(branches, Box::new(otherwise)), data_type })
 }
 
-/// Casts all values to their common type.
 /// The first of two values that is not NULL.
 pub(crate) fn either(values: [Expr; 2], span: Span) -> Result<Expr> {
     let values = unify(values.into(), span, "USING")?;
@@ -206,9 +245,12 @@ pub(crate) fn either(values: [Expr; 2], span: Span) -> Result<Expr> {
     Ok(Expr { kind: ExprKind::Coalesce(values), data_type })
 }
 
+/// Casts all values to their common type.
 fn unify(values: Vec<Expr>, span: Span, what: &str) -> Result<Vec<Expr>> {
     let types: Vec<&DataType> = values.iter().map(|v| &v.data_type).collect();
-    let Some(common) = coerce::common_type(&types) else {
+    let merges = matches!(what, "COALESCE" | "IFNULL");
+    let common = if merges { coerce::merged_type(&types) } else { coerce::common_type(&types) };
+    let Some(common) = common else {
         let mut names: Vec<String> = types.iter().map(|t| t.to_string()).collect();
         names.dedup();
         let message = format!("the values of {what} have no common type: {}", names.join(", "));

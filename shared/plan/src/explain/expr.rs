@@ -3,7 +3,7 @@
 use core::fmt;
 
 use headwater_engine::expr::{Expr, ExprKind, Literal};
-use headwater_engine::functions::FIELD;
+use headwater_engine::functions::{FIELD, OR_NAN};
 use headwater_engine::types::{DataType, Schema};
 
 /// An expression over rows of a schema; prints with every bracket and every cast.
@@ -21,7 +21,10 @@ impl fmt::Display for Shown<'_> {
             ExprKind::Literal(literal) => write_literal(f, literal, &expr.data_type),
             ExprKind::Call(name, args) => match (args.as_slice(), is_sign(name)) {
                 ([row, position], _) if name == FIELD => write_field(f, sub(row), position),
-                ([left, right], true) => write!(f, "({} {name} {})", sub(left), sub(right)),
+                ([left, right], true) => {
+                    let sign = name.trim_end_matches(OR_NAN);
+                    write!(f, "({} {sign} {})", sub(left), sub(right))
+                }
                 _ => {
                     write!(f, "{name}")?;
                     list(f, args, schema, ", ")

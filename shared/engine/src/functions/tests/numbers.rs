@@ -50,6 +50,11 @@ fn doubles_follow_ieee() {
     assert_eq!(call("/", &[int(7), dbl(0.5)]), "14.0");
     let float = |v| of(DataType::Float, Literal::Double(v));
     assert_eq!(typed("+", &[float(0.5), int(1)]), ("1.5".into(), "FLOAT".into()));
+    // Of the two the first one's type.
+    assert_eq!(typed("+", &[float(0.5), dbl(0.25)]), ("0.75".into(), "FLOAT".into()));
+    assert_eq!(typed("+", &[dbl(0.25), float(0.5)]), ("0.75".into(), "DOUBLE".into()));
+    assert_eq!(typed("GREATEST", &[float(0.5), dbl(0.1)]), ("0.5".into(), "DOUBLE".into()));
+    assert_eq!(typed("GREATEST", &[dec(15, 2, 1), float(0.5)]), ("1.5".into(), "FLOAT".into()));
 }
 
 #[test]
@@ -62,6 +67,10 @@ fn comparison_uses_the_common_type() {
     assert_eq!(call("=", &[dbl(f64::NAN), dbl(f64::NAN)]), "false");
     assert_eq!(call("<>", &[dbl(f64::NAN), dbl(f64::NAN)]), "true");
     assert_eq!(call(">", &[dbl(f64::NAN), dbl(1.0)]), "false");
+    assert_eq!(call("> OR NAN", &[dbl(f64::NAN), dbl(1.0)]), "true");
+    assert_eq!(call(">= OR NAN", &[dbl(0.5), dbl(1.0)]), "false");
+    assert_eq!(call("< OR NAN", &[dbl(1.0), dbl(f64::NAN)]), "true");
+    assert_eq!(call("<= OR NAN", &[dbl(1.0), dbl(0.5)]), "false");
     assert_eq!(call("=", &[int(1), null(DataType::Int)]), "NULL");
     assert_eq!(call(">", &[ts("2022-01-01 00:00:01"), ts("2022-01-01")]), "true");
     assert_eq!(call("=", &[date("2022-01-01"), txt("2022-01-01")]), "true");
@@ -114,6 +123,7 @@ fn mathematics() {
     assert_eq!(call("POWER", &[int(1), dbl(f64::NAN)]), "NaN");
     assert_eq!(call("SQRT", &[dbl(0.5)]), "0.7071067811865476");
     assert_eq!(call("SQRT", &[dbl(-5.0)]), "NaN");
+    assert_eq!(call("SQRT", &[dbl(f64::NEG_INFINITY)]), "Infinity");
     assert_eq!(call("EXP", &[dbl(0.0)]), "1.0");
     assert_eq!(call("LN", &[dbl(0.0)]), "-Infinity");
     assert_eq!(call("LN", &[dbl(0.5)]), "-0.6931471805599453");
