@@ -1,9 +1,9 @@
 //! Named time zones: their transitions, from the system's zone files, become part of the plan.
 //!
 //! A node that has none of these files, or others, has another plan, and the fingerprint shows it:
-//! two nodes never compute with different rules. Only names such as `Europe/Berlin`, and CET and
-//! MET, are looked up. What the rule of a zone tells too is left out, so that files that write more
-//! of it are equal.
+//! two nodes never compute with different rules. Only names such as `Europe/Berlin`, and short ones
+//! with one meaning, are looked up. What the rule of a zone tells too is left out, so that files
+//! that write more of it are equal.
 
 use std::fs::File;
 use std::io::Read;
@@ -54,9 +54,16 @@ pub(crate) fn session(name: &str, span: Span) -> Result<String> {
     Err(Issue::new(span, message, remedy))
 }
 
-/// Short names that mean the same in Java as on the system, since 1970. Others do not: in Java
-/// EST is no zone of a session, and EET and WET follow Athens and Lisbon.
-const SHORT: &[&str] = &["CET", "MET"];
+/// Short names that mean the same in Java 17 as in the system's files, from 1970 to 2100. Others do
+/// not: in Java EST, MST and HST are no zones of a session, EET and WET follow Athens and Lisbon,
+/// Iran had other offsets in 1978.
+#[rustfmt::skip]
+const SHORT: &[&str] = &[
+    "CET", "CST6CDT", "Cuba", "EST5EDT", "Egypt", "Eire", "GB", "GB-Eire", "GMT0", "Greenwich",
+    "Hongkong", "Iceland", "Israel", "Jamaica", "Japan", "Kwajalein", "Libya", "MET", "MST7MDT",
+    "NZ", "NZ-CHAT", "Navajo", "PRC", "PST8PDT", "Poland", "Portugal", "ROK", "Singapore",
+    "Turkey", "UCT", "Universal", "W-SU", "Zulu",
+];
 
 /// `Area/City`, or a short name with one meaning.
 fn is_name(text: &str) -> bool {
@@ -74,7 +81,10 @@ fn zone(name: &str, folder: &Path, span: Span) -> Result<String> {
     let path = folder.join(name);
     let issue = |what: &str| {
         let message = format!("the time zone '{name}' cannot be used: {}: {what}", path.display());
-        let remedy = "install the system's zone files (tzdata), or write a distance: GMT+01:00";
+        // Debian has short names in a package of their own.
+        let package = if name.contains('/') { "tzdata" } else { "tzdata, tzdata-legacy" };
+        let remedy =
+            format!("install the system's zone files ({package}), or write a distance: GMT+01:00");
         Issue::new(span, message, remedy)
     };
     let mut bytes = Vec::new();
@@ -147,12 +157,21 @@ mod tests {
 
     #[test]
     fn names_are_no_paths() {
-        for name in ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "CET"] {
+        for name in ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "CET", "GB"] {
             assert!(is_name(name), "{name}");
         }
-        for name in
-            ["UTC", "GMT+05:30", "EST", "../etc/passwd", "Europe/../x", "/etc", "a/b", "A//B"]
-        {
+        for name in [
+            "UTC",
+            "GMT+05:30",
+            "EST",
+            "EET",
+            "ROC",
+            "../etc/passwd",
+            "Europe/../x",
+            "/etc",
+            "a/b",
+            "A//B",
+        ] {
             assert!(!is_name(name), "{name}");
         }
     }
