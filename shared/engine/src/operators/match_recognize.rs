@@ -39,14 +39,18 @@ use crate::{
     types::{DataType, Schema},
 };
 
+mod checks;
+mod conditions;
 mod formula;
 mod matcher;
+mod moves;
 mod program;
 mod queue;
 mod runs;
 mod state;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use formula::Formula;
 use matcher::{Found, Matcher, Partition};
@@ -120,39 +124,56 @@ impl MatchRecognize {
         })
     }
 
-    /// Does one thing in the present partition: ends runs, or takes a row.
+    /// Works in the present partition until it has found a match or has nothing left to do.
     fn work(&mut self, key: KeyId, watermark: Timestamp, out: &mut Emitter<'_>) {
-        let partition = &mut self.partitions[key as usize];
-        let next = self.batch.front().copied().or(partition.pending);
-        let Some(id) = next.filter(|id| self.rows.time(*id) <= watermark) else {
-            match self.matcher.deadline(partition, &self.rows) {
-                Some(deadline) if deadline <= watermark => {
-                    // The end of input is no time that a match could carry.
-                    let time = if watermark == WATERMARK_MAX { deadline } else { watermark };
-                    self.matcher.expire(partition, &self.rows, time);
-                    self.note(key);
-                }
-                _ => {
+        while self.matcher.found.is_empty() {
+            let partition = &mut self.partitions[key as usize];
+            let next = self.batch.front().copied().or(partition.pending);
+            let time = next.map(|id| self.rows.time(id));
+            let Some(time) = time.filter(|time| *time <= watermark) else {
+                let deadline = self.matcher.deadline(partition, &self.rows);
+                let Some(deadline) = deadline.filter(|deadline| *deadline <= watermark) else {
                     self.current = None;
-                    self.arm(key);
-                }
+                    return self.arm(key);
+                };
+                // The end of input is no time that a match could carry.
+                let time = if watermark == WATERMARK_MAX { deadline } else { watermark };
+                self.matcher.expire(partition, &self.rows, time);
+                self.settled(key, out.context);
+                continue;
+            };
+            self.matcher.expire(partition, &self.rows, time);
+            if self.matcher.found.is_empty() {
+                let id = self.next_row(key, time, out.context);
+                self.make_room(key, out);
+                self.take(key, id, out);
             }
-            return;
-        };
-        let time = self.rows.time(id);
-        self.matcher.expire(partition, &self.rows, time);
-        if !self.matcher.found.is_empty() {
-            return;
         }
-        let id = self.next_row(key, time, out.context);
-        self.make_room(key, out);
+    }
+
+    /// Lets the runs of a partition meet a row.
+    fn take(&mut self, key: KeyId, id: RowId, out: &mut Emitter<'_>) {
         let partition = &mut self.partitions[key as usize];
-        partition.events.push_back(id);
-        self.matcher.step(partition, &self.rows, out.context);
-        self.note(key);
+        self.matcher.step(partition, id, &self.rows, out.context);
         if out.context.fault.is_some() {
             // What cannot be computed is not TRUE: the row is no row of that variable.
             out.take_fault(self.rows.get(id));
+        }
+        let has_found = !self.matcher.found.is_empty();
+        if partition.events.is_empty() && partition.first_used().is_none() && !has_found {
+            // No run has begun with it.
+            return self.rows.remove(id, out.context);
+        }
+        partition.events.push_back(id);
+        self.settled(key, out.context);
+    }
+
+    /// Sees to a partition whose runs have changed. Rows of what was found are needed until that is
+    /// emitted.
+    fn settled(&mut self, key: KeyId, cx: &mut Context) {
+        self.note(key);
+        if self.matcher.found.is_empty() {
+            self.trim(key, cx);
         }
     }
 

@@ -7,10 +7,12 @@
 use alloc::{collections::VecDeque, vec, vec::Vec};
 
 use super::{
-    formula::{Formula, View},
-    program::{FINAL, Program, State, StateId, Way},
+    conditions::Asked,
+    formula::View,
+    program::{Edge, FINAL, StateId},
     queue::{Entry, Queue},
     runs::{Part, Runs},
+    ways::Ways,
 };
 use crate::{
     context::Context,
@@ -49,6 +51,11 @@ impl Partition {
         first.min()
     }
 
+    /// The number of the row after those that are kept.
+    fn next_event(&self) -> u64 {
+        self.base + self.events.len() as u64
+    }
+
     pub(super) fn event(&self, number: u64) -> RowId {
         self.events[usize::try_from(number - self.base).expect("kept rows fit the memory")]
     }
@@ -65,118 +72,47 @@ pub(super) struct Found {
 
 /// The pattern and all runs.
 pub(super) struct Matcher {
-    program: Program,
+    ways: Ways,
     /// The most runs that come of one.
     runs_max_of_one: usize,
-    defines: Vec<Option<Formula>>,
     after: AfterMatch,
     within_ms: Option<i64>,
     pub(super) runs: Runs,
     /// Matches of the partition that is at work.
     pub(super) found: VecDeque<Found>,
-    /// Answers that hold for any row: variables without a condition.
-    always: Answers,
-    /// Answers that hold for the present row whatever the run, and those for the present run.
-    plain: Answers,
-    own: Answers,
     parts: Vec<Part>,
-    edges: Vec<(StateId, u8)>,
-    open: Vec<StateId>,
-    next: Queue,
+    /// Scratch: runs that a row has not met yet, and those that it made complete.
+    rest: Vec<Entry>,
     done: Queue,
-}
-
-/// Conditions that have been asked: one bit a variable.
-#[derive(Clone, Copy, Default)]
-struct Answers {
-    known: u64,
-    yes: u64,
-}
-
-impl Answers {
-    fn get(self, variable: u8) -> Option<bool> {
-        (self.known >> variable & 1 == 1).then_some(self.yes >> variable & 1 == 1)
-    }
-
-    fn set(&mut self, variable: u8, yes: bool) {
-        self.known |= 1 << variable;
-        self.yes |= u64::from(yes) << variable;
-    }
-}
-
-/// A run and the row that it is asked about.
-struct Asked<'a> {
-    rows: &'a Rows,
-    partition: &'a Partition,
-    entry: Entry,
-    row: RowId,
-}
-
-/// What a condition of `variable` sees.
-fn view<'a>(runs: &Runs, parts: &'a mut [Part], asked: &Asked<'a>, variable: u8) -> View<'a> {
-    let Asked { rows, partition, entry, row } = *asked;
-    let all = match entry.is_start() {
-        true => Part { first: 0, count: 0 },
-        false => {
-            let run = runs.get(entry.run);
-            Part { first: run.start, count: run.len }
-        }
-    };
-    match entry.is_start() {
-        true => parts.fill(all),
-        false => (0..).zip(&mut *parts).for_each(|(at, part)| *part = runs.part(entry.run, at)),
-    }
-    View {
-        rows,
-        events: &partition.events,
-        base: partition.base,
-        all,
-        parts,
-        current: Some((row, usize::from(variable))),
-        time: 0,
-    }
 }
 
 impl Matcher {
     pub(super) fn new(spec: &MatchSpec) -> Result<Self, CompileError> {
-        let define =
-            |v: &crate::fragment::MatchVariable| v.define.as_ref().map(Formula::new).transpose();
-        let program = Program::new(&spec.variables);
-        let undefined = (0..).zip(&spec.variables).filter(|(_, v)| v.define.is_none());
-        let always = undefined.fold(Answers::default(), |mut answers, (variable, _)| {
-            answers.set(variable, true);
-            answers
-        });
+        let ways = Ways::new(&spec.variables)?;
         Ok(Matcher {
-            runs_max_of_one: program.branches.iter().copied().max().unwrap_or(0),
-            program,
-            defines: spec.variables.iter().map(define).collect::<Result<_, _>>()?,
+            runs_max_of_one: ways.program.branches.iter().copied().max().unwrap_or(0),
+            ways,
             after: spec.after,
             within_ms: spec.within_ms,
             runs: Runs::new(spec.variables.len()),
             found: VecDeque::new(),
-            always,
-            plain: always,
-            own: Answers::default(),
             parts: vec![Part { first: 0, count: 0 }; spec.variables.len()],
-            edges: Vec::new(),
-            open: Vec::new(),
-            next: Queue::default(),
+            rest: Vec::new(),
             done: Queue::default(),
         })
     }
 
     pub(super) fn has_state(&self, state: StateId) -> bool {
-        usize::from(state) < self.program.states.len()
+        usize::from(state) < self.ways.program.states.len()
     }
 
     /// The most places that a row needs while it extends these runs, beyond their own.
     pub(super) fn runs_needed(&self, open: &Queue) -> usize {
         let state = |entry: &Entry| match entry.is_start() {
-            true => self.program.start,
+            true => self.ways.program.start,
             false => self.runs.get(entry.run).state,
         };
-        let grown = |entry| self.program.branches[usize::from(state(entry))].saturating_sub(1);
+        let grown = |entry| self.ways.program.branches[usize::from(state(entry))].saturating_sub(1);
         // Those of a run are there before it goes; the one without a row stays.
         open.0.iter().map(grown).sum::<usize>() + self.runs_max_of_one()
     }
@@ -215,167 +151,87 @@ impl Matcher {
         self.settle(partition, time);
     }
 
-    /// Takes the row that was added last to the partition's rows.
-    pub(super) fn step(&mut self, partition: &mut Partition, rows: &Rows, cx: &mut Context) {
+    /// Takes a row, the next one of the partition, which is not among its rows yet.
+    pub(super) fn step(
+        &mut self,
+        partition: &mut Partition,
+        row: RowId,
+        rows: &Rows,
+        cx: &mut Context,
+    ) {
         if partition.open.0.is_empty() {
             partition.open.offer(Entry::START);
         }
-        let row = *partition.events.back().expect("the row has been added");
-        let event = partition.base + partition.events.len() as u64 - 1;
-        self.plain = self.always;
-        let old = core::mem::take(&mut partition.open);
-        for &entry in &old.0 {
-            self.own = Answers::default();
-            let asked = Asked { rows, partition, entry, row };
-            self.decide(&asked, cx);
-            // Mostly a run has one way to go on: then it is the run itself that does.
-            if let [(target, variable)] = self.edges[..]
-                && target != FINAL
-                && !entry.is_start()
-            {
-                let is_complete = self.completes(target, &asked, cx);
-                self.runs.grow(entry, variable, target);
-                self.next.offer(entry);
-                if is_complete {
-                    let done = self.runs.copy(entry, FINAL);
-                    self.done.offer(done);
+        self.ways.turn_to(rows.get(row), cx);
+        // Mostly each run goes on alone; then the queue stays as it is.
+        let mut at = 0;
+        while let Some(&entry) = partition.open.0.get(at) {
+            let Partition { events, base, .. } = &*partition;
+            let asked = Asked { rows, runs: &self.runs, events, base: *base, entry, row };
+            match *self.ways.of(&asked, cx) {
+                [] if entry.is_start() => {}
+                [Edge { target, variable, completes: false }]
+                    if target != FINAL && !entry.is_start() =>
+                {
+                    self.runs.grow(entry, variable, target);
                 }
-                continue;
-            }
-            for index in 0..self.edges.len() {
-                let (target, variable) = self.edges[index];
-                let child = self.runs.extend(entry, event, variable, target);
-                if target == FINAL {
-                    self.done.offer(child);
-                    continue;
-                }
-                self.next.offer(child);
-                if self.completes(target, &asked, cx) {
-                    let done = self.runs.copy(child, FINAL);
-                    self.done.offer(done);
+                _ => {
+                    self.branch(partition, at, row, rows, cx);
+                    break;
                 }
             }
-            if entry.is_start() {
-                self.next.offer(entry);
-            } else {
-                self.runs.release(entry);
-            }
+            self.ways.leave();
+            at += 1;
         }
-        // The old queue's memory becomes that of the next one.
-        partition.open = core::mem::replace(&mut self.next, Queue(old.0));
-        self.next.0.clear();
-        for &entry in &self.done.0 {
-            partition.complete.offer(entry);
-        }
-        self.done.0.clear();
         partition.is_dirty |= partition.open.0.len() > 1 || partition.stored.is_some();
         self.settle(partition, rows.time(row));
     }
 
-    /// The takes of a run for the row, in Flink's order: of each state its own before those of the
-    /// states that it leads to, and of the latter the last one first.
-    fn decide(&mut self, asked: &Asked<'_>, cx: &mut Context) {
-        self.edges.clear();
-        let state = match asked.entry.is_start() {
-            true => self.program.start,
-            false => self.runs.get(asked.entry.run).state,
-        };
-        self.open.push(state);
-        while let Some(state) = self.open.pop() {
-            for index in 0..self.state(state).ways.len() {
-                let way = self.state(state).ways[index];
-                if !self.passes(state, index, way, asked, cx) {
+    /// Lets the runs from the one at `first` on meet a row: they are put into the queue anew, in
+    /// the order in which they stood.
+    fn branch(
+        &mut self,
+        partition: &mut Partition,
+        first: usize,
+        row: RowId,
+        rows: &Rows,
+        cx: &mut Context,
+    ) {
+        let event = partition.next_event();
+        let Partition { open, complete, events, base, .. } = partition;
+        self.rest.clear();
+        self.rest.extend(open.0.drain(first..));
+        for &entry in &self.rest {
+            let asked = Asked { rows, runs: &self.runs, events, base: *base, entry, row };
+            let edges = self.ways.of(&asked, cx);
+            // A run with one way to go on is itself what goes on.
+            let goes_on = matches!(edges, [edge] if edge.target != FINAL) && !entry.is_start();
+            for edge in edges {
+                let &Edge { target, variable, completes } = edge;
+                let child = match goes_on {
+                    true => self.runs.grow(entry, variable, target),
+                    false => self.runs.extend(entry, event, variable, target),
+                };
+                if target == FINAL {
+                    self.done.offer(child);
                     continue;
                 }
-                if way.takes {
-                    let variable = self.state(state).variable;
-                    self.edges.push((way.target, variable));
-                } else {
-                    self.open.push(way.target);
+                open.offer(child);
+                if completes {
+                    self.done.offer(self.runs.copy(child, FINAL));
                 }
             }
-        }
-    }
-
-    /// Whether a run that comes to `state` with the row is complete without a further one.
-    fn completes(&mut self, state: StateId, asked: &Asked<'_>, cx: &mut Context) -> bool {
-        if !self.state(state).may_end {
-            return false;
-        }
-        self.open.push(state);
-        let mut is_complete = false;
-        while let Some(state) = self.open.pop() {
-            for index in 0..self.state(state).ways.len() {
-                let way = self.state(state).ways[index];
-                if way.takes || !self.passes(state, index, way, asked, cx) {
-                    continue;
-                }
-                if way.target == FINAL {
-                    is_complete = true;
-                } else {
-                    self.open.push(way.target);
-                }
+            if entry.is_start() {
+                open.offer(entry);
+            } else if !goes_on {
+                self.runs.release(entry);
             }
+            self.ways.leave();
         }
-        is_complete
-    }
-
-    #[inline]
-    fn state(&self, state: StateId) -> &State {
-        &self.program.states[usize::from(state)]
-    }
-
-    /// Whether all conditions of a way out of a state hold; what is known need not be asked.
-    #[inline]
-    fn passes(
-        &mut self,
-        state: StateId,
-        index: usize,
-        way: Way,
-        asked: &Asked<'_>,
-        cx: &mut Context,
-    ) -> bool {
-        let Answers { known, yes } = self.plain;
-        if (way.yes | way.no) & !known == 0 {
-            return yes & way.yes == way.yes && yes & way.no == 0;
+        for &entry in &self.done.0 {
+            complete.offer(entry);
         }
-        self.passes_when_asked(state, index, asked, cx)
-    }
-
-    fn passes_when_asked(
-        &mut self,
-        state: StateId,
-        index: usize,
-        asked: &Asked<'_>,
-        cx: &mut Context,
-    ) -> bool {
-        for at in 0..self.state(state).transitions[index].tests.len() {
-            let test = self.state(state).transitions[index].tests[at];
-            if self.holds(test.variable, asked, cx) == test.negated {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Whether the row may be one of a variable; what is not TRUE is no.
-    fn holds(&mut self, variable: u8, asked: &Asked<'_>, cx: &mut Context) -> bool {
-        let Some(define) = &mut self.defines[usize::from(variable)] else { return true };
-        let answers = if define.is_plain { &mut self.plain } else { &mut self.own };
-        if let Some(answer) = answers.get(variable) {
-            return answer;
-        }
-        let mark = cx.arena.mark();
-        let answer = match define.is_plain {
-            true => define.holds_of(asked.rows.get(asked.row), cx),
-            false => {
-                let view = view(&self.runs, &mut self.parts, asked, variable);
-                define.eval(&view, cx).is_true()
-            }
-        };
-        cx.arena.release(mark);
-        answers.set(variable, answer);
-        answer
+        self.done.0.clear();
     }
 
     /// Takes the complete runs whose turn it is.
@@ -443,9 +299,8 @@ impl Matcher {
     }
 
     pub(super) fn memory_bytes_max(&self, runs_max: usize) -> usize {
-        let states = self.program.states.len() * size_of::<super::program::State>();
-        // Queues: those of the partitions, the next one, complete ones.
+        // Queues: those of the partitions, those that a row has not met yet, complete ones.
         let queues = 3 * crate::memory::vec_bytes::<Entry>(runs_max);
-        states + self.runs.memory_bytes_max(runs_max) + queues
+        self.ways.memory_bytes() + self.runs.memory_bytes_max(runs_max) + queues
     }
 }

@@ -39,6 +39,16 @@ pub(super) struct Way {
     pub(super) no: u64,
 }
 
+/// A way on of a run with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    pub(super) target: StateId,
+    /// What the row becomes a row of.
+    pub(super) variable: u8,
+    /// From the target the end is reached without a further row.
+    pub(super) completes: bool,
+}
+
 /// A state: the variable whose row it waits for, and the ways out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
@@ -70,6 +80,14 @@ impl Transition {
     }
 }
 
+impl Way {
+    /// Whether all its conditions hold of a row that may be one of the variables `yes`.
+    #[inline]
+    pub(super) fn is_open(&self, yes: u64) -> bool {
+        yes & self.yes == self.yes && yes & self.no == 0
+    }
+}
+
 struct Builder {
     states: Vec<State>,
 }
@@ -92,6 +110,76 @@ impl Program {
             state.may_end = may_end;
         }
         program
+    }
+
+    /// Puts the takes of a run in `state` into `edges`, in Flink's order: of each state its own
+    /// before those of the states that it leads to, and of the latter the last one first.
+    /// `open` is empty before and after.
+    pub(super) fn edges(
+        &self,
+        state: StateId,
+        open: &mut Vec<StateId>,
+        edges: &mut Vec<Edge>,
+        mut passes: impl FnMut(&Transition, &Way) -> bool,
+    ) {
+        let first = edges.len();
+        open.push(state);
+        while let Some(state) = open.pop() {
+            let State { variable, ways, transitions, .. } = &self.states[usize::from(state)];
+            for (way, transition) in ways.iter().zip(transitions) {
+                if !passes(transition, way) {
+                    continue;
+                }
+                let target = way.target;
+                match way.takes {
+                    true => edges.push(Edge { target, variable: *variable, completes: false }),
+                    false => open.push(target),
+                }
+            }
+        }
+        for edge in &mut edges[first..] {
+            edge.completes = edge.target != FINAL && self.completes(edge.target, open, &mut passes);
+        }
+    }
+
+    /// Whether a run that comes to `state` with the row is complete without a further one.
+    fn completes(
+        &self,
+        state: StateId,
+        open: &mut Vec<StateId>,
+        mut passes: impl FnMut(&Transition, &Way) -> bool,
+    ) -> bool {
+        if !self.states[usize::from(state)].may_end {
+            return false;
+        }
+        open.push(state);
+        let mut is_complete = false;
+        while let Some(state) = open.pop() {
+            let State { ways, transitions, .. } = &self.states[usize::from(state)];
+            for (way, transition) in ways.iter().zip(transitions) {
+                if way.takes || !passes(transition, way) {
+                    continue;
+                }
+                if way.target == FINAL {
+                    is_complete = true;
+                } else {
+                    open.push(way.target);
+                }
+            }
+        }
+        is_complete
+    }
+
+    /// The variables whose conditions [`edges`](Program::edges) may ask for.
+    pub(super) fn asks(&self, state: usize) -> u64 {
+        let (mut open, mut asked) = (vec![(state, true)], 0);
+        while let Some((state, may_take)) = open.pop() {
+            for way in self.states[state].ways.iter().filter(|way| may_take || !way.takes) {
+                asked |= way.yes | way.no;
+                open.push((usize::from(way.target), may_take && !way.takes));
+            }
+        }
+        asked
     }
 
     /// Whether a way out without a row leads to the end or asks for a condition, which may fail.

@@ -20,7 +20,7 @@ impl Entry {
     pub(super) const START: Entry = Entry { start: u64::MAX, run: RunId::MAX };
 
     pub(super) fn is_start(self) -> bool {
-        self == Entry::START
+        self.run == Entry::START.run
     }
 }
 

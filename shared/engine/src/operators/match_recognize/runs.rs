@@ -56,6 +56,10 @@ impl Runs {
         self.runs[id as usize]
     }
 
+    pub(super) fn state(&self, id: RunId) -> StateId {
+        self.runs[id as usize].state
+    }
+
     pub(super) fn bounds(&self, id: RunId) -> &[u32] {
         let at = id as usize * self.variables;
         &self.bounds[at..at + self.variables]
@@ -105,7 +109,8 @@ impl Runs {
     }
 
     /// The run itself with one more row, as `variable`.
-    pub(super) fn grow(&mut self, entry: Entry, variable: u8, state: StateId) {
+    #[inline]
+    pub(super) fn grow(&mut self, entry: Entry, variable: u8, state: StateId) -> Entry {
         let run = &mut self.runs[entry.run as usize];
         let at = entry.run as usize * self.variables;
         let new = at + usize::from(run.last) + 1..at + usize::from(variable) + 1;
@@ -113,6 +118,7 @@ impl Runs {
             self.bounds[new].fill(run.len);
         }
         (run.state, run.last, run.len) = (state, variable, run.len + 1);
+        entry
     }
 
     /// The same run in another state.
