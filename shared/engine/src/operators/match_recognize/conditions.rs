@@ -114,9 +114,8 @@ impl Conditions {
         self.plain.yes
     }
 
-    /// Forgets what was answered to one run.
-    #[inline]
-    pub(super) fn leave_run(&mut self) {
+    /// Turns to the next run that asks.
+    pub(super) fn turn_to_run(&mut self) {
         self.own = Answers::default();
     }
 

@@ -108,13 +108,18 @@ impl Matcher {
 
     /// The most places that a row needs while it extends these runs, beyond their own.
     pub(super) fn runs_needed(&self, open: &Queue) -> usize {
-        let state = |entry: &Entry| match entry.is_start() {
-            true => self.ways.program.start,
-            false => self.runs.get(entry.run).state,
-        };
-        let grown = |entry| self.ways.program.branches[usize::from(state(entry))].saturating_sub(1);
+        let branches = &self.ways.program.branches;
+        let grown = |entry: &Entry| branches[usize::from(self.state(*entry))].saturating_sub(1);
         // Those of a run are there before it goes; the one without a row stays.
         open.0.iter().map(grown).sum::<usize>() + self.runs_max_of_one()
+    }
+
+    #[inline]
+    fn state(&self, entry: Entry) -> StateId {
+        match entry.is_start() {
+            true => self.ways.program.start,
+            false => self.runs.state(entry.run),
+        }
     }
 
     /// The most runs that come of one.
@@ -123,6 +128,7 @@ impl Matcher {
     }
 
     /// When the open run that began first runs out of time.
+    #[inline]
     pub(super) fn deadline(&self, partition: &Partition, rows: &Rows) -> Option<Timestamp> {
         let first = partition.open.peek().filter(|entry| !entry.is_start())?;
         let began = rows.time(partition.event(first.start));
@@ -130,10 +136,14 @@ impl Matcher {
     }
 
     /// Ends the runs that are out of time at `time`.
+    #[inline]
     pub(super) fn expire(&mut self, partition: &mut Partition, rows: &Rows, time: Timestamp) {
-        if self.deadline(partition, rows).is_none_or(|deadline| time < deadline) {
-            return;
+        if self.deadline(partition, rows).is_some_and(|deadline| deadline <= time) {
+            self.end_runs(partition, rows, time);
         }
+    }
+
+    fn end_runs(&mut self, partition: &mut Partition, rows: &Rows, time: Timestamp) {
         let within_ms = self.within_ms.unwrap_or(i64::MAX);
         let old = core::mem::take(&mut partition.open);
         for &entry in &old.0 {
@@ -166,9 +176,16 @@ impl Matcher {
         // Mostly each run goes on alone; then the queue stays as it is.
         let mut at = 0;
         while let Some(&entry) = partition.open.0.get(at) {
-            let Partition { events, base, .. } = &*partition;
-            let asked = Asked { rows, runs: &self.runs, events, base: *base, entry, row };
-            match *self.ways.of(&asked, cx) {
+            let state = self.state(entry);
+            let edges = match self.ways.known(state) {
+                Some(edges) => edges,
+                None => {
+                    let Partition { events, base, .. } = &*partition;
+                    let asked = Asked { rows, runs: &self.runs, events, base: *base, entry, row };
+                    self.ways.ask(state, &asked, false, cx)
+                }
+            };
+            match *edges {
                 [] if entry.is_start() => {}
                 [Edge { target, variable, completes: false }]
                     if target != FINAL && !entry.is_start() =>
@@ -180,15 +197,16 @@ impl Matcher {
                     break;
                 }
             }
-            self.ways.leave();
             at += 1;
         }
         partition.is_dirty |= partition.open.0.len() > 1 || partition.stored.is_some();
-        self.settle(partition, rows.time(row));
+        if partition.complete.peek().is_some() {
+            self.settle(partition, rows.time(row));
+        }
     }
 
     /// Lets the runs from the one at `first` on meet a row: they are put into the queue anew, in
-    /// the order in which they stood.
+    /// the order in which they stood. The first one was asked already.
     fn branch(
         &mut self,
         partition: &mut Partition,
@@ -201,9 +219,15 @@ impl Matcher {
         let Partition { open, complete, events, base, .. } = partition;
         self.rest.clear();
         self.rest.extend(open.0.drain(first..));
-        for &entry in &self.rest {
-            let asked = Asked { rows, runs: &self.runs, events, base: *base, entry, row };
-            let edges = self.ways.of(&asked, cx);
+        for (index, &entry) in self.rest.iter().enumerate() {
+            let state = self.state(entry);
+            let edges = match self.ways.known(state) {
+                Some(edges) => edges,
+                None => {
+                    let asked = Asked { rows, runs: &self.runs, events, base: *base, entry, row };
+                    self.ways.ask(state, &asked, index == 0, cx)
+                }
+            };
             // A run with one way to go on is itself what goes on.
             let goes_on = matches!(edges, [edge] if edge.target != FINAL) && !entry.is_start();
             for edge in edges {
@@ -226,7 +250,6 @@ impl Matcher {
             } else if !goes_on {
                 self.runs.release(entry);
             }
-            self.ways.leave();
         }
         for &entry in &self.done.0 {
             complete.offer(entry);

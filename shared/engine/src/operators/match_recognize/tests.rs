@@ -9,6 +9,7 @@ use crate::{
     types::{DataType, Field, Schema},
 };
 
+mod checks;
 mod oracle;
 mod properties;
 

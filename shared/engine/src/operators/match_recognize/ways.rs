@@ -36,33 +36,31 @@ impl Ways {
         self.yes = self.conditions.turn_to(row, cx);
     }
 
-    /// The ways on of a run. Asked for again before [`leave`](Ways::leave) the answer is the same
-    /// and costs little.
+    /// The ways on of a run in `state`, if they are known of every row.
     #[inline]
-    pub(super) fn of(&mut self, asked: &Asked<'_>, cx: &mut Context) -> &[Edge] {
-        let state = match asked.entry.is_start() {
-            true => self.program.start,
-            false => asked.runs.state(asked.entry.run),
-        };
-        if self.moves.get(state, self.yes).is_none() {
-            self.ask(state, asked, cx);
-        }
-        self.moves.get(state, self.yes).unwrap_or(&self.edges)
+    pub(super) fn known(&self, state: StateId) -> Option<&[Edge]> {
+        self.moves.get(state, self.yes)
     }
 
+    /// The ways on of a run in `state`. Asked for again, with `is_again`, the answer is the same
+    /// and costs little.
     #[inline(never)]
-    fn ask(&mut self, state: StateId, asked: &Asked<'_>, cx: &mut Context) {
+    pub(super) fn ask(
+        &mut self,
+        state: StateId,
+        asked: &Asked<'_>,
+        is_again: bool,
+        cx: &mut Context,
+    ) -> &[Edge] {
         self.edges.clear();
         let conditions = &mut self.conditions;
+        if !is_again {
+            conditions.turn_to_run();
+        }
         self.program.edges(state, &mut self.open, &mut self.edges, |transition, way| {
             conditions.pass(transition, way, asked, cx)
         });
-    }
-
-    /// Leaves a run for the next one.
-    #[inline]
-    pub(super) fn leave(&mut self) {
-        self.conditions.leave_run();
+        &self.edges
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

@@ -91,6 +91,38 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 
+    /// What a row does to a run is looked up where its conditions are known of every row; else they
+    /// are asked for, as those are that stand in brackets of IS TRUE.
+    #[test]
+    fn what_is_known_in_advance_is_what_would_be_asked(
+        variables in any_pattern(),
+        greedy in any::<u8>(),
+        asked in 1u8..8,
+        after in prop_oneof![
+            Just(AfterMatch::NextRow),
+            Just(AfterMatch::PastLastRow),
+            Just(AfterMatch::First(0)),
+        ],
+        rows in any_rows(),
+    ) {
+        let mut spec = of(&variables, after);
+        for (index, variable) in spec.variables.iter_mut().enumerate() {
+            variable.greedy = greedy >> index & 1 == 1;
+        }
+        let rows = placed(&rows);
+        let mut known = Run::new(fragment(spec.clone()));
+        feed(&mut known, &rows, |_, _| {});
+        for (index, variable) in spec.variables.iter_mut().enumerate() {
+            if asked >> index & 1 == 1 && let Some(define) = &mut variable.define {
+                let kind = ExprKind::IsBool(alloc::boxed::Box::new(define.expr.clone()), true);
+                define.expr = Expr { kind, data_type: DataType::Boolean };
+            }
+        }
+        let mut run = Run::new(fragment(spec));
+        feed(&mut run, &rows, |_, _| {});
+        prop_assert_eq!(run.take(), known.take());
+    }
+
     #[test]
     fn a_restart_at_any_row_changes_nothing(
         variables in any_pattern(),
