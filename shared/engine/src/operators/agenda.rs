@@ -52,7 +52,7 @@ impl Agenda {
     /// will have.
     pub(super) fn take(&mut self, watermark: Timestamp, near: impl FnMut(KeyId)) -> Option<KeyId> {
         let key = self.queue.first_ranked(watermark, near, rank(&self.armed))?;
-        self.queue.remove(key);
+        self.queue.remove_first(key);
         self.armed[key as usize] = None;
         Some(key)
     }
