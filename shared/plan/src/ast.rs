@@ -71,6 +71,8 @@ pub(crate) enum ExprKind {
         query: Box<Query>,
         negated: bool,
     },
+    /// `(SELECT …)` as a value.
+    Scalar(Box<Query>),
     Between {
         arg: Box<Expr>,
         low: Box<Expr>,
@@ -480,7 +482,8 @@ impl Expr {
             | ExprKind::Timestamp(_)
             | ExprKind::Interval(_)
             | ExprKind::Symbol(_)
-            | ExprKind::Exists { .. } => Vec::new(),
+            | ExprKind::Exists { .. }
+            | ExprKind::Scalar(_) => Vec::new(),
             ExprKind::InQuery { arg, .. } => vec![arg],
             ExprKind::Unary(_, arg) | ExprKind::Is { arg, .. } | ExprKind::Cast { arg, .. } => {
                 vec![arg]

@@ -149,6 +149,7 @@ impl<'a> Binder<'a> {
                 let what = "IN or EXISTS with a subquery, other than as a term of WHERE,";
                 Err(Issue::unsupported(span, what))
             }
+            ast::ExprKind::Scalar(query) => self.scalar(query, span),
             ast::ExprKind::Between { arg, low, high, negated } => {
                 self.between(arg, low, high, *negated, span)
             }
@@ -234,6 +235,12 @@ impl<'a> Binder<'a> {
         result
     }
 
+    /// A subquery as a value, where the planner has joined its row.
+    fn scalar(&self, query: &ast::Query, span: Span) -> Result<Expr> {
+        let planned = self.scope.planned.iter().find(|(at, _)| *at == query.span);
+        planned.map(|(_, e)| e.clone()).ok_or_else(|| value_misplaced(span))
+    }
+
     fn unary(&mut self, op: UnaryOp, arg: &ast::Expr, span: Span) -> Result<Expr> {
         if let (UnaryOp::Minus, ast::ExprKind::Number(digits)) = (op, &arg.kind) {
             return literal::number(digits, true, span);
@@ -302,7 +309,7 @@ impl<'a> Binder<'a> {
     fn call(&mut self, from: &ast::Call, span: Span) -> Result<Expr> {
         let name = from.name.value.as_str();
         if from.over.is_some() {
-            let planned = self.scope.overs.iter().find(|(at, _)| *at == from.name.span);
+            let planned = self.scope.planned.iter().find(|(at, _)| *at == from.name.span);
             let message = format!("{name} … OVER stands outside of a SELECT list");
             let remedy = "compute it in a subquery, and use its column";
             return planned
@@ -332,6 +339,14 @@ impl<'a> Binder<'a> {
         }
         call(name, args, span)
     }
+}
+
+/// A subquery as a value that is not in WHERE, HAVING or a SELECT list.
+pub(crate) fn value_misplaced(span: Span) -> Issue {
+    let message = "a subquery stands as a value where there can be none";
+    let remedy = "it can be in WHERE, in HAVING and in a SELECT list, but not within an aggregate \
+                  or beside windows: select it in a query in FROM, and use its column";
+    Issue::new(span, message, remedy)
 }
 
 fn unknown_function(name: &str, span: Span) -> Issue {

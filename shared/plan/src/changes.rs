@@ -74,6 +74,7 @@ impl Graph {
     pub(crate) fn unique_keys(&self, node: NodeId, tables: &[TableDef]) -> Vec<Vec<usize>> {
         match &self.nodes[node].kind {
             NodeKind::Group { keys, .. } => vec![(0..keys.len()).collect()],
+            NodeKind::Values(rows) if rows.len() == 1 => vec![Vec::new()],
             NodeKind::Dedup { key, .. } => vec![ascending(key.iter().copied())],
             NodeKind::Top(top) => {
                 let number = self.columns(top.input).len();

@@ -130,6 +130,11 @@ impl Planner {
             let node = self.over(select, node, &scope, &found)?;
             return self.order_of_output(node, order);
         }
+        for item in &select.items {
+            if let Item::Expr { expr, .. } = item {
+                node = self.with_values(node, &mut scope, subquery::scalars(expr))?;
+            }
+        }
         let mut items = Vec::new();
         for item in &select.items {
             self.item(item, &scope, &mut items)?;

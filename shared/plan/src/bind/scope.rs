@@ -16,8 +16,9 @@ pub(crate) struct Scope {
     pub(crate) entries: Vec<Entry>,
     /// Where the columns of a subquery begin: its names come before those of the query around it.
     pub(crate) inner_from: usize,
-    /// Calls with OVER that are planned, by the place of their function's name.
-    pub(crate) overs: Vec<(Span, Expr)>,
+    /// Calls with OVER that are planned, by the place of their function's name, and subqueries as
+    /// values, by theirs.
+    pub(crate) planned: Vec<(Span, Expr)>,
 }
 
 /// One column in reach.
@@ -40,7 +41,7 @@ impl Entry {
 impl Scope {
     pub(crate) fn new(qualifier: Option<&str>, columns: &[Column]) -> Self {
         let entry = |column: &Column| Entry::new(qualifier.map(str::to_owned), column.clone());
-        Self { entries: columns.iter().map(entry).collect(), inner_from: 0, overs: Vec::new() }
+        Self { entries: columns.iter().map(entry).collect(), inner_from: 0, planned: Vec::new() }
     }
 
     /// The columns at these positions alone.
@@ -48,7 +49,7 @@ impl Scope {
         &self,
         range: impl core::slice::SliceIndex<[Entry], Output = [Entry]>,
     ) -> Self {
-        Self { entries: self.entries[range].to_vec(), inner_from: 0, overs: Vec::new() }
+        Self { entries: self.entries[range].to_vec(), inner_from: 0, planned: Vec::new() }
     }
 
     /// The columns of `*` or `alias.*`, by position.

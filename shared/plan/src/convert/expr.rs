@@ -124,6 +124,7 @@ fn predicate(from: sql::Expr, span: Span) -> Result<Expr> {
         sql::Expr::Exists { subquery, negated } => {
             ExprKind::Exists { query: Box::new(crate::convert::query(*subquery)?), negated }
         }
+        sql::Expr::Subquery(query) => ExprKind::Scalar(Box::new(crate::convert::query(*query)?)),
         sql::Expr::Between { expr: arg, negated, low, high } => ExprKind::Between {
             arg: Box::new(expr(*arg)?),
             low: Box::new(expr(*low)?),
@@ -215,7 +216,6 @@ fn json_test(kind: Option<sql::JsonPredicateType>) -> &'static str {
 /// Names what is not let through.
 fn refuse(from: &sql::Expr, span: Span) -> Issue {
     match from {
-        sql::Expr::Subquery(_) => Issue::unsupported(span, "a subquery as a value"),
         sql::Expr::GroupingSets(_) => Issue::unsupported(span, "GROUPING SETS"),
         sql::Expr::Cube(_) => Issue::unsupported(span, "CUBE"),
         sql::Expr::Rollup(_) => Issue::unsupported(span, "ROLLUP"),

@@ -6,11 +6,12 @@ use headwater_engine::fragment::AggregateSpec;
 use headwater_engine::limits::AGGREGATES_MAX;
 
 use crate::ast::{self, Item, Select};
-use crate::bind::{AggregateCall, Binder, Grouping, Scope, Sets};
+use crate::bind::{AggregateCall, Binder, Grouping, Scope, Sets, value_misplaced};
 use crate::changes::Changes;
 use crate::diagnostic::{Issue, Result};
-use crate::logical::{Column, NodeId, NodeKind, Role};
+use crate::logical::{Column, NodeId, NodeKind, Role, each_column, rewrite};
 use crate::select::aggregate::{call_span, column_of};
+use crate::select::subquery::scalars;
 use crate::select::windowed::check_sets;
 use crate::select::{Planner, item_name};
 
@@ -22,7 +23,15 @@ impl Planner {
         let first = keys.len() + usize::from(sets.is_some());
         let known = keys.iter().cloned().zip(0..).collect();
         let grouping = Grouping { keys: known, calls: Vec::new(), first, window: None, sets };
-        let mut binder = Binder { grouping: Some(grouping), ..Binder::new(scope) };
+        // Values of subqueries are joined to the groups: their columns are moved there later.
+        let (mut scope, mut values) = (scope.clone(), Vec::new());
+        for written in items_of(query).chain(&query.having).flat_map(scalars) {
+            let value = self.value(written)?;
+            let column = self.graph.columns(value)[0].at(VALUES_AT + values.len());
+            scope.planned.push((written.span, column));
+            values.push((value, written.span));
+        }
+        let mut binder = Binder { grouping: Some(grouping), ..Binder::new(&scope) };
         let having = query.having.as_ref().map(|h| binder.predicate(h, "HAVING")).transpose()?;
         let mut items = Vec::new();
         for item in &query.items {
@@ -46,9 +55,28 @@ impl Planner {
             let (node, keys) = self.expanded(node, named.collect(), &members);
             (node, keys.into_iter().map(|(_, key, _)| key).collect())
         };
-        let grouped = self.grouped(query, node, keys, &calls)?;
-        let grouped = self.graph.filter(grouped, having.into_iter().collect());
-        Ok(self.graph.project(grouped, items))
+        for call in &calls {
+            let parts = [&call.arg, &call.filter, &call.weight].into_iter().flatten();
+            let mut is_valued = false;
+            parts.for_each(|e| each_column(e, &mut |index| is_valued |= index >= VALUES_AT));
+            if is_valued {
+                return Err(value_misplaced(call_span(query, &call.function)));
+            }
+        }
+        let mut grouped = self.grouped(query, node, keys, &calls)?;
+        let width = self.graph.columns(grouped).len();
+        for (value, span) in values {
+            grouped = self.beside(grouped, value, span)?;
+        }
+        let moved = |e: &Expr| {
+            rewrite(e, &mut |index, ty| {
+                let value = index.checked_sub(VALUES_AT).map(|value| width + value);
+                Expr::column(value.unwrap_or(index), ty.clone())
+            })
+        };
+        let grouped = self.graph.filter(grouped, having.iter().map(moved).collect());
+        let items = items.into_iter().map(|(name, e, hidden)| (name, moved(&e), hidden));
+        Ok(self.graph.project(grouped, items.collect()))
     }
 
     /// The projection to keys and arguments, and the aggregation.
@@ -107,6 +135,17 @@ impl Planner {
         let keys = (0..columns.len()).collect();
         self.graph.push(NodeKind::Group { input, keys, aggregates: Vec::new() }, columns)
     }
+}
+
+/// Where the values of subqueries stand until it is known how many columns the groups have.
+const VALUES_AT: usize = 1 << 20;
+
+/// The expressions of a SELECT list.
+fn items_of(query: &Select) -> impl Iterator<Item = &ast::Expr> {
+    query.items.iter().filter_map(|item| match item {
+        Item::Star { .. } => None,
+        Item::Expr { expr, alias: _ } => Some(expr),
+    })
 }
 
 /// The keys of GROUP BY, and those of each grouping set by their positions.

@@ -144,7 +144,7 @@ impl Planner {
     }
 
     /// What a join has made of the event times.
-    fn take_roles(&self, node: NodeId, scope: &mut Scope) {
+    pub(super) fn take_roles(&self, node: NodeId, scope: &mut Scope) {
         for (entry, column) in scope.entries.iter_mut().zip(self.graph.columns(node)) {
             entry.column.role = column.role;
             entry.column.nullable = column.nullable;

@@ -135,7 +135,7 @@ impl Planner {
         let node = self.graph.push(NodeKind::Over { input, partition, rowtime, calls }, all);
         let mut scope = scope.clone();
         let planned = places.into_iter();
-        scope.overs = planned.map(|(at, i, t)| (at, Expr::column(width + i, t))).collect();
+        scope.planned = planned.map(|(at, i, t)| (at, Expr::column(width + i, t))).collect();
         let mut items = Vec::new();
         for item in &query.items {
             self.item(item, &scope, &mut items)?;

@@ -1,4 +1,4 @@
-//! IN and EXISTS in WHERE: semi and anti joins.
+//! IN and EXISTS in WHERE: semi and anti joins; subqueries as values: joins with one row.
 //!
 //! Guarantees: NULLs count as in SQL: `NOT IN` keeps no row while the subquery has a NULL, and none
 //! whose own value is NULL unless the subquery is empty. A subquery may name columns of the query
@@ -10,7 +10,7 @@ use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{BinaryOp, Body, Expr, ExprKind as Written, Item, Query, Select, UnaryOp};
-use crate::bind::{self, Binder, Scope, has_aggregate};
+use crate::bind::{self, Binder, Entry, Scope, has_aggregate};
 use crate::diagnostic::{Issue, Result};
 use crate::logical::{NodeId, conjunction, conjuncts};
 use crate::select::{Planner, is_aggregated, over};
@@ -52,6 +52,17 @@ fn asked(from: &Expr) -> Option<Asked<'_>> {
     }
 }
 
+/// The subqueries within an expression that are values.
+pub(super) fn scalars(from: &Expr) -> Vec<&Query> {
+    let mut found = Vec::new();
+    from.each(&mut |e| {
+        if let Written::Scalar(query) = &e.kind {
+            found.push(&**query);
+        }
+    });
+    found
+}
+
 impl Planner {
     /// The rows that WHERE keeps.
     pub(super) fn filtered(
@@ -63,22 +74,75 @@ impl Planner {
         let mut all = Vec::new();
         terms(filter, &mut all);
         let queries: Vec<Asked<'_>> = all.iter().filter_map(|term| asked(term)).collect();
-        if queries.is_empty() {
+        if queries.is_empty() && scalars(filter).is_empty() {
             let predicate = Binder::new(scope).predicate(filter, "WHERE")?;
             return self.restrict(node, scope, predicate);
         }
-        let mut plain = Vec::new();
+        let mut node = node;
+        let (mut plain, mut valued) = (Vec::new(), Vec::new());
         for term in all.into_iter().filter(|term| asked(term).is_none()) {
-            plain.push(Binder::new(scope).predicate(term, "WHERE")?);
+            match scalars(term).is_empty() {
+                true => plain.push(Binder::new(scope).predicate(term, "WHERE")?),
+                false => valued.push(term),
+            }
         }
-        let mut node = match conjunction(plain) {
-            Some(predicate) => self.restrict(node, scope, predicate)?,
-            None => node,
-        };
+        if let Some(predicate) = conjunction(plain) {
+            node = self.restrict(node, scope, predicate)?;
+        }
         for query in queries {
             node = self.semi_join(node, scope, &query)?;
         }
+        for term in &valued {
+            node = self.with_values(node, scope, scalars(term))?;
+        }
+        let bind = |term: &&Expr| Binder::new(scope).predicate(term, "WHERE");
+        let valued = valued.iter().map(bind).collect::<Result<Vec<_>>>()?;
+        Ok(match conjunction(valued) {
+            Some(predicate) => self.keep(node, predicate),
+            None => node,
+        })
+    }
+
+    /// The rows beside the value of each subquery, NULL where it has no row.
+    pub(super) fn with_values(
+        &mut self,
+        mut node: NodeId,
+        scope: &mut Scope,
+        queries: Vec<&Query>,
+    ) -> Result<NodeId> {
+        for query in queries {
+            let value = self.value(query)?;
+            node = self.beside(node, value, query.span)?;
+            let width = scope.entries.len();
+            let column = self.graph.columns(node)[width].clone();
+            scope.planned.push((query.span, column.at(width)));
+            scope.entries.push(Entry::new(None, column));
+            self.take_roles(node, scope);
+        }
         Ok(node)
+    }
+
+    /// The one row of a subquery that is a value, as a hidden column.
+    pub(super) fn value(&mut self, query: &Query) -> Result<NodeId> {
+        let node = self.query(query)?;
+        let columns = self.graph.columns(node);
+        let mut visible = columns.iter().enumerate().filter(|(_, column)| !column.hidden);
+        let (Some((index, column)), None) = (visible.next(), visible.next()) else {
+            let message = "a subquery that is a value does not have one column";
+            return Err(Issue::new(query.span, message, "select the value alone"));
+        };
+        let value = column.at(index);
+        if !self.graph.unique_keys(node, &self.tables).contains(&Vec::new()) {
+            let message = "a subquery that is a value may have several rows";
+            let remedy = "aggregate it without GROUP BY, such as MAX(…), or add LIMIT 1";
+            return Err(Issue::new(query.span, message, remedy));
+        }
+        Ok(self.graph.project(node, vec![(vec!["$value".to_owned()], value, true)]))
+    }
+
+    /// Each row beside a value: a left join without a key, so that the rows change with it.
+    pub(super) fn beside(&mut self, node: NodeId, value: NodeId, span: Span) -> Result<NodeId> {
+        self.joined(JoinKind::Left, [node, value], Vec::new(), span)
     }
 
     fn semi_join(&mut self, left: NodeId, scope: &mut Scope, asked: &Asked<'_>) -> Result<NodeId> {
