@@ -75,7 +75,7 @@ pub fn build(
         OperatorSpec::SessionWindows(spec) => {
             Box::new(session_windows::SessionWindows::new(spec, input, limits))
         }
-        OperatorSpec::Over(spec) => Box::new(over::Over::new(spec, input, limits)?),
+        OperatorSpec::Over(spec) => over::build(spec, input, limits)?,
         OperatorSpec::Rank(spec) => Box::new(rank::Rank::new(spec, input, limits)),
         OperatorSpec::Sort(spec) => Box::new(sort::Sort::new(spec, input, limits)),
         OperatorSpec::Union => Box::new(union::Union),

@@ -18,8 +18,8 @@ use crate::{
     types::DataType,
 };
 
-mod slab;
-mod state;
+pub(crate) mod slab;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Sums {
     columns: Vec<Column>,
     calls: Vec<Call>,
+    /// Of each call.
+    types: Vec<Typed>,
     /// Of each pane one for each column.
     states: Vec<State>,
 }
@@ -38,10 +40,15 @@ struct State {
     count: i64,
 }
 
+#[derive(Clone, Copy)]
 struct Call {
     /// Position among the columns.
     column: usize,
     what: What,
+}
+
+/// Types of a call.
+struct Typed {
     arg: Option<DataType>,
     result: DataType,
 }
@@ -49,7 +56,10 @@ struct Call {
 #[derive(Clone, Copy)]
 enum What {
     Count,
+    /// Of doubles: rounded once.
     Sum,
+    /// Of floats: rounded again.
+    FloatSum,
     Mean,
 }
 
@@ -61,7 +71,8 @@ impl Sums {
         let bound = bind(&spec.function, &arguments).ok()?;
         let what = match (bound.kinds.as_slice(), bound.finish) {
             ([Kind::Count], Finish::Value) => What::Count,
-            ([Kind::ExactSum], Finish::Value) => What::Sum,
+            ([Kind::ExactSum], Finish::Value) if arg == Some(&DataType::Double) => What::Sum,
+            ([Kind::ExactSum], Finish::Value) => What::FloatSum,
             ([Kind::ExactSum, Kind::Count], Finish::Mean) => What::Mean,
             _ => return None,
         };
@@ -76,7 +87,8 @@ impl Sums {
             self.columns.push(column);
             self.columns.len() - 1
         });
-        self.calls.push(Call { column, what, arg: arg.cloned(), result: bound.result });
+        self.calls.push(Call { column, what });
+        self.types.push(Typed { arg: arg.cloned(), result: bound.result });
         Some(self.calls.len() - 1)
     }
 
@@ -101,12 +113,13 @@ impl Sums {
     /// Adds a row to a pane.
     #[inline]
     pub(crate) fn add(&mut self, pane: usize, row: Row<'_>) {
+        if let [column] = self.columns[..] {
+            // Most have one: no loop.
+            return column.slot(row).into_iter().for_each(|x| self.states[pane].add(column, x.0));
+        }
         for (column, state) in self.of(pane) {
             if let Some(slot) = column.slot(row) {
-                state.count += 1;
-                if column.is_double {
-                    state.sum.add(slot.as_f64());
-                }
+                state.add(column, slot.0);
             }
         }
     }
@@ -116,10 +129,63 @@ impl Sums {
     pub(crate) fn remove(&mut self, pane: usize, row: Row<'_>) {
         for (column, state) in self.of(pane) {
             if let Some(slot) = column.slot(row) {
-                state.count -= 1;
-                if column.is_double {
-                    state.sum.sub(slot.as_f64());
-                }
+                state.remove(column, slot.0);
+            }
+        }
+    }
+
+    /// How many columns are counted or added up.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// What of a row is added and taken away: for the first column, and one bit for each that is
+    /// NULL. The others go to `rest`.
+    #[inline]
+    pub(crate) fn arguments(&self, row: Row<'_>, rest: &mut [u64]) -> (u64, u64) {
+        let argument = |index: usize| match self.columns[index].slot(row) {
+            Some(slot) => (slot.0, 0),
+            None => (0, 1 << index),
+        };
+        let (first, mut nulls) = argument(0);
+        for (index, word) in (1..self.columns.len()).zip(rest) {
+            let (own, null) = argument(index);
+            *word = own;
+            nulls |= null;
+        }
+        (first, nulls)
+    }
+
+    /// Takes a row away of which these are the [arguments](Sums::arguments).
+    #[inline]
+    pub(crate) fn take_away(&mut self, pane: usize, first: u64, nulls: u64, rest: &[u64]) {
+        if let [column] = self.columns[..] {
+            if nulls == 0 {
+                self.states[pane].remove(column, first);
+            }
+            return;
+        }
+        let words = core::iter::once(&first).chain(rest);
+        for (index, ((column, state), word)) in self.of(pane).zip(words).enumerate() {
+            if nulls >> index & 1 == 0 {
+                state.remove(column, *word);
+            }
+        }
+    }
+
+    /// Puts them back where they were in a row; `bitmap` becomes its own.
+    pub(crate) fn put_back(
+        &self,
+        (first, nulls): (u64, u64),
+        rest: &[u64],
+        slots: &mut [Slot],
+        bitmap: &mut u64,
+    ) {
+        let words = core::iter::once(&first).chain(rest);
+        for (index, (column, word)) in self.columns.iter().zip(words).enumerate() {
+            if let Some(at) = column.at.filter(|_| nulls >> index & 1 == 0) {
+                slots[at] = Slot(*word, 0);
+                *bitmap &= !(1 << at);
             }
         }
     }
@@ -130,28 +196,30 @@ impl Sums {
         let states = &self.states[pane * self.columns.len()..];
         let mut nulls = 0;
         for (index, (slot, &call)) in slots.iter_mut().zip(calls).enumerate() {
-            let Call { column, what, arg, .. } = &self.calls[call];
-            let State { sum, count } = &states[*column];
-            let is_null = *count == 0;
-            *slot = match (what, arg) {
-                (What::Count, _) => Slot::i64(*count),
-                _ if is_null => Slot::ZERO,
-                (What::Sum, Some(DataType::Double)) => Slot::f64(sum.value()),
+            let Call { column, what, .. } = self.calls[call];
+            let State { sum, count } = &states[column];
+            *slot = match what {
+                What::Count => Slot::i64(*count),
+                _ if *count == 0 => {
+                    nulls |= 1 << index;
+                    Slot::ZERO
+                }
+                What::Sum => Slot::f64(sum.value()),
                 _ => self.value(pane, call).slot,
             };
-            nulls |= u64::from(is_null && !matches!(what, What::Count)) << index;
         }
         nulls
     }
 
     /// The result of a call over a pane.
     pub(crate) fn value(&self, pane: usize, call: usize) -> Datum {
-        let Call { column, what, arg, result } = &self.calls[call];
+        let Call { column, what } = self.calls[call];
+        let Typed { arg, result } = &self.types[call];
         let State { sum, count } = &self.states[pane * self.columns.len() + column];
         match (what, arg) {
             (What::Count, _) => Datum::i64(*count),
             _ if *count == 0 => Datum::NULL,
-            (What::Sum, Some(arg)) => Datum::f64(round_to(sum.value(), arg)),
+            (What::Sum | What::FloatSum, Some(arg)) => Datum::f64(round_to(sum.value(), arg)),
             _ => mean(Datum::f64(sum.value()), *count, arg.as_ref(), result),
         }
     }
@@ -159,6 +227,24 @@ impl Sums {
     /// Bytes of the state of a pane.
     pub(crate) fn bytes_per_pane(&self) -> usize {
         self.columns.len() * size_of::<State>()
+    }
+}
+
+impl State {
+    #[inline]
+    fn add(&mut self, column: Column, word: u64) {
+        self.count += 1;
+        if column.is_double {
+            self.sum.add(f64::from_bits(word));
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, column: Column, word: u64) {
+        self.count -= 1;
+        if column.is_double {
+            self.sum.sub(f64::from_bits(word));
+        }
     }
 }
 

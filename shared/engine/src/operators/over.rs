@@ -41,7 +41,8 @@ mod straight;
 mod timers;
 
 use frames::{FrameState, Place};
-use timers::{following, kept_ms};
+use straight::Straight;
+use timers::{following, is_strict, kept_ms};
 
 /// No row.
 const NO_ROW: RowId = RowId::MAX;
@@ -87,12 +88,10 @@ enum Column {
 }
 
 /// The operator.
-pub struct Over {
+struct Over {
     spec: OverSpec,
     frames: Vec<FrameState>,
     columns: Vec<Column>,
-    /// The sums of the columns, where rows are emitted on the [short path](straight).
-    straight: Option<Box<[usize]>>,
     /// Rows behind the watermark are late.
     is_strict: bool,
     /// How far a row waits beyond its own time: in ms, and in rows of its key.
@@ -132,9 +131,21 @@ fn frame_of(framed: &mut Framed, frame: &Frame) -> usize {
     })
 }
 
+/// The operator of a step for rows of schema `input`.
+pub fn build(
+    spec: &OverSpec,
+    input: &Schema,
+    limits: &Limits,
+) -> Result<Box<dyn Operator>, CompileError> {
+    match Straight::new(spec, input, limits) {
+        Some(straight) => Ok(Box::new(straight)),
+        None => Ok(Box::new(Over::new(spec, input, limits)?)),
+    }
+}
+
 impl Over {
-    /// The operator for rows of schema `input`.
-    pub fn new(spec: &OverSpec, input: &Schema, limits: &Limits) -> Result<Self, CompileError> {
+    /// The operator for any frames.
+    fn new(spec: &OverSpec, input: &Schema, limits: &Limits) -> Result<Self, CompileError> {
         let mut framed = Framed::new();
         for call in &spec.calls {
             if call.frame.preceding.is_none() && call.frame.following != 0 {
@@ -174,7 +185,6 @@ impl Over {
         }
         let types: Vec<_> = input.fields.iter().map(|field| field.data_type.clone()).collect();
         Ok(Over {
-            straight: straight::sums(&frames, &columns),
             frames,
             columns,
             is_strict: is_strict(spec),
@@ -243,8 +253,8 @@ impl Over {
         self.rows.let_go(key, context);
     }
 
-    /// The general way of [`emit_ready`](Over::emit_ready).
-    fn emit_any(&mut self, key: KeyId, until: Timestamp, out: &mut Emitter<'_>) -> bool {
+    /// Emits the waiting rows of a key that are ready at `until`; false when the output is full.
+    fn emit_ready(&mut self, key: KeyId, until: Timestamp, out: &mut Emitter<'_>) -> bool {
         loop {
             let row = self.keys[key as usize].pending;
             if row == NO_ROW {
@@ -362,14 +372,6 @@ impl Over {
             self.rows.remove(id, context);
         }
     }
-}
-
-/// Whether the late rule is the watermark's.
-fn is_strict(spec: &OverSpec) -> bool {
-    spec.calls.iter().any(|call| {
-        let is_aggregate = matches!(call.function, OverFunction::Aggregate(_));
-        !is_aggregate || call.frame.preceding.is_none() || call.frame.following != 0
-    })
 }
 
 impl Operator for Over {

@@ -12,8 +12,10 @@ use crate::{
 };
 
 /// Stored values.
-pub(super) struct Slab {
+pub(crate) struct Slab {
     types: Vec<DataType>,
+    /// Slots of a place: bitmap, values, and the room behind them for what its owner appends.
+    stride: usize,
     /// Columns with texts of the key, and their positions in it.
     keyed: Vec<(usize, usize)>,
     /// Other columns with texts.
@@ -25,7 +27,12 @@ pub(super) struct Slab {
 
 impl Slab {
     /// For rows of these types whose key is in the columns `key`.
-    pub(super) fn new(types: &[DataType], key: &[usize]) -> Self {
+    pub(crate) fn new(types: &[DataType], key: &[usize]) -> Self {
+        Self::with_room(types, key, 0)
+    }
+
+    /// The same with so many slots behind each row.
+    pub(crate) fn with_room(types: &[DataType], key: &[usize], room: usize) -> Self {
         let referring = (0..types.len()).filter(|&column| types[column].is_referring());
         let position = |column: usize| key.iter().position(|&k| k == column);
         let (keyed, texts): (Vec<_>, Vec<_>) =
@@ -33,6 +40,7 @@ impl Slab {
         let keyed = keyed.into_iter().filter_map(|column| Some((column, position(column)?)));
         Slab {
             types: types.to_vec(),
+            stride: 1 + types.len() + room,
             keyed: keyed.collect(),
             texts,
             slots: Vec::new(),
@@ -40,21 +48,28 @@ impl Slab {
         }
     }
 
-    pub(super) fn types(&self) -> &[DataType] {
+    pub(crate) fn types(&self) -> &[DataType] {
         &self.types
     }
 
-    fn stride(&self) -> usize {
-        1 + self.types.len()
-    }
-
+    #[inline]
     fn at(&self, place: u32) -> usize {
-        place as usize * self.stride()
+        place as usize * self.stride
     }
 
-    pub(super) fn get(&self, place: u32) -> Row<'_> {
-        let place = &self.slots[self.at(place)..][..self.stride()];
+    pub(crate) fn get(&self, place: u32) -> Row<'_> {
+        let place = &self.slots[self.at(place)..][..=self.types.len()];
         Row::insert(&place[1..], place[0].0)
+    }
+
+    /// The values of a row with the room behind them, and its NULL bitmap.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, place: u32) -> (&mut [Slot], u64) {
+        let at = self.at(place);
+        match self.slots[at..at + self.stride].split_first_mut() {
+            Some((nulls, slots)) => (slots, nulls.0),
+            None => (&mut [], 0),
+        }
     }
 
     /// Reads a row for nothing but that it is read; see [`super::Rows::fetch`].
@@ -77,8 +92,8 @@ impl Slab {
     }
 
     /// Keeps a row whose key is `key`; `None` when the symbol table is full.
-    pub(super) fn store(&mut self, row: Row<'_>, key: &[Slot], cx: &mut Context) -> Option<u32> {
-        let stride = self.stride();
+    pub(crate) fn store(&mut self, row: Row<'_>, key: &[Slot], cx: &mut Context) -> Option<u32> {
+        let stride = self.stride;
         let place = self.free.pop().unwrap_or_else(|| {
             let place = self.slots.len() / stride;
             self.slots.resize(self.slots.len() + stride, Slot::ZERO);
@@ -109,11 +124,22 @@ impl Slab {
     }
 
     #[inline]
-    pub(super) fn release(&mut self, place: u32, cx: &mut Context) {
+    pub(crate) fn release(&mut self, place: u32, cx: &mut Context) {
         match self.texts.len() {
             0 => self.free.push(place),
             texts => self.give_back(place, texts, cx),
         }
+    }
+
+    /// Columns with texts that are not the key's: they are symbols that the row counts.
+    pub(crate) fn texts(&self) -> &[usize] {
+        &self.texts
+    }
+
+    /// Frees a place whose texts somebody else counts from now on.
+    #[inline]
+    pub(crate) fn hand_over(&mut self, place: u32) {
+        self.free.push(place);
     }
 
     /// Frees a place of which the first `stored` texts are counted.
@@ -129,7 +155,7 @@ impl Slab {
         self.free.push(place);
     }
 
-    pub(super) fn memory_bytes_max(&self, rows_max: usize) -> usize {
-        memory::vec_bytes::<Slot>(rows_max * self.stride()) + memory::vec_bytes::<u32>(rows_max)
+    pub(crate) fn memory_bytes_max(&self, rows_max: usize) -> usize {
+        memory::vec_bytes::<Slot>(rows_max * self.stride) + memory::vec_bytes::<u32>(rows_max)
     }
 }

@@ -9,9 +9,10 @@ use crate::{
     codec,
     context::Context,
     limits::FIELDS_MAX,
-    operator::{RestoreError, StateWriter},
+    operator::{RestoreError, StateWriter, Timestamp},
     row::Row,
     slot::Slot,
+    types::DataType,
 };
 
 fn broken() -> RestoreError {
@@ -47,10 +48,7 @@ impl Rows {
             let Entry { time, seq, .. } = self.entries[id as usize];
             entry_key(&mut key, prefix, seq);
             value.clear();
-            codec::put_i64(&mut value, time);
-            codec::put_u64(&mut value, self.tag(id));
-            let row = self.slab.get(id);
-            codec::put_row(&mut value, row.slots, row.nulls, self.slab.types(), cx);
+            put_entry(&mut value, time, self.tag(id), self.slab.get(id), self.slab.types(), cx);
             write.entry(&key, Some(&value));
             self.entries[id as usize].is_stored = true;
         }
@@ -97,12 +95,8 @@ impl Rows {
     }
 
     fn take_back(&mut self, seq: u64, value: &mut &[u8], cx: &mut Context) -> Option<RowId> {
-        let time = codec::take_i64(value)?;
-        let tag = codec::take_u64(value)?;
         let mut slots = [Slot::ZERO; FIELDS_MAX];
-        let width = self.slab.types().len();
-        let nulls = codec::take_row(value, &mut slots[..width], self.slab.types(), cx)?;
-        let row = Row::insert(&slots[..width], nulls);
+        let (time, tag, row) = take_entry(value, &mut slots, self.slab.types(), cx)?;
         let key = match self.keys.find(row, &self.key, cx).ok()? {
             Some(key) => key,
             None => self.keys.insert(cx)?,
@@ -112,7 +106,35 @@ impl Rows {
     }
 }
 
-fn entry_key(key: &mut Vec<u8>, prefix: u8, seq: u64) {
+/// Appends time, tag and values of a row.
+pub(crate) fn put_entry(
+    value: &mut Vec<u8>,
+    time: Timestamp,
+    tag: u64,
+    row: Row<'_>,
+    types: &[DataType],
+    cx: &Context,
+) {
+    codec::put_i64(value, time);
+    codec::put_u64(value, tag);
+    codec::put_row(value, row.slots, row.nulls, types, cx);
+}
+
+/// Reads them back; the row lies in `slots`.
+pub(crate) fn take_entry<'a>(
+    value: &mut &[u8],
+    slots: &'a mut [Slot; FIELDS_MAX],
+    types: &[DataType],
+    cx: &mut Context,
+) -> Option<(Timestamp, u64, Row<'a>)> {
+    let time = codec::take_i64(value)?;
+    let tag = codec::take_u64(value)?;
+    let nulls = codec::take_row(value, &mut slots[..types.len()], types, cx)?;
+    Some((time, tag, Row::insert(&slots[..types.len()], nulls)))
+}
+
+/// The key of the entry of a row.
+pub(crate) fn entry_key(key: &mut Vec<u8>, prefix: u8, seq: u64) {
     key.clear();
     key.push(prefix);
     codec::put_u64(key, seq);

@@ -17,7 +17,7 @@ use crate::{
     memory,
     operator::Timestamp,
     rows::{RowId, Rows, Stand},
-    slot::{Datum, Slot},
+    slot::Datum,
 };
 
 use super::{NO_ROW, deque::Deque};
@@ -130,60 +130,6 @@ impl FrameState {
             spans: Vec::new(),
         };
         Ok((state, places))
-    }
-
-    /// Whether it goes back for a time and ends at the present row and its peers.
-    pub(super) fn is_straight(&self) -> bool {
-        let Frame { unit, preceding, following } = self.frame;
-        unit == FrameUnit::Range && preceding.is_some() && following == 0
-    }
-
-    /// What [`slide`](FrameState::slide) does where there is one such frame with nothing but sums:
-    /// rows that leave it are forgotten at once.
-    pub(super) fn slide_straight(
-        &mut self,
-        key: KeyId,
-        row: RowId,
-        present: Stand,
-        rows: &mut Rows,
-        cx: &mut Context,
-    ) {
-        let pane = key as usize;
-        let mut span = self.spans[pane];
-        let mut next = span.next_to_add(row, present, rows);
-        while let Some(id) = next {
-            let stand = rows.stand(id);
-            if stand.time > present.time {
-                break;
-            }
-            if span.count == 0 {
-                span.first = id;
-            }
-            (span.last, span.upto) = (id, (stand.time, stand.seq));
-            span.count += 1;
-            self.sums.add(pane, rows.get(id));
-            next = stand.next;
-        }
-        let start = present.time.saturating_sub(self.frame.preceding.unwrap_or(i64::MAX));
-        while let Some(id) = rows.first(key) {
-            let stand = rows.stand(id);
-            if stand.time >= start {
-                break;
-            }
-            if id == span.first {
-                span.first = stand.next.unwrap_or(NO_ROW);
-                span.count -= 1;
-                self.sums.remove(pane, rows.get(id));
-            }
-            rows.remove(id, cx);
-        }
-        self.spans[pane] = span;
-    }
-
-    /// The values of these sums, and one bit for each that is NULL.
-    #[inline]
-    pub(super) fn sums(&self, key: KeyId, calls: &[usize], slots: &mut [Slot]) -> u64 {
-        self.sums.values(key as usize, calls, slots)
     }
 
     /// Makes room for keys below `count`.

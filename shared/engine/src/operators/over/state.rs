@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// What the keys of entries begin with.
-const ROWS: u8 = 0;
-const KEYS: u8 = 1;
+pub(super) const ROWS: u8 = 0;
+pub(super) const KEYS: u8 = 1;
 
-fn broken() -> RestoreError {
+pub(super) fn broken() -> RestoreError {
     RestoreError("an entry of OVER is unreadable".into())
 }
 
-fn entry_name(name: &mut Vec<u8>, serial: u64) {
+pub(super) fn entry_name(name: &mut Vec<u8>, serial: u64) {
     name.clear();
     name.push(KEYS);
     codec::put_u64(name, serial);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::{NO_ROW, Over};
 use crate::{
-    fragment::{FrameUnit, OverSpec},
+    fragment::{FrameUnit, OverFunction, OverSpec},
     keys::KeyId,
     operator::{Timestamp, WATERMARK_MAX},
     rows::{RowId, Stand},
@@ -125,6 +125,14 @@ impl Over {
         }
         ready.max(self.rows.time(at))
     }
+}
+
+/// Whether the late rule is the watermark's.
+pub(super) fn is_strict(spec: &OverSpec) -> bool {
+    spec.calls.iter().any(|call| {
+        let is_aggregate = matches!(call.function, OverFunction::Aggregate(_));
+        !is_aggregate || call.frame.preceding.is_none() || call.frame.following != 0
+    })
 }
 
 /// How far a row waits: in ms and in rows.
