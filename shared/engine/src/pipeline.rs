@@ -231,7 +231,7 @@ impl Pipeline {
     /// Goes on with a row or a watermark after [`Progress::More`].
     pub fn advance(&mut self, out: &mut dyn Collector) -> Progress {
         loop {
-            if self.settle(out) == Progress::More {
+            if self.context.busy_until > 0 && self.settle(out) == Progress::More {
                 return Progress::More;
             }
             let Some(index) = self.advancing else {
@@ -249,13 +249,7 @@ impl Pipeline {
     }
 
     fn advance_stage(&mut self, index: usize, out: &mut dyn Collector) -> Progress {
-        let inputs = self.inputs[index].iter();
-        let live = inputs.filter(|input| !self.is_idle(**input));
-        let live = live.map(|input| self.watermark_of(*input)).min();
-        let is_idle = live.is_none() && !self.inputs[index].is_empty();
-        // A step without an input is at its end from the beginning; one that has idle inputs alone
-        // stays where it is.
-        let watermark = live.unwrap_or(if is_idle { WATERMARK_MIN } else { WATERMARK_MAX });
+        let (watermark, is_idle) = self.watermark_at(index);
         let load = self.tables[index].map(|table| self.watermark_of(table));
         let stage = &mut self.stages[index];
         stage.is_idle = is_idle;
@@ -269,6 +263,22 @@ impl Pipeline {
         let watermark = stage.watermark;
         let (operator, _, mut emitter) = self.stage(index, out);
         operator.advance(watermark, &mut emitter)
+    }
+
+    /// The watermark that the inputs of a stage have together, and whether all of them are idle.
+    #[inline]
+    fn watermark_at(&self, index: usize) -> (Timestamp, bool) {
+        let live = |input: &Input| (!self.is_idle(*input)).then(|| self.watermark_of(*input));
+        match &self.inputs[index][..] {
+            // A step without an input is at its end from the beginning.
+            [] => (WATERMARK_MAX, false),
+            [input] => (live(input).unwrap_or(WATERMARK_MIN), self.is_idle(*input)),
+            inputs => match inputs.iter().filter_map(live).min() {
+                Some(watermark) => (watermark, false),
+                // One that has idle inputs alone stays where it is.
+                None => (WATERMARK_MIN, true),
+            },
+        }
     }
 
     /// Finishes rows that had more results than there was room for, from the last stage on.

@@ -92,15 +92,11 @@ impl Slab {
     }
 
     /// Keeps a row whose key is `key`; `None` when the symbol table is full.
+    #[inline]
     pub(crate) fn store(&mut self, row: Row<'_>, key: &[Slot], cx: &mut Context) -> Option<u32> {
-        let stride = self.stride;
-        let place = self.free.pop().unwrap_or_else(|| {
-            let place = self.slots.len() / stride;
-            self.slots.resize(self.slots.len() + stride, Slot::ZERO);
-            u32::try_from(place).expect("rows_max fits 32 bits")
-        });
+        let place = self.free.pop().unwrap_or_else(|| self.grow());
         let at = self.at(place);
-        let (nulls, slots) = self.slots[at..at + stride].split_first_mut()?;
+        let (nulls, slots) = self.slots[at..at + self.stride].split_first_mut()?;
         *nulls = Slot(row.nulls, 0);
         // Not copied as one: a call costs more than the few columns of most rows.
         slots.iter_mut().zip(row.slots).for_each(|(own, slot)| *own = *slot);
@@ -109,6 +105,23 @@ impl Slab {
                 slots[column] = key[position];
             }
         }
+        match self.texts.is_empty() {
+            true => Some(place),
+            false => self.store_texts(place, row, cx),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        let place = self.slots.len() / self.stride;
+        self.slots.resize(self.slots.len() + self.stride, Slot::ZERO);
+        u32::try_from(place).expect("rows_max fits 32 bits")
+    }
+
+    /// Makes the texts of a row symbols; `None`, and its place is free, when there is no room.
+    #[inline(never)]
+    fn store_texts(&mut self, place: u32, row: Row<'_>, cx: &mut Context) -> Option<u32> {
+        let at = self.at(place) + 1;
         for (index, &column) in self.texts.iter().enumerate() {
             if row.is_null(column) {
                 continue;
@@ -118,7 +131,7 @@ impl Slab {
                 return None;
             };
             cx.symbols.retain(id);
-            slots[column] = Slot::symbol(id);
+            self.slots[at + column] = Slot::symbol(id);
         }
         Some(place)
     }

@@ -171,6 +171,7 @@ impl Straight {
         Ok((key, true))
     }
 
+    #[inline(never)]
     fn start_key(&mut self, key: KeyId) {
         self.keys.retain(key);
         self.reserve(key);
@@ -206,10 +207,15 @@ impl Straight {
     #[inline]
     fn watch(&mut self, key: KeyId, time: Timestamp, seq: u64, watermark: Timestamp) {
         let due = time.max(watermark);
-        if self.due.holds(key) {
-            if due >= self.due.time(key) {
-                return;
-            }
+        let is_armed = self.due.holds(key);
+        if !is_armed || due < self.due.time(key) {
+            self.arm(key, due, seq, is_armed);
+        }
+    }
+
+    #[inline(never)]
+    fn arm(&mut self, key: KeyId, due: Timestamp, seq: u64, is_armed: bool) {
+        if is_armed {
             self.due.remove(key);
         }
         self.states[key as usize].rank = seq;
@@ -220,11 +226,17 @@ impl Straight {
     /// Puts off when a key is forgotten: not with every row, and a half more than needed.
     #[inline]
     fn keep(&mut self, key: KeyId, time: Timestamp) {
+        let state = &self.states[key as usize];
+        let is_set = state.forget != WATERMARK_MAX;
+        if !is_set || state.forget < time.saturating_add(self.kept_ms).saturating_add(1) {
+            self.keep_longer(key, time);
+        }
+    }
+
+    #[inline(never)]
+    fn keep_longer(&mut self, key: KeyId, time: Timestamp) {
         let state = &mut self.states[key as usize];
         let is_set = state.forget != WATERMARK_MAX;
-        if is_set && state.forget >= time.saturating_add(self.kept_ms).saturating_add(1) {
-            return;
-        }
         let kept_ms = self.kept_ms.saturating_add(self.kept_ms / 2);
         state.forget = time.saturating_add(kept_ms).saturating_add(1);
         if !is_set {
@@ -318,6 +330,7 @@ impl Straight {
     }
 
     /// Forgets a key with all its rows.
+    #[inline(never)]
     fn forget(&mut self, key: KeyId, cx: &mut Context) {
         let mut state = self.states[key as usize];
         while state.waiting.first != NONE {

@@ -89,7 +89,7 @@ impl Waiting {
     ) -> Option<Place> {
         let place = self.slab.store(row, key, cx)?;
         if self.heads.len() <= place as usize {
-            self.heads.resize(place as usize + 1, FREE);
+            self.grow(place);
         }
         let (previous, next) = self.link(list, place, time, seq);
         let head = &mut self.heads[place as usize];
@@ -101,6 +101,11 @@ impl Waiting {
         }
         self.count += 1;
         Some(place)
+    }
+
+    #[cold]
+    fn grow(&mut self, place: Place) {
+        self.heads.resize(place as usize + 1, FREE);
     }
 
     /// Finds where it belongs, from the end: most belong there.
