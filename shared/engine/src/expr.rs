@@ -8,8 +8,10 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use crate::types::DataType;
 
+mod check;
 mod program;
 
+pub(crate) use check::Check;
 pub use program::{CompileError, Program};
 
 #[cfg(doc)]

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
-use super::{Expr, ExprKind, Literal};
+use super::{Check, Expr, ExprKind, Literal};
 use crate::{
     cast::{self, Convert},
     context::{Context, Fault},
@@ -30,6 +30,8 @@ impl core::error::Error for CompileError {}
 /// An executable expression.
 pub struct Program {
     node: Node,
+    /// A condition that is nothing but comparisons: what must hold.
+    checks: Option<Box<[Check]>>,
     /// The type of its value.
     pub data_type: DataType,
 }
@@ -84,7 +86,8 @@ enum Node {
 impl Program {
     /// Makes `expr` executable.
     pub fn compile(expr: &Expr) -> Result<Self, CompileError> {
-        Ok(Program { node: compile(expr, 0)?, data_type: expr.data_type.clone() })
+        let node = compile(expr, 0)?;
+        Ok(Program { node, checks: checks(expr), data_type: expr.data_type.clone() })
     }
 
     /// The value for `row`; texts it makes lie in the arena.
@@ -111,8 +114,26 @@ impl Program {
 
     /// Whether the value is TRUE: neither FALSE nor NULL.
     pub fn holds(&self, row: Row<'_>, context: &mut Context) -> bool {
-        self.node.truth(row, context) == Some(true)
+        let checked = self.check(row, context);
+        checked.unwrap_or_else(|| self.node.truth(row, context) == Some(true))
     }
+
+    /// The same where it needs no evaluation: nothing is made in the arena, and nothing fails.
+    #[inline]
+    pub(crate) fn check(&self, row: Row<'_>, context: &Context) -> Option<bool> {
+        let checks = self.checks.as_ref()?;
+        Some(checks.iter().all(|check| check.holds(row, context)))
+    }
+}
+
+fn checks(expr: &Expr) -> Option<Box<[Check]>> {
+    let column = |expr: &Expr| match expr.kind {
+        ExprKind::Column(column) => Some(column),
+        _ => None,
+    };
+    let mut checks = Vec::new();
+    Check::all_of(expr, &column, &mut checks)?;
+    Some(checks.into())
 }
 
 fn compile_all(exprs: &[Expr], depth: usize) -> Result<Vec<Node>, CompileError> {

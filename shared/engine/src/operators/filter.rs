@@ -23,12 +23,19 @@ impl Filter {
     }
 }
 
-impl Operator for Filter {
-    fn push(&mut self, _: Port, row: Row<'_>, out: &mut Emitter<'_>) {
+impl Filter {
+    fn evaluate(&self, row: Row<'_>, out: &mut Emitter<'_>) -> bool {
         let mark = out.context.arena.mark();
         let keep = self.predicate.holds(row, out.context);
         out.context.arena.release(mark);
-        let is_kept = !out.take_fault(row) && keep;
+        !out.take_fault(row) && keep
+    }
+}
+
+impl Operator for Filter {
+    fn push(&mut self, _: Port, row: Row<'_>, out: &mut Emitter<'_>) {
+        let checked = self.predicate.check(row, out.context);
+        let is_kept = checked.unwrap_or_else(|| self.evaluate(row, out));
         let is_dropped_before = !is_kept && row.change == Change::UpdateBefore;
         let is_new = core::mem::replace(&mut self.has_dropped_before, is_dropped_before);
         if is_kept {
