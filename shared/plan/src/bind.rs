@@ -196,9 +196,7 @@ impl<'a> Binder<'a> {
                 if let Some((key, column)) = grouping.keys.iter().find(|(key, _)| *key == bound) {
                     return Ok(Some(Expr::column(*column, key.data_type.clone())));
                 }
-                let mut reads = false;
-                crate::logical::each_column(&bound, &mut |_| reads = true);
-                if !reads {
+                if !reads_column(&bound) {
                     return Ok(Some(bound));
                 }
                 match &from.kind {
@@ -401,9 +399,23 @@ pub(crate) fn call(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr> 
     let args = args
         .into_iter()
         .zip(wanted)
-        .map(|(arg, to)| coerce::implicit_cast(arg, to, span))
+        .map(|(arg, to)| match name {
+            // Whether they are equal is unknown where a text of the rows cannot be read.
+            "=" | "<>" | "IS DISTINCT FROM" | "IS NOT DISTINCT FROM"
+                if arg.data_type.is_text() && coerce::is_temporal(&to) && reads_column(&arg) =>
+            {
+                coerce::explicit_cast(arg, to, true, span)
+            }
+            _ => coerce::implicit_cast(arg, to, span),
+        })
         .collect::<Result<Vec<_>>>()?;
     Ok(Expr::call(name, args, binding.result))
+}
+
+fn reads_column(expr: &Expr) -> bool {
+    let mut found = false;
+    crate::logical::each_column(expr, &mut |_| found = true);
+    found
 }
 
 pub(crate) fn typed_null(data_type: DataType) -> Expr {

@@ -109,6 +109,7 @@ fn check(source: &Source<'_>, token: &TokenWithSpan) -> Result<()> {
     match &token.token {
         Token::EOF
         | Token::SingleQuotedString(_)
+        | Token::HexStringLiteral(_)
         | Token::Comma
         | Token::Eq
         | Token::Lt

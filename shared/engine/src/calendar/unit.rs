@@ -172,7 +172,11 @@ impl TimeUnit {
         match self {
             Self::Day | Self::Hour | Self::Minute | Self::Second | Self::Millisecond => {
                 let unit = self.ms()?;
-                let up = (unit - moment.ms.rem_euclid(unit)) % unit;
+                let up = match unit {
+                    // What is finer than a millisecond counts for it alone.
+                    1 => i64::from(moment.nanos > 0),
+                    _ => (unit - moment.ms.rem_euclid(unit)) % unit,
+                };
                 Some(Moment::of_ms(moment.ms.saturating_add(up)))
             }
             _ => {
@@ -182,7 +186,7 @@ impl TimeUnit {
         }
     }
 
-    /// FLOOR(date TO unit), in days.
+    /// FLOOR(date TO unit), in days; parts of a day change nothing.
     #[must_use]
     pub fn floor_date(self, days: i64) -> Option<i64> {
         let civil = civil_of(days);
@@ -196,13 +200,13 @@ impl TimeUnit {
             Self::Month => days_of(civil.year, month, 1),
             // Flink's weeks begin on Sunday here.
             Self::Week => days - i64::from(iso_day_of_week(days)) % 7,
-            Self::Day => days,
+            Self::Day | Self::Hour | Self::Minute | Self::Second | Self::Millisecond => days,
             _ => return None,
         })
     }
 
-    /// CEIL(date TO unit), in days. As in Flink, a millennium, a century and a decade always end
-    /// after the day, and a quarter goes up on any day but the first of January.
+    /// CEIL(date TO unit), in days. As in Flink, a day, a decade, a century and a millennium always
+    /// end after the day, and a quarter goes up on any day but the first of January.
     #[must_use]
     pub fn ceil_date(self, days: i64) -> Option<i64> {
         let civil = civil_of(days);
@@ -218,7 +222,8 @@ impl TimeUnit {
             }
             Self::Month => days_of(civil.year, month + i64::from(civil.day > 1), 1),
             Self::Week => days + (7 - i64::from(iso_day_of_week(days)) % 7) % 7,
-            Self::Day => days,
+            Self::Day => days + 1,
+            Self::Hour | Self::Minute | Self::Second | Self::Millisecond => days,
             _ => return None,
         })
     }
@@ -228,7 +233,7 @@ impl TimeUnit {
     pub fn add(self, count: i64, moment: Moment) -> Option<Moment> {
         match (self.months(), self.ms()) {
             (Some(months), _) => Some(moment.plus_months(count.saturating_mul(months))),
-            (None, Some(ms)) => Some(moment.plus_ms(count.saturating_mul(ms))),
+            (None, Some(ms)) => Some(moment.plus_ms(count.wrapping_mul(ms))),
             (None, None) => None,
         }
     }

@@ -30,7 +30,11 @@ pub(super) fn find(from: &DataType) -> Option<Convert> {
     }
     (shown || from.is_numeric() || from.is_timestamp()).then_some(|value, from, to, cx| {
         let value = match from.is_timestamp() {
-            true => points::timestamp(points::shown(value, from, cx)),
+            // What an interval has added beyond the type's digits is not shown, as in Flink.
+            true => {
+                let shown = points::shown(value, from, cx);
+                points::timestamp(shown.truncated(points::precision(from)))
+            }
             false => value,
         };
         let mut out = Builder::new(cx);

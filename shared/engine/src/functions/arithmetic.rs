@@ -13,7 +13,6 @@ use crate::{
     calendar::{MS_PER_DAY, Moment, add_months},
     context::Fault,
     decimal::{self, DecimalType},
-    expr::Literal,
     slot::{Datum, Slot},
     types::DataType,
 };
@@ -21,7 +20,7 @@ use crate::{
 pub(super) const LIST: &[Function] = &[
     Function { name: "+", bind: |args| plus_minus("+", args, &ADD) },
     Function { name: "-", bind: |args| plus_minus("-", args, &SUB) },
-    Function { name: "*", bind: |args| numeric("*", args, &MUL) },
+    Function { name: "*", bind: times },
     Function { name: "/", bind: |args| numeric("/", args, &DIV) },
     Function { name: "%", bind: |args| modulo("%", args) },
     Function { name: "MOD", bind: |args| modulo("MOD", args) },
@@ -98,6 +97,23 @@ fn numeric(name: &str, args: &[Arg<'_>], operator: &'static Operator) -> Bound {
             Some(value) => Datum::i64(wrapped(value, &common)),
             None => cx.fail(Fault::DivisionByZero),
         }
+    })
+}
+
+/// Numbers, or an interval and a whole number. Months are counted in 32 bits, as in Flink.
+fn times(args: &[Arg<'_>]) -> Bound {
+    count("*", args, 2, 2)?;
+    let (a, b) = (args[0].data_type, args[1].data_type);
+    let is_interval = |t: &DataType| matches!(t, DataType::IntervalDay | DataType::IntervalMonth);
+    let interval = match (a, b) {
+        (a, b) if is_interval(a) && b.is_integer() => a,
+        (a, b) if is_interval(b) && a.is_integer() => b,
+        _ => return numeric("*", args, &MUL),
+    };
+    let is_months = *interval == DataType::IntervalMonth;
+    strict(vec![a.clone(), b.clone()], interval.clone(), move |v, _| {
+        let product = v[0].slot.as_i64().wrapping_mul(v[1].slot.as_i64());
+        Datum::i64(if is_months { wrapped(product, &DataType::Int) } else { product })
     })
 }
 
@@ -189,14 +205,14 @@ fn plus_minus(name: &'static str, args: &[Arg<'_>], operator: &'static Operator)
             direct(vec![point.clone(), b.clone()], point.clone(), Direct::Map(by))
         }
         (point, interval) if is_interval(interval) => {
-            let step = step(name, point, &args[1])?;
+            let step = step(name, point, interval)?;
             strict(vec![point.clone(), interval.clone()], point.clone(), move |v, _| {
                 let amount = v[1].slot.as_i64();
                 step(v[0], if subtract { amount.saturating_neg() } else { amount })
             })
         }
         (interval, point) if is_interval(interval) && !subtract => {
-            let step = step(name, point, &args[0])?;
+            let step = step(name, point, interval)?;
             strict(vec![interval.clone(), point.clone()], point.clone(), move |v, _| {
                 step(v[1], v[0].slot.as_i64())
             })
@@ -216,25 +232,21 @@ fn earlier(at: Slot, ms: Slot) -> Slot {
 type Step = fn(Datum, i64) -> Datum;
 
 /// How a point in time moves by an interval.
-fn step(name: &str, point: &DataType, interval: &Arg<'_>) -> Result<Step, String> {
-    let months = *interval.data_type == DataType::IntervalMonth;
+fn step(name: &str, point: &DataType, interval: &DataType) -> Result<Step, String> {
+    let months = *interval == DataType::IntervalMonth;
     match point {
         t if t.is_timestamp() && months => Ok(|at, months| moved(at, |m| m.plus_months(months))),
         t if t.is_timestamp() => Ok(|at, ms| moved(at, |m| m.plus_ms(ms))),
         DataType::Date if months => {
             Ok(|at, months| Datum::i64(add_months(at.slot.as_i64(), months)))
         }
-        DataType::Date => match interval.literal {
-            Some(Literal::Int(ms)) if ms % MS_PER_DAY != 0 => Err(format!(
-                "a DATE does not move by less than a day with {name}; cast it to TIMESTAMP(3)"
-            )),
-            _ => Ok(|at, ms| Datum::i64(at.slot.as_i64().saturating_add(ms / MS_PER_DAY))),
-        },
+        // Less than a day moves it by nothing, as in Flink.
+        DataType::Date => Ok(|at, ms| Datum::i64(at.slot.as_i64().saturating_add(ms / MS_PER_DAY))),
         DataType::Time(_) if months => Ok(|at, _| at),
         DataType::Time(_) => {
             Ok(|at, ms| Datum::i64((at.slot.as_i64() + ms % MS_PER_DAY).rem_euclid(MS_PER_DAY)))
         }
-        t => Err(format!("{name} does not take {t} and {}", interval.data_type)),
+        t => Err(format!("{name} does not take {t} and {interval}")),
     }
 }
 

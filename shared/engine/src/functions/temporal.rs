@@ -15,7 +15,7 @@ use crate::{
     calendar::{
         Dialect, MS_MAX, MS_MIN, MS_PER_DAY, MS_PER_SECOND, Moment, Pattern, TimeUnit, parse,
     },
-    context::Context,
+    context::{Context, Fault},
     decimal,
     slot::{Datum, Slot},
     types::DataType,
@@ -88,35 +88,54 @@ fn point(name: &str, arg: &Arg<'_>, with_time: bool) -> Result<DataType, String>
     }
 }
 
-/// Takes a unit out of a date, a time or a timestamp.
+/// Takes a unit out of a date, a time, a timestamp or an interval.
 type Extract = fn(TimeUnit, Datum, &Context) -> i64;
 
-fn extractor(name: &str, arg: &Arg<'_>, unit: TimeUnit) -> Result<Extract, String> {
-    match point(name, arg, true)? {
-        DataType::Date => Ok(|unit, v, _| unit.extract_from_date(v.slot.as_i64())),
-        DataType::Time(_) if unit.months().is_some() || unit.ms() >= Some(MS_PER_DAY) => {
-            Err(format!("a TIME has no {}", unit.name()))
-        }
-        DataType::Time(_) => Ok(|unit, v, _| unit.extract_from_time(v.slot.as_i64())),
-        DataType::TimestampLtz(_) => Ok(|unit, v, cx| unit.extract(local(v, cx))),
-        _ => Ok(|unit, v, _| unit.extract(moment(v))),
+/// How a unit is taken, and out of which type.
+fn extractor(name: &str, arg: &Arg<'_>, unit: TimeUnit) -> Result<(DataType, Extract), String> {
+    use TimeUnit::{Day, Hour, Millisecond, Minute, Month, Second, Year};
+    let refuse = |what: &str| Err(format!("{what} has no {}", unit.name()));
+    if *arg.data_type == DataType::IntervalDay {
+        let get: Extract = match unit {
+            Day => |_, v, _| v.slot.as_i64() / MS_PER_DAY,
+            Hour | Minute | Second | Millisecond => |unit, v, _| unit.extract(moment(v)),
+            _ => return refuse("an interval of days"),
+        };
+        return Ok((DataType::IntervalDay, get));
     }
+    if *arg.data_type == DataType::IntervalMonth {
+        let get: Extract = match unit {
+            Year => |_, v, _| v.slot.as_i64() / 12,
+            Month => |_, v, _| v.slot.as_i64() % 12,
+            _ => return refuse("an interval of months"),
+        };
+        return Ok((DataType::IntervalMonth, get));
+    }
+    let own = point(name, arg, true)?;
+    let get: Extract = match own {
+        DataType::Date => |unit, v, _| unit.extract_from_date(v.slot.as_i64()),
+        DataType::Time(_) if unit.months().is_some() || unit.ms() >= Some(MS_PER_DAY) => {
+            return refuse("a TIME");
+        }
+        DataType::Time(_) => |unit, v, _| unit.extract_from_time(v.slot.as_i64()),
+        DataType::TimestampLtz(_) => |unit, v, cx| unit.extract(local(v, cx)),
+        _ => |unit, v, _| unit.extract(moment(v)),
+    };
+    Ok((own, get))
 }
 
 fn extract(args: &[Arg<'_>]) -> Bound {
     count("EXTRACT", args, 2, 2)?;
     let unit = unit("EXTRACT", &args[0])?;
-    let types = vec![DataType::STRING, point("EXTRACT", &args[1], true)?];
-    let get = extractor("EXTRACT", &args[1], unit)?;
+    let (own, get) = extractor("EXTRACT", &args[1], unit)?;
+    let types = vec![DataType::STRING, own];
     strict(types, DataType::BigInt, move |v, cx| Datum::i64(get(unit, v[1], cx)))
 }
 
 fn part(name: &str, args: &[Arg<'_>], unit: TimeUnit) -> Bound {
     count(name, args, 1, 1)?;
-    let get = extractor(name, &args[0], unit)?;
-    strict(vec![point(name, &args[0], true)?], DataType::BigInt, move |v, cx| {
-        Datum::i64(get(unit, v[0], cx))
-    })
+    let (own, get) = extractor(name, &args[0], unit)?;
+    strict(vec![own], DataType::BigInt, move |v, cx| Datum::i64(get(unit, v[0], cx)))
 }
 
 /// FLOOR(value TO unit) and CEIL(value TO unit): the value, then the unit.
@@ -149,9 +168,10 @@ pub(super) fn round_to_unit(
             strict(types, own, move |v, cx| {
                 // As in Flink, with the distance of the value itself, also where another one holds.
                 let distance = cx.zone.distance_ms(v[0].slot.as_i64());
-                let moved = |m: Moment, ms: i64| Moment { ms: m.ms.saturating_add(ms), ..m };
-                let rounded = moments(unit, moved(moment(v[0]), distance));
-                rounded.map_or(Datum::NULL, |m| timestamp(moved(m, -distance)))
+                // Unlike of a TIMESTAMP, what is finer than a millisecond never counts.
+                let moved = |ms: i64, by: i64| Moment::of_ms(ms.saturating_add(by));
+                let rounded = moments(unit, moved(v[0].slot.as_i64(), distance));
+                rounded.map_or(Datum::NULL, |m| timestamp(moved(m.ms, -distance)))
             })
         }
         _ => {
@@ -187,9 +207,13 @@ fn addition(args: &[Arg<'_>]) -> Bound {
     count("TIMESTAMPADD", args, 3, 3)?;
     let unit = unit("TIMESTAMPADD", &args[0])?;
     let amount = integer("TIMESTAMPADD", &args[1])?;
-    let own = point("TIMESTAMPADD", &args[2], false)?;
+    let own = point("TIMESTAMPADD", &args[2], true)?;
     unit.add(1, Moment::default())
         .ok_or_else(|| format!("TIMESTAMPADD does not count in {}", unit.name()))?;
+    let is_fine = matches!(own, DataType::Timestamp(3..) | DataType::TimestampLtz(3..));
+    if unit == TimeUnit::Millisecond && !is_fine {
+        return Err(format!("TIMESTAMPADD of milliseconds needs a TIMESTAMP(3), not {own}"));
+    }
     let types = vec![DataType::STRING, amount, own.clone()];
     if own == DataType::Date && unit.add_to_date(1, 0).is_some() {
         return strict(types, own, move |v, _| {
@@ -197,8 +221,16 @@ fn addition(args: &[Arg<'_>]) -> Bound {
             days.map_or(Datum::NULL, Datum::i64)
         });
     }
+    if matches!(own, DataType::Time(_)) {
+        // Days and longer units leave the clock as it is.
+        let step = unit.ms().filter(|_| unit.months().is_none()).unwrap_or(0);
+        return strict(types, own, move |v, _| {
+            let by = v[1].slot.as_i64().wrapping_mul(step) % MS_PER_DAY;
+            Datum::i64((v[2].slot.as_i64() + by).rem_euclid(MS_PER_DAY))
+        });
+    }
     let read = moment_reader(&own);
-    let result = if own == DataType::Date { DataType::Timestamp(3) } else { own };
+    let result = if own == DataType::Date { DataType::Timestamp(6) } else { own };
     strict(types, result, move |v, _| {
         unit.add(v[1].slot.as_i64(), read(v[2])).map_or(Datum::NULL, timestamp)
     })
@@ -213,6 +245,15 @@ fn to_timestamp_ltz(args: &[Arg<'_>]) -> Bound {
         return zone::text_to_instant(NAME, args, result);
     }
     count(NAME, args, 1, 2)?;
+    if args[0].data_type.is_text() && args.len() == 1 {
+        // Like a cast, and unlike with a pattern.
+        return strict(vec![text(NAME, &args[0])?], result, |v, cx| {
+            match parse::timestamp(cx.text(v[0].slot), 3) {
+                Some(moment) => timestamp(moment),
+                None => cx.fail(Fault::CastFailed),
+            }
+        });
+    }
     if args[0].data_type.is_text() {
         return text_to_timestamp(NAME, args, result);
     }

@@ -164,6 +164,35 @@ pub(crate) fn sink_cast_allowed(from: &DataType, to: &DataType) -> bool {
     }
 }
 
+/// Whether a type is a date, a time or a timestamp.
+pub(crate) fn is_temporal(ty: &DataType) -> bool {
+    ty.is_timestamp() || matches!(ty, DataType::Date | DataType::Time(_))
+}
+
+/// The type of timestamps with and without a zone. Flink makes points in time of them, but for
+/// CASE: there it is the first one's of two with as many digits, and the second one's otherwise.
+pub(crate) fn mixed_timestamps(types: &[&DataType], is_case: bool) -> Option<DataType> {
+    use DataType::{Timestamp, TimestampLtz};
+    let mut known = types.iter().copied().filter(|ty| **ty != DataType::Null);
+    let first = known.next()?.clone();
+    let digits = |ty: &DataType| match ty {
+        Timestamp(p) | TimestampLtz(p) => Some(*p),
+        _ => None,
+    };
+    let (mut mixed, mut differs) = (first, false);
+    for ty in known {
+        let (p, q) = (digits(&mixed)?, digits(ty)?);
+        let is_zoned = |ty: &DataType| matches!(ty, TimestampLtz(_));
+        differs |= is_zoned(&mixed) != is_zoned(ty);
+        let zoned = match is_case {
+            true => is_zoned(if p == q { &mixed } else { ty }),
+            false => is_zoned(&mixed) || is_zoned(ty),
+        };
+        mixed = if zoned { TimestampLtz(p.max(q)) } else { Timestamp(p.max(q)) };
+    }
+    differs.then_some(mixed)
+}
+
 /// The type to which several values merge (Flink's, for COALESCE).
 pub(crate) fn merged_type(types: &[&DataType]) -> Option<DataType> {
     use DataType as T;

@@ -16,6 +16,10 @@ const DAY_TIME: [(&str, i64, i64); 4] = [
     ("SECOND", 1_000, 59),
 ];
 
+/// Units that Flink reads as another one: what such an interval means there is not what it says.
+const WRONG: [(&str, &str, &str); 2] =
+    [("WEEK", "HOUR", "write INTERVAL '7' DAY"), ("QUARTER", "MONTH", "write INTERVAL '3' MONTH")];
+
 /// Flink's limit of digits in the first part where the text states none.
 const PRECISION_DEFAULT: u64 = 2;
 
@@ -24,11 +28,16 @@ pub(crate) fn parse_interval(from: &Interval, span: Span) -> Result<Expr> {
     let leading = singular(&from.leading);
     let last = from.last.as_deref().map_or(leading, singular);
     let bad = |message: String, remedy: &str| Err(Issue::new(span, message, remedy));
+    if let Some((_, taken, remedy)) = WRONG.iter().find(|(unit, ..)| [leading, last].contains(unit))
+    {
+        return bad(format!("Flink takes an interval of {leading} for one of {taken}"), remedy);
+    }
     let (negative, text) = match from.text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, from.text.strip_prefix('+').unwrap_or(&from.text)),
     };
-    let Some(parts) = split(text, leading, last) else {
+    let is_range = from.last.is_none() || leading != last;
+    let Some(parts) = split(text, leading, last).filter(|_| is_range) else {
         let message = format!("'{}' is no interval of {leading}", from.text);
         return bad(message, "write INTERVAL '10' SECOND or INTERVAL '1:30' HOUR TO MINUTE");
     };
@@ -60,8 +69,6 @@ fn split(text: &str, leading: &str, last: &str) -> Option<Parts> {
     match (leading, last) {
         ("YEAR", "YEAR") => Some(Parts::Months(number(text)?.checked_mul(12)?)),
         ("MONTH", "MONTH") => Some(Parts::Months(number(text)?)),
-        ("QUARTER", "QUARTER") => Some(Parts::Months(number(text)?.checked_mul(3)?)),
-        ("WEEK", "WEEK") => Some(Parts::Millis(number(text)?.checked_mul(7 * 86_400_000)?)),
         ("YEAR", "MONTH") => {
             let (years, months) = text.split_once('-')?;
             let months = number(months).filter(|m| *m < 12)?;
@@ -148,5 +155,7 @@ mod tests {
         assert_eq!(ms("-1", "DAY", None, None), Some(-86_400_000));
         assert_eq!(ms("1-6", "YEAR", None, Some("MONTH")), Some(18));
         assert_eq!(ms("1:70", "HOUR", None, Some("MINUTE")), None);
+        assert_eq!(ms("1", "DAY", None, Some("DAY")), None);
+        assert_eq!(ms("1", "WEEK", None, None), None);
     }
 }

@@ -126,9 +126,15 @@ impl Binder<'_> {
             return Ok(bound);
         }
         let mut all = vec![self.bind(arg)?];
+        let mut texts = 0;
         for item in list {
             let value = self.bind(item)?;
+            texts += usize::from(value.data_type.is_text());
             all.push(like_left(&all[0], value, span)?);
+        }
+        if texts % list.len() != 0 {
+            let message = "some values of IN are texts and others are not";
+            return Err(Issue::new(span, message, "write all of them alike"));
         }
         if row::any(&all) {
             return Err(row::of_rows(span));
@@ -207,23 +213,24 @@ impl Binder<'_> {
 }
 
 /// A value of IN, in the type of what is looked for where it is of another kind: Flink casts it, so
-/// that 1.5 is among integers what 1 is. A text beside a date is read as one.
+/// that 1.5 is among integers what 1 is. A text beside a date or a number is read as one, and a
+/// number beside a STRING is shown as one.
 fn like_left(left: &Expr, value: Expr, span: Span) -> Result<Expr> {
     let (to, own) = (&left.data_type, &value.data_type);
     let is_other = core::mem::discriminant(to) != core::mem::discriminant(own);
-    let is_temporal = to.is_timestamp() || matches!(to, DataType::Date | DataType::Time(_));
-    if is_other && to.is_numeric() && own.is_numeric() || is_temporal && own.is_text() {
+    let is_plain = |t: &DataType| t.is_numeric() || *t == DataType::Boolean;
+    let is_read = coerce::is_temporal(to) || is_plain(to);
+    let is_shown = *to == DataType::STRING && is_plain(own);
+    if is_other && to.is_numeric() && own.is_numeric() || is_read && own.is_text() || is_shown {
         return coerce::explicit_cast(value, to.clone(), false, span);
     }
     Ok(value)
 }
 
-/// The other value of IF: of two timestamps it is the first whose digits of a second both have,
-/// unlike in CASE.
+/// The other value of IF: of two timestamps it is the first whose type both have, unlike in CASE.
 fn like_then(then: &Expr, otherwise: Expr, span: Span) -> Result<Expr> {
     let (to, own) = (&then.data_type, &otherwise.data_type);
-    let is_alike = core::mem::discriminant(to) == core::mem::discriminant(own);
-    if is_alike && to.is_timestamp() {
+    if to.is_timestamp() && own.is_timestamp() {
         return coerce::explicit_cast(otherwise, to.clone(), false, span);
     }
     Ok(otherwise)
@@ -249,7 +256,11 @@ pub(crate) fn either(values: [Expr; 2], span: Span) -> Result<Expr> {
 fn unify(values: Vec<Expr>, span: Span, what: &str) -> Result<Vec<Expr>> {
     let types: Vec<&DataType> = values.iter().map(|v| &v.data_type).collect();
     let merges = matches!(what, "COALESCE" | "IFNULL");
-    let common = if merges { coerce::merged_type(&types) } else { coerce::common_type(&types) };
+    let common = match coerce::mixed_timestamps(&types, what == "CASE") {
+        Some(mixed) if what != "USING" => Some(mixed),
+        _ if merges => coerce::merged_type(&types),
+        _ => coerce::common_type(&types),
+    };
     let Some(common) = common else {
         let mut names: Vec<String> = types.iter().map(|t| t.to_string()).collect();
         names.dedup();

@@ -45,10 +45,15 @@ pub(crate) fn extract(
 /// `FLOOR(value)`, `FLOOR(value TO unit)` and the same with CEIL.
 pub(crate) fn rounding(
     function: &str,
-    arg: sql::Expr,
-    field: sql::CeilFloorKind,
+    mut arg: sql::Expr,
+    mut field: sql::CeilFloorKind,
     span: Span,
 ) -> Result<ExprKind> {
+    if let sql::CeilFloorKind::DateTimeField(unit @ sql::DateTimeField::NoDateTime) = &mut field
+        && let Some(taken) = taken_unit(&mut arg)
+    {
+        *unit = taken;
+    }
     let mut args = vec![Arg { name: None, value: expr(arg)? }];
     match field {
         sql::CeilFloorKind::DateTimeField(sql::DateTimeField::NoDateTime) => {}
@@ -61,6 +66,28 @@ pub(crate) fn rounding(
         }
     }
     Ok(built(function, span, args))
+}
+
+/// A function of one argument.
+pub(crate) fn called(name: &str, span: Span, value: Expr) -> ExprKind {
+    built(name, span, vec![Arg { name: None, value }])
+}
+
+/// The unit of `FLOOR(t + INTERVAL '1' DAY TO MONTH)`, which the parser gives to the interval
+/// although there is none from a day to a month.
+fn taken_unit(arg: &mut sql::Expr) -> Option<sql::DateTimeField> {
+    use sql::DateTimeField as F;
+    match arg {
+        sql::Expr::BinaryOp { right, .. } => taken_unit(right),
+        sql::Expr::Interval(interval) => match (&interval.leading_field, &interval.last_field) {
+            (Some(F::Year), Some(F::Month))
+            | (Some(F::Day), Some(F::Hour | F::Minute | F::Second))
+            | (Some(F::Hour), Some(F::Minute | F::Second))
+            | (Some(F::Minute), Some(F::Second)) => None,
+            _ => interval.last_field.take(),
+        },
+        _ => None,
+    }
 }
 
 /// `TRIM([BOTH | LEADING | TRAILING] [what] FROM value)`: side, value, what.

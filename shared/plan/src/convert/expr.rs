@@ -256,6 +256,14 @@ fn literal(value: sql::ValueWithSpan) -> Result<ExprKind> {
         }
         Value::Boolean(b) => Ok(ExprKind::Boolean(b)),
         Value::Null => Ok(ExprKind::Null),
+        // Bytes have no literal of their own in the engine.
+        Value::HexStringLiteral(digits) => {
+            if digits.len() % 2 != 0 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+                let message = format!("'{digits}' is no binary value");
+                return Err(Issue::new(span, message, "write pairs of hexadecimal digits"));
+            }
+            Ok(call::called("UNHEX", span, Expr { kind: ExprKind::Text(digits), span }))
+        }
         _ => Err(Issue::not_flink(span, "this literal", "quote texts with '")),
     }
 }
@@ -284,10 +292,18 @@ fn convert_interval(from: sql::Interval, span: Span) -> Result<Interval> {
         fractional_seconds_precision,
     } = from;
     let remedy = "write INTERVAL '10' SECOND";
-    let sql::Expr::Value(sql::ValueWithSpan { value: Value::SingleQuotedString(text), .. }) =
-        *value
+    let (sign, value) = match *value {
+        sql::Expr::UnaryOp { op: sql::UnaryOperator::Minus, expr } => ("-", *expr),
+        sql::Expr::UnaryOp { op: sql::UnaryOperator::Plus, expr } => ("", *expr),
+        value => ("", value),
+    };
+    let sql::Expr::Value(sql::ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = value
     else {
         return Err(Issue::not_flink(span, "an interval without quotes", remedy));
+    };
+    let text = match text.strip_prefix('-').filter(|_| sign == "-") {
+        Some(rest) => rest.to_owned(),
+        None => sign.to_owned() + &text,
     };
     if fractional_seconds_precision.is_some() {
         return Err(Issue::unsupported(span, "a precision of fractional seconds in an interval"));

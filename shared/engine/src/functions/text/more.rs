@@ -107,12 +107,24 @@ fn split(args: &[Arg<'_>]) -> Bound {
     })
 }
 
-/// Whether a text holds to something; NULL does not.
+/// Whether a text holds to something; NULL does not. Of a number its type decides, also where it
+/// is NULL: an integer holds to `numbers.0`, a DOUBLE to `numbers.1`, a DECIMAL to nothing.
 fn holds(
     name: &str,
     args: &[Arg<'_>],
+    numbers: (bool, bool),
     test: impl Fn(&str) -> bool + Send + Sync + 'static,
 ) -> Bound {
+    if let [Arg { data_type, .. }] = args
+        && data_type.is_numeric()
+    {
+        let answer = match data_type.is_integer() {
+            true => numbers.0,
+            false => numbers.1 && data_type.is_approximate(),
+        };
+        let types = vec![(*data_type).clone()];
+        return lenient(types, DataType::Boolean, move |_, _| Datum::bool(answer));
+    }
     lenient(texts(name, args, 1)?, DataType::Boolean, move |v, cx| {
         Datum::bool(!v[0].is_null() && test(cx.text(v[0].slot)))
     })
@@ -121,13 +133,15 @@ fn holds(
 /// Whether there are letters only; as in Java none of those beyond 16 bits.
 fn is_alpha(args: &[Arg<'_>]) -> Bound {
     let is_letter = |c: char| c.is_alphabetic() && !c.is_numeric() && c <= '\u{ffff}';
-    holds("IS_ALPHA", args, move |text| !text.is_empty() && text.chars().all(is_letter))
+    holds("IS_ALPHA", args, (false, false), move |text| {
+        !text.is_empty() && text.chars().all(is_letter)
+    })
 }
 
 /// Whether there are decimal digits only, of any script.
 fn is_digit(args: &[Arg<'_>]) -> Bound {
     let digits = Regex::new(r"\A\d+\z").map_err(|e| format!("{e}"))?;
-    holds("IS_DIGIT", args, move |text| {
+    holds("IS_DIGIT", args, (true, false), move |text| {
         digits.is_match(text) && text.chars().all(|c| c <= '\u{ffff}')
     })
 }
@@ -142,5 +156,5 @@ const DECIMAL: &str = concat!(
 
 fn is_decimal(args: &[Arg<'_>]) -> Bound {
     let decimal = Regex::new(DECIMAL).map_err(|e| format!("{e}"))?;
-    holds("IS_DECIMAL", args, move |text| decimal.is_match(text))
+    holds("IS_DECIMAL", args, (true, true), move |text| decimal.is_match(text))
 }
