@@ -117,6 +117,10 @@ pub fn json_date(text: &str) -> Option<i64> {
 /// A TIME in JSON: `04:05:06.789`. Milliseconds of the day: Flink keeps whole seconds only.
 #[must_use]
 pub fn json_time(text: &str) -> Option<i64> {
+    // The end of a day is the begin of the next one, as in Java.
+    if text == "24:00:00" {
+        return Some(0);
+    }
     let mut input = Input::new(text);
     let (ms_of_day, _) = input.iso_clock(false, false)?;
     input.is_empty().then_some(ms_of_day)

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The character that stands for half of a pair without its other half.
-const REPLACEMENT: char = '\u{fffd}';
+const REPLACEMENT: char = '?';
 
 /// Whether a string (with quotes) is the name.
 pub(super) fn equals(quoted: &str, name: &str) -> bool {

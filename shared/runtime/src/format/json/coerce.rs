@@ -73,6 +73,8 @@ fn unusual(
             let parsed = parse_number(number.text).ok_or(Reason::Coercion)?;
             return Ok(parsed.into_type(DecimalType::new(*precision, *scale)).map(Slot::i128));
         }
+        // Jackson makes bytes of a text only.
+        (DataType::Bytes, Token::Number(_) | Token::Bool(_)) => return Err(Reason::Coercion),
         (DataType::Float, Token::Number(number)) => {
             let value = number.text.parse::<f32>().map_err(|_| Reason::Coercion)?;
             return Ok(Some(Slot::f64(f64::from(value))));
@@ -155,7 +157,11 @@ fn of_text(
     slot.map(Some).ok_or(Reason::Coercion)
 }
 
+/// Base64, which Jackson takes with its padding only.
 fn bytes(text: &str, context: &mut Context) -> Result<Slot, Reason> {
+    if !text.len().is_multiple_of(4) {
+        return Err(Reason::Coercion);
+    }
     let start = context.arena.begin();
     let mut full = false;
     let read = read_base64(text, |piece| {

@@ -265,7 +265,7 @@ impl Text<'_> {
 }
 
 /// The character of an escape and how many bytes it takes. A lone surrogate, which Java can hold
-/// and UTF-8 cannot, becomes U+FFFD.
+/// and UTF-8 cannot, becomes '?', as in Flink.
 fn escape(bytes: &[u8]) -> Option<(char, usize)> {
     let plain = match bytes.get(1)? {
         b'"' => '"',
@@ -285,7 +285,7 @@ fn escape(bytes: &[u8]) -> Option<(char, usize)> {
                 let point = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
                 return Some((char::from_u32(point)?, 12));
             }
-            return Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6));
+            return Some((char::from_u32(first).unwrap_or('?'), 6));
         }
         _ => return None,
     };
