@@ -47,11 +47,12 @@ pub(crate) struct DueQueue {
     lists: Box<[List]>,
     /// Which lists of each digit are not empty.
     occupied: [u64; DIGITS],
+    /// Which digits have one.
+    levels: u32,
     /// Which lists of the lowest digit are not in order of rank; sorted when their turn comes.
     unsorted: u64,
     sorting: Vec<Place>,
     base: u64,
-    len: usize,
 }
 
 /// Order-preserving: the earliest time is 0.
@@ -77,10 +78,10 @@ impl DueQueue {
             nodes: Vec::new(),
             lists: vec![EMPTY; DIGITS * LISTS_PER_DIGIT].into(),
             occupied: [0; DIGITS],
+            levels: 0,
             unsorted: 0,
             sorting: Vec::new(),
             base: 0,
-            len: 0,
         }
     }
 
@@ -100,7 +101,6 @@ impl DueQueue {
         if self.nodes.len() <= place as usize {
             self.nodes.resize(place as usize + 1, UNLINKED);
         }
-        self.len += 1;
         self.link(place, number(time).max(self.base), rank);
     }
 
@@ -125,7 +125,17 @@ impl DueQueue {
             self.unsorted |= 1 << digit;
         }
         self.occupied[position] |= 1 << digit;
+        self.levels |= 1 << position;
         self.nodes[place as usize] = Node { time, previous, next: NONE };
+    }
+
+    /// Notes that a list is empty.
+    #[inline]
+    fn vacate(&mut self, position: usize, digit: usize) {
+        self.occupied[position] &= !(1 << digit);
+        if self.occupied[position] == 0 {
+            self.levels &= !(1 << position);
+        }
     }
 
     /// Takes a place out that waits.
@@ -143,18 +153,16 @@ impl DueQueue {
             _ => self.nodes[next as usize].previous = previous,
         }
         if list.first == NONE {
-            self.occupied[position] &= !(1 << digit);
+            self.vacate(position, digit);
             self.unsorted &= !(u64::from(position == 0) << digit);
         }
         self.nodes[place as usize] = UNLINKED;
-        self.len -= 1;
     }
 
     /// Takes `place` out, which [`first_ranked`](DueQueue::first_ranked) gave.
     pub(crate) fn remove_first(&mut self, place: Place) {
         self.unlink_first(place);
         self.nodes[place as usize] = UNLINKED;
-        self.len -= 1;
     }
 
     /// Lets `place`, which [`first_ranked`](DueQueue::first_ranked) gave, wait until another time.
@@ -178,7 +186,7 @@ impl DueQueue {
         match next {
             NONE => {
                 self.lists[digit].last = NONE;
-                self.occupied[0] &= !(1 << digit);
+                self.vacate(0, digit);
             }
             _ => self.nodes[next as usize].previous = NONE,
         }
@@ -223,7 +231,7 @@ impl DueQueue {
             }
             // Stable: what came first is first in the lists of lower digits too.
             let mut place = core::mem::replace(&mut self.lists[at], EMPTY).first;
-            self.occupied[position] &= !(1 << digit);
+            self.vacate(position, digit);
             self.base = start;
             while place != NONE {
                 let Node { time, next, .. } = self.nodes[place as usize];
@@ -263,17 +271,18 @@ impl DueQueue {
     /// places comes before.
     #[inline]
     fn earliest(&self) -> Option<(usize, usize, u64)> {
-        if self.len == 0 {
-            return None;
-        }
-        if self.occupied[0] != 0 {
+        if self.levels & 1 == 1 {
             let digit = self.occupied[0].trailing_zeros();
             let higher = self.base & !(LISTS_PER_DIGIT as u64 - 1);
             return Some((0, digit as usize, higher | u64::from(digit)));
         }
-        let position = self.occupied.iter().position(|&digits| digits != 0)?;
+        if self.levels == 0 {
+            return None;
+        }
+        let position = self.levels.trailing_zeros();
+        let shift = position * DIGIT_BITS;
+        let position = position as usize;
         let digit = self.occupied[position].trailing_zeros();
-        let shift = u32::try_from(position).expect("a few digits") * DIGIT_BITS;
         let higher = self.base.checked_shr(shift + DIGIT_BITS).unwrap_or(0);
         let higher = higher.checked_shl(shift + DIGIT_BITS).unwrap_or(0);
         Some((position, digit as usize, higher | u64::from(digit) << shift))
