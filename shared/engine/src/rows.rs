@@ -183,9 +183,8 @@ impl Rows {
             return Err(Fault::StateFull);
         }
         let seq = self.next_seq;
-        let id = self.put(key, row, Entry { time, seq, ..UNUSED }, tag, cx)?;
+        let id = self.put(key, row, Entry { time, seq, is_dirty: true, ..UNUSED }, tag, cx)?;
         self.next_seq += 1;
-        self.touch(id);
         Ok(id)
     }
 
@@ -231,28 +230,42 @@ impl Rows {
             self.keys.release(key, cx);
             return Err(Fault::StateFull);
         };
-        if self.entries.len() <= id as usize {
-            self.entries.resize(id as usize + 1, UNUSED);
+        if self.entries.len() <= id as usize || self.lists.len() <= key as usize {
+            self.make_places(id, key);
         }
-        let is_listed = self.entries[id as usize].is_listed;
-        self.entries[id as usize] = Entry { key, is_used: true, is_listed, ..entry };
-        self.put_tag(id, tag);
-        self.link(id);
+        let (previous, next) = self.link(id, key, (entry.time, entry.seq));
+        let own = &mut self.entries[id as usize];
+        let was_listed = own.is_listed;
+        let is_listed = was_listed || entry.is_dirty;
+        *own = Entry { key, previous, next, is_used: true, is_listed, ..entry };
+        if is_listed && !was_listed {
+            self.dirty.push(id);
+        }
+        if tag != 0 || !self.tags.is_empty() {
+            self.put_tag(id, tag);
+        }
         self.count += 1;
         Ok(id)
     }
 
-    /// Puts a row into its key's list: from the end, where most belong.
-    fn link(&mut self, id: RowId) {
-        let Entry { time, seq, key, .. } = self.entries[id as usize];
+    #[cold]
+    fn make_places(&mut self, id: RowId, key: KeyId) {
+        if self.entries.len() <= id as usize {
+            self.entries.resize(id as usize + 1, UNUSED);
+        }
         if self.lists.len() <= key as usize {
             self.lists.resize(key as usize + 1, EMPTY);
         }
+    }
+
+    /// Puts a row into its key's list: from the end, where most belong. Gives its neighbours.
+    #[inline]
+    fn link(&mut self, id: RowId, key: KeyId, own: (Timestamp, u64)) -> (RowId, RowId) {
         let list = &mut self.lists[key as usize];
         let mut previous = list.last;
         while let Some(at) = some(previous) {
             let other = &self.entries[at as usize];
-            if (other.time, other.seq) < (time, seq) {
+            if (other.time, other.seq) < own {
                 break;
             }
             previous = other.previous;
@@ -266,8 +279,7 @@ impl Rows {
             Some(at) => self.entries[at as usize].previous = id,
             None => list.last = id,
         }
-        let entry = &mut self.entries[id as usize];
-        (entry.previous, entry.next) = (previous, next);
+        (previous, next)
     }
 
     /// Forgets a row.
@@ -334,6 +346,11 @@ impl Rows {
         let Some(earliest) = self.entries.get(first as usize) else { return 0 };
         let second = self.entries.get(earliest.next as usize).map_or(0, |second| second.seq);
         entry.seq ^ second ^ self.slab.fetch(id) ^ self.slab.fetch(first)
+    }
+
+    /// The same of a row alone.
+    pub fn fetch_one(&self, id: RowId) -> u64 {
+        self.entries[id as usize].seq ^ self.slab.fetch(id)
     }
 
     /// The values.
