@@ -12,7 +12,7 @@
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Appointment};
 use crate::{
     context::Context,
     fragment::AbsenceSpec,
@@ -77,12 +77,15 @@ impl Absence {
         Some(in_time.unwrap_or((deadline, Next::Absent(first, deadline))))
     }
 
+    /// When it has to do that, for the row that it is for.
+    fn appointment(&self, key: KeyId) -> Option<Appointment> {
+        let (time, next) = self.next(key)?;
+        let (Next::Row(id) | Next::Absent(id, _)) = next;
+        Some((time, self.rows.seq(id)))
+    }
+
     fn arm(&mut self, key: KeyId) {
-        let due = self.next(key).map(|(time, next)| {
-            let (Next::Row(id) | Next::Absent(id, _)) = next;
-            (time, self.rows.seq(id))
-        });
-        self.agenda.arm(key, due);
+        self.agenda.arm(key, self.appointment(key));
     }
 
     /// A row in its turn: ends the wait of the row before it, starts one of its own.
@@ -123,7 +126,7 @@ impl Operator for Absence {
     }
 
     fn advance(&mut self, watermark: Timestamp, out: &mut Emitter<'_>) -> Progress {
-        while let Some(key) = self.current.or_else(|| self.agenda.take(watermark, |_| {})) {
+        while let Some(key) = self.current.or_else(|| self.agenda.first(watermark, |_| {})) {
             self.current = Some(key);
             match self.next(key).filter(|(time, _)| *time <= watermark) {
                 Some((_, Next::Row(id))) => self.look_at(key, id, out.context),
@@ -136,7 +139,7 @@ impl Operator for Absence {
                 }
                 None => {
                     self.current = None;
-                    self.arm(key);
+                    self.agenda.leave(key, self.appointment(key));
                 }
             }
         }

@@ -48,13 +48,19 @@ impl Agenda {
         }
     }
 
-    /// Takes the next key that has something to do at `watermark`. `near` is told which ones soon
-    /// will have.
-    pub(super) fn take(&mut self, watermark: Timestamp, near: impl FnMut(KeyId)) -> Option<KeyId> {
-        let key = self.queue.first_ranked(watermark, near, rank(&self.armed))?;
-        self.queue.remove_first(key);
-        self.armed[key as usize] = None;
-        Some(key)
+    /// The next key that has something to do at `watermark`; it stays until
+    /// [`leave`](Agenda::leave). `near` is told which ones soon will have.
+    pub(super) fn first(&mut self, watermark: Timestamp, near: impl FnMut(KeyId)) -> Option<KeyId> {
+        self.queue.first_ranked(watermark, near, rank(&self.armed))
+    }
+
+    /// Says what a key that [`first`](Agenda::first) gave has to do next.
+    pub(super) fn leave(&mut self, key: KeyId, next: Option<Appointment>) {
+        self.armed[key as usize] = next;
+        match next {
+            Some((time, _)) => self.queue.put_off(key, time, rank(&self.armed)),
+            None => self.queue.remove_first(key),
+        }
     }
 
     /// A time before which no key has anything to do.

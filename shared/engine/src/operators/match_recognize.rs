@@ -20,7 +20,7 @@ use alloc::{
 };
 use core::cmp::Ordering;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Appointment};
 use crate::{
     compare::compare,
     context::{Context, Fault},
@@ -104,23 +104,40 @@ impl MatchRecognize {
         })
     }
 
-    /// Sees that a partition is looked at when its next row or deadline is due.
-    fn arm(&mut self, key: KeyId) {
-        let partition = &self.partitions[key as usize];
-        let row = partition.pending.map(|id| (self.rows.time(id), self.rows.seq(id)));
-        let deadline = self.matcher.deadline(partition, &self.rows).map(|deadline| {
+    /// When a partition has something to do next: its next row or this deadline.
+    fn appointment(
+        &self,
+        partition: &Partition,
+        deadline: Option<Timestamp>,
+    ) -> Option<Appointment> {
+        let row = partition.pending.map(|id| {
+            let row = self.rows.stand(id);
+            (row.time, row.seq)
+        });
+        let deadline = deadline.map(|deadline| {
             let first = partition.open.peek().expect("it has a deadline");
             (deadline, self.rows.seq(partition.event(first.start)))
         });
-        self.agenda.arm(key, row.into_iter().chain(deadline).min());
+        match (row, deadline) {
+            (Some(row), Some(deadline)) => Some(row.min(deadline)),
+            (row, deadline) => row.or(deadline),
+        }
+    }
+
+    /// Sees that a partition is looked at then.
+    fn arm(&mut self, key: KeyId) {
+        let partition = &self.partitions[key as usize];
+        let deadline = self.matcher.deadline(partition, &self.rows);
+        self.agenda.arm(key, self.appointment(partition, deadline));
     }
 
     /// The next partition that has something to do. Rows that come soon are read already.
     fn next_due(&mut self, watermark: Timestamp) -> Option<KeyId> {
         let (rows, partitions, fetched) = (&self.rows, &self.partitions, &mut self.fetched);
-        self.agenda.take(watermark, |key| {
-            let row = partitions[key as usize].pending;
-            *fetched ^= row.map_or(0, |row| rows.fetch(row));
+        self.agenda.first(watermark, |key| {
+            let Partition { pending, events, .. } = &partitions[key as usize];
+            *fetched ^= pending.map_or(0, |row| rows.fetch_one(row));
+            *fetched ^= events.front().map_or(0, |row| rows.seq(*row));
         })
     }
 
@@ -134,7 +151,8 @@ impl MatchRecognize {
                 let deadline = self.matcher.deadline(partition, &self.rows);
                 let Some(deadline) = deadline.filter(|deadline| *deadline <= watermark) else {
                     self.current = None;
-                    return self.arm(key);
+                    let next = self.appointment(&self.partitions[key as usize], deadline);
+                    return self.agenda.leave(key, next);
                 };
                 // The end of input is no time that a match could carry.
                 let time = if watermark == WATERMARK_MAX { deadline } else { watermark };
@@ -341,16 +359,19 @@ impl Operator for MatchRecognize {
             let wanted = self.rows_max - self.rows_max / 64;
             while self.rows.len() >= wanted.max(1) && self.evict(out) {}
         }
-        let id = match self.rows.insert(row, time, 0, out.context) {
-            Ok(id) => id,
+        let key = self.rows.key_of(row, out.context);
+        let stored = key
+            .and_then(|(key, _)| Ok((key, self.rows.insert_at(key, row, time, 0, out.context)?)));
+        let (key, id) = match stored {
+            Ok(stored) => stored,
             Err(fault) => return out.drop_row(Reason::Fault(fault), row),
         };
-        let key = self.rows.key(id);
         if self.partitions.len() <= key as usize {
             self.partitions.resize_with(key as usize + 1, Partition::default);
         }
         let partition = &mut self.partitions[key as usize];
-        if partition.pending.is_none_or(|first| time < self.rows.time(first)) {
+        // Earlier than all that wait.
+        if partition.pending.is_none() || partition.pending == self.rows.next(id) {
             partition.pending = Some(id);
             self.arm(key);
         }

@@ -46,9 +46,10 @@ pub(super) struct Partition {
 impl Partition {
     /// The number of the first row that a run refers to.
     pub(super) fn first_used(&self) -> Option<u64> {
-        let open = self.open.peek().filter(|entry| !entry.is_start());
-        let first = open.into_iter().chain(self.complete.peek()).map(|entry| entry.start);
-        first.min()
+        // The run that has no row yet comes after all others.
+        let start = |queue: &Queue| queue.peek().unwrap_or(Entry::START).start;
+        let first = start(&self.open).min(start(&self.complete));
+        (first != Entry::START.start).then_some(first)
     }
 
     /// The number of the row after those that are kept.
