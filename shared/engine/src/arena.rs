@@ -5,7 +5,7 @@
 
 use alloc::{boxed::Box, vec};
 
-use crate::hash::WORDS;
+use crate::{hash::WORDS, packed::PACKS, slot::Slot};
 
 /// A bounded stack of bytes.
 #[derive(Debug)]
@@ -90,6 +90,15 @@ impl Arena {
         let chunk: &[u8; WORDS] = self.bytes[offset as usize..].first_chunk()?;
         let (first, second) = split(u128::from_le_bytes(*chunk) & mask);
         Some([first, second])
+    }
+
+    /// The text in one slot, if it is short enough; see [`packed`](crate::packed).
+    #[inline]
+    pub(crate) fn packed(&self, offset: u32, len: u32) -> Option<Slot> {
+        let (mask, tag) = PACKS.get(len as usize)?;
+        let chunk: &[u8; WORDS] = self.bytes.get(offset as usize..)?.first_chunk()?;
+        let (first, second) = split(u128::from_le_bytes(*chunk) & mask | tag);
+        Some(Slot(first, second))
     }
 
     /// The present height.

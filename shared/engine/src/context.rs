@@ -106,11 +106,14 @@ impl Context {
         }
     }
 
-    /// The words and the length of a short text in the arena; `None` for a longer one and a symbol.
+    /// A short text in the arena as one slot; `None` for a longer one and a symbol. See
+    /// [`packed`](crate::packed).
     #[inline]
-    pub(crate) fn short(&self, slot: Slot) -> Option<([u64; 2], u8)> {
-        let BytesRef::Arena(offset, len) = slot.bytes_ref() else { return None };
-        Some((self.arena.words(offset, len)?, u8::try_from(len).ok()?))
+    pub(crate) fn packed(&self, slot: Slot) -> Option<Slot> {
+        match slot.bytes_ref() {
+            BytesRef::Arena(offset, len) => self.arena.packed(offset, len),
+            BytesRef::Symbol(_) => None,
+        }
     }
 
     /// Copies bytes into the arena; NULL and a fault when they do not fit.

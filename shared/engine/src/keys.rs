@@ -2,15 +2,17 @@
 //!
 //! Texts of a key become symbols. A tuple is counted by reference and leaves with the last one.
 //! A tuple is looked for by what its texts say: a short text is made a symbol only when its key is
-//! not there, so that a row of a known key costs one look-up and not one for each text more.
+//! not there, so that a row of a known key costs one look-up and not one for each text more. What
+//! is compared of a key lies in one place.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use hashbrown::HashTable;
 
 use crate::{
     context::{Context, Fault},
     hash::{mix, mix_pair},
     memory,
+    packed::{pack, unpack},
     row::Row,
     slot::{BytesRef, Slot},
     symbols::SymbolId,
@@ -23,45 +25,49 @@ pub type KeyId = u32;
 /// Distinct key tuples.
 pub struct KeyTable {
     types: Vec<DataType>,
+    /// The values of each key, texts as symbols.
     slots: Vec<Slot>,
-    nulls: Vec<u64>,
+    /// The image of each key, by which it is found: NULL bitmap and hash, then its values, short
+    /// texts as packed ones.
+    images: Vec<Slot>,
     references: Vec<u32>,
-    /// Kept so that moving and removing an entry does not touch its values.
-    hashes: Vec<u64>,
     index: HashTable<KeyId>,
     free: Vec<KeyId>,
     keys_max: usize,
-    probe: Vec<Probe>,
-    probe_nulls: u64,
-    probe_hash: u64,
+    /// The image of what is looked for.
+    probe: Vec<Slot>,
+    /// Its values with texts as symbols, once they are.
+    made: Vec<Slot>,
+    /// Columns of it whose texts are, one bit each.
+    symbols: u64,
+    /// Columns that are texts.
+    texts: u64,
+    is_all_texts: bool,
 }
 
-/// One column of what is looked for.
-#[derive(Clone, Copy)]
-struct Probe {
-    slot: Slot,
-    /// The length of the short text that it holds as words.
-    short: u8,
-    /// Whether its values are texts.
-    is_text: bool,
-}
+/// Slots of an image before the values. The hash is kept so that moving and removing an entry does
+/// not touch them.
+const HEADER: usize = 1;
 
-/// A column of the probe that holds its slot: a symbol if it is a text.
-const NO_WORDS: u8 = u8::MAX;
+/// A text as it stands in an image, and its symbol if it is one: a long text is made one. `None`
+/// when the symbol table is full. The symbol is not looked for by what it says: while a checkpoint
+/// is being restored, one that is gone may say the same.
+#[inline(never)]
+fn image(text: Slot, cx: &mut Context) -> Option<(Slot, Option<SymbolId>)> {
+    let id = match text.bytes_ref() {
+        BytesRef::Symbol(id) => id,
+        BytesRef::Arena(..) => match cx.packed(text) {
+            Some(text) => return Some((text, None)),
+            None => cx.intern(text)?,
+        },
+    };
+    let packed = cx.symbols.short(id).and_then(|(words, len)| pack(words, len));
+    Some((packed.unwrap_or_else(|| Slot::symbol(id)), Some(id)))
+}
 
 /// Hash of a key tuple.
 pub(crate) fn hash_key(slots: &[Slot], nulls: u64) -> u64 {
     slots.iter().fold(nulls, |hash, slot| mix_pair(hash, slot.0, slot.1))
-}
-
-/// Adds a text to the hash of a key: by its words if it is short, so that it is the same wherever
-/// the text lies.
-#[inline]
-fn mix_symbol(hash: u64, id: SymbolId, cx: &Context) -> u64 {
-    match cx.symbols.short(id) {
-        Some([first, second]) => mix_pair(hash, first, second),
-        None => mix(hash, cx.symbols.hash(id)),
-    }
 }
 
 /// Ends the hash of a key: most have no NULL.
@@ -70,27 +76,25 @@ fn mix_nulls(hash: u64, nulls: u64) -> u64 {
     if nulls == 0 { hash } else { mix(hash, nulls) }
 }
 
-impl Probe {
-    fn of(data_type: &DataType) -> Self {
-        Probe { slot: Slot::ZERO, short: NO_WORDS, is_text: data_type.is_referring() }
-    }
-}
-
 impl KeyTable {
     /// An empty table for keys of these types.
     pub fn new(types: Vec<DataType>, keys_max: usize) -> Self {
+        let texts = types.iter().enumerate().fold(0, |texts, (index, data_type)| {
+            texts | u64::from(data_type.is_referring()) << index
+        });
         KeyTable {
-            probe: types.iter().map(Probe::of).collect(),
+            probe: vec![Slot::ZERO; HEADER + types.len()],
+            made: vec![Slot::ZERO; types.len()],
+            symbols: 0,
+            is_all_texts: types.iter().all(DataType::is_referring),
+            texts,
             types,
             slots: Vec::new(),
-            nulls: Vec::new(),
+            images: Vec::new(),
             references: Vec::new(),
-            hashes: Vec::new(),
             index: HashTable::new(),
             free: Vec::new(),
             keys_max,
-            probe_nulls: 0,
-            probe_hash: 0,
         }
     }
 
@@ -104,76 +108,91 @@ impl KeyTable {
         columns: &[usize],
         cx: &mut Context,
     ) -> Result<Option<KeyId>, Fault> {
-        let (mut nulls, mut hash) = (0, 0);
-        for (index, (&column, probe)) in columns.iter().zip(&mut self.probe).enumerate() {
-            probe.short = NO_WORDS;
-            probe.slot = row.slots[column];
-            if row.is_null(column) {
-                nulls |= 1 << index;
-                probe.slot = Slot::ZERO;
-            } else if probe.is_text {
-                if let Some((words, len)) = cx.short(probe.slot) {
-                    (probe.slot, probe.short) = (Slot(words[0], words[1]), len);
-                } else if let Some(id) = cx.intern(probe.slot) {
-                    probe.slot = Slot::symbol(id);
-                    hash = mix_symbol(hash, id, cx);
-                    continue;
-                } else {
-                    // What was made for the columns before it goes.
-                    self.probe_nulls = nulls | u64::MAX << index;
-                    self.discard_probe(cx);
-                    return Err(Fault::StateFull);
-                }
-            }
-            hash = mix_pair(hash, probe.slot.0, probe.slot.1);
+        self.symbols = 0;
+        match self.take_short(row, columns, cx) {
+            Some(hash) => self.probe[0] = Slot(0, hash),
+            None => self.take(row, columns, cx)?,
         }
-        self.probe_nulls = nulls;
-        self.probe_hash = mix_nulls(hash, nulls);
-        match self.find_probe(cx) {
-            Some(id) => {
-                // Nothing was made for it, so there is nothing to give back.
-                self.probe_nulls = u64::MAX;
-                Ok(Some(id))
-            }
+        match self.find_probe() {
+            Some(id) => Ok(Some(id)),
             None => self.intern_probe(cx).map(|()| None),
         }
     }
 
-    fn find_probe(&self, cx: &Context) -> Option<KeyId> {
-        self.index.find(self.probe_hash, |&id| self.is_probe(id, cx)).copied()
+    /// Takes a key of nothing but short texts of the row to be the probe, as most are; gives its
+    /// hash.
+    #[inline]
+    fn take_short(&mut self, row: Row<'_>, columns: &[usize], cx: &Context) -> Option<u64> {
+        if row.nulls != 0 || !self.is_all_texts {
+            return None;
+        }
+        let mut hash = 0;
+        for (own, &column) in self.probe[HEADER..].iter_mut().zip(columns) {
+            *own = cx.packed(row.slots[column])?;
+            hash = mix_pair(hash, own.0, own.1);
+        }
+        Some(hash)
+    }
+
+    /// Takes any key to be the probe.
+    #[inline(never)]
+    fn take(&mut self, row: Row<'_>, columns: &[usize], cx: &mut Context) -> Result<(), Fault> {
+        let (mut nulls, mut hash, texts) = (0, 0, self.texts);
+        for (index, (own, &column)) in self.probe[HEADER..].iter_mut().zip(columns).enumerate() {
+            let mut slot = row.slots[column];
+            if row.is_null(column) {
+                nulls |= 1 << index;
+                slot = Slot::ZERO;
+            } else if texts >> index & 1 == 1 {
+                let Some((text, symbol)) = image(slot, cx) else {
+                    // What was made for the columns before it goes.
+                    self.discard_probe(cx);
+                    return Err(Fault::StateFull);
+                };
+                if let Some(id) = symbol {
+                    self.made[index] = Slot::symbol(id);
+                    self.symbols |= 1 << index;
+                }
+                slot = text;
+            }
+            *own = slot;
+            hash = mix_pair(hash, slot.0, slot.1);
+        }
+        self.probe[0] = Slot(nulls, mix_nulls(hash, nulls));
+        Ok(())
     }
 
     #[inline]
-    fn is_probe(&self, id: KeyId, cx: &Context) -> bool {
-        let mut columns = self.key(id).iter().zip(&self.probe);
-        let is_equal = columns.all(|(own, probe)| match probe.short {
-            NO_WORDS => *own == probe.slot,
-            len => match own.bytes_ref() {
-                BytesRef::Symbol(id) => cx.symbols.is_short(id, [probe.slot.0, probe.slot.1], len),
-                BytesRef::Arena(..) => false,
-            },
-        });
-        is_equal && self.nulls[id as usize] == self.probe_nulls
+    fn find_probe(&self) -> Option<KeyId> {
+        let (probe, images) = (&self.probe[..], &self.images[..]);
+        // Not with `HashTable::find`, which calls what compares through a pointer.
+        let mut found = self.index.iter_hash(probe[0].1).copied();
+        found.find(|&id| images[id as usize * probe.len()..][..probe.len()] == *probe)
     }
 
     /// Makes the short texts of the probe symbols.
     fn intern_probe(&mut self, cx: &mut Context) -> Result<(), Fault> {
-        for index in 0..self.probe.len() {
-            let probe = &mut self.probe[index];
-            let len = core::mem::replace(&mut probe.short, NO_WORDS);
-            if len == NO_WORDS {
+        let nulls = self.probe[0].0;
+        for index in 0..self.types.len() {
+            if self.symbols >> index & 1 == 1 {
                 continue;
             }
-            let Slot(first, second) = probe.slot;
-            match cx.symbols.intern_short([first, second], usize::from(len)) {
-                Some(id) => probe.slot = Slot::symbol(id),
-                None => {
-                    // Long texts behind it may have been made symbols already.
-                    probe.slot = Slot::ZERO;
-                    self.discard_probe(cx);
-                    return Err(Fault::StateFull);
-                }
-            }
+            let own = self.probe[HEADER + index];
+            let is_text = (self.texts & !nulls) >> index & 1 == 1;
+            self.made[index] = match unpack(own).filter(|_| is_text) {
+                None => own,
+                Some((words, len)) => match cx.symbols.intern_short(words, len) {
+                    Some(id) => {
+                        self.symbols |= 1 << index;
+                        Slot::symbol(id)
+                    }
+                    None => {
+                        // Long texts behind it may have been made symbols already.
+                        self.discard_probe(cx);
+                        return Err(Fault::StateFull);
+                    }
+                },
+            };
         }
         Ok(())
     }
@@ -182,20 +201,19 @@ impl KeyTable {
     /// again goes by what they say.
     #[inline]
     pub fn found_short_texts(&self) -> bool {
-        self.probe.iter().all(|probe| probe.short != NO_WORDS)
+        self.is_all_texts && self.symbols == 0 && self.probe[0].0 == 0
     }
 
     /// Gives symbols back that the probe alone made.
     pub fn discard_probe(&mut self, cx: &mut Context) {
-        for (index, probe) in self.probe.iter().enumerate() {
-            if probe.is_text
-                && self.probe_nulls >> index & 1 == 0
-                && probe.short == NO_WORDS
-                && let BytesRef::Symbol(id) = probe.slot.bytes_ref()
+        for (index, slot) in self.made.iter().enumerate() {
+            if self.symbols >> index & 1 == 1
+                && let BytesRef::Symbol(id) = slot.bytes_ref()
             {
                 cx.symbols.discard(id);
             }
         }
+        self.symbols = 0;
     }
 
     /// Puts the probe into the table, without reference; `None` at the limit.
@@ -204,46 +222,39 @@ impl KeyTable {
             self.discard_probe(cx);
             return None;
         }
+        let (stride, width) = (self.types.len(), self.probe.len());
         let id = self.free.pop().unwrap_or_else(|| {
-            let id = KeyId::try_from(self.nulls.len()).expect("keys_max fits 32 bits");
-            self.slots.resize(self.slots.len() + self.types.len(), Slot::ZERO);
-            self.nulls.push(0);
+            let id = KeyId::try_from(self.references.len()).expect("keys_max fits 32 bits");
+            self.slots.resize(self.slots.len() + stride, Slot::ZERO);
+            self.images.resize(self.images.len() + width, Slot::ZERO);
             self.references.push(0);
-            self.hashes.push(0);
             id
         });
-        let stride = self.types.len();
         let at = id as usize * stride;
-        for (own, probe) in self.slots[at..at + stride].iter_mut().zip(&self.probe) {
-            *own = probe.slot;
-        }
-        for symbol in symbols(&self.types, &self.slots[at..at + stride], self.probe_nulls) {
+        self.slots[at..at + stride].copy_from_slice(&self.made);
+        let at = id as usize * width;
+        self.images[at..at + width].copy_from_slice(&self.probe);
+        let Slot(nulls, hash) = self.probe[0];
+        for symbol in symbols(&self.types, &self.made, nulls) {
             cx.symbols.retain(symbol);
         }
-        self.nulls[id as usize] = self.probe_nulls;
         self.references[id as usize] = 0;
-        let hash = self.probe_hash;
-        self.hashes[id as usize] = hash;
-        let hashes = &self.hashes;
-        self.index.insert_unique(hash, id, |&id| hashes[id as usize]);
+        let images = &self.images;
+        self.index.insert_unique(hash, id, |&id| images[id as usize * width].1);
         Some(id)
     }
 
     /// Finds or inserts a key that is being restored: symbols or plain values.
     pub fn restore(&mut self, slots: &[Slot], nulls: u64, cx: &mut Context) -> Option<KeyId> {
-        self.probe_nulls = nulls;
-        let mut hash = 0;
-        for (index, (probe, slot)) in self.probe.iter_mut().zip(slots).enumerate() {
-            (probe.slot, probe.short) = (*slot, NO_WORDS);
-            hash = match slot.bytes_ref() {
-                BytesRef::Symbol(id) if probe.is_text && nulls >> index & 1 == 0 => {
-                    mix_symbol(hash, id, cx)
-                }
-                _ => mix_pair(hash, slot.0, slot.1),
-            };
+        let (texts, mut hash) = (self.texts & !nulls, 0);
+        self.made.copy_from_slice(slots);
+        self.symbols = texts;
+        for (index, (own, &slot)) in self.probe[HEADER..].iter_mut().zip(slots).enumerate() {
+            *own = if texts >> index & 1 == 1 { image(slot, cx)?.0 } else { slot };
+            hash = mix_pair(hash, own.0, own.1);
         }
-        self.probe_hash = mix_nulls(hash, nulls);
-        self.find_probe(cx).or_else(|| self.insert(cx))
+        self.probe[0] = Slot(nulls, mix_nulls(hash, nulls));
+        self.find_probe().or_else(|| self.insert(cx))
     }
 
     /// Counts one more reference.
@@ -267,8 +278,8 @@ impl KeyTable {
         let stride = self.types.len();
         let at = id as usize * stride;
         let key = &self.slots[at..at + stride];
-        let nulls = self.nulls[id as usize];
-        if let Ok(found) = self.index.find_entry(self.hashes[id as usize], |&i| i == id) {
+        let Slot(nulls, hash) = self.images[id as usize * self.probe.len()];
+        if let Ok(found) = self.index.find_entry(hash, |&i| i == id) {
             found.remove();
         }
         for symbol in symbols(&self.types, key, nulls) {
@@ -286,7 +297,7 @@ impl KeyTable {
 
     /// The NULL bitmap of a key.
     pub fn nulls(&self, id: KeyId) -> u64 {
-        self.nulls[id as usize]
+        self.images[id as usize * self.probe.len()].0
     }
 
     /// Types of the key columns.
@@ -307,7 +318,7 @@ impl KeyTable {
     /// Bytes at the limit.
     pub fn memory_bytes_max(&self) -> usize {
         memory::vec_bytes::<Slot>(self.keys_max * self.types.len())
-            + 2 * memory::vec_bytes::<u64>(self.keys_max)
+            + memory::vec_bytes::<Slot>(self.keys_max * self.probe.len())
             + 2 * memory::vec_bytes::<u32>(self.keys_max)
             + memory::table_bytes(self.keys_max)
     }

@@ -35,6 +35,7 @@ mod memory;
 pub mod mutation;
 pub mod operator;
 pub mod operators;
+mod packed;
 pub mod pipeline;
 pub mod row;
 pub mod rows;

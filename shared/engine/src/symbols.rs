@@ -175,22 +175,11 @@ impl Symbols {
         self.entries[id.0 as usize].text.bytes()
     }
 
-    /// The hash of a live symbol's text.
+    /// The words and the length of a live symbol's text of no more than [`WORDS`] bytes; `None` for
+    /// a longer one.
     #[inline]
-    pub(crate) fn hash(&self, id: SymbolId) -> u64 {
-        self.entries[id.0 as usize].hash
-    }
-
-    /// The words of a live symbol's text of no more than [`WORDS`] bytes; `None` for a longer one.
-    #[inline]
-    pub(crate) fn short(&self, id: SymbolId) -> Option<[u64; 2]> {
+    pub(crate) fn short(&self, id: SymbolId) -> Option<([u64; 2], u8)> {
         self.entries[id.0 as usize].text.words()
-    }
-
-    /// Whether a live symbol is this text of no more than [`WORDS`] bytes.
-    #[inline]
-    pub(crate) fn is_short(&self, id: SymbolId, text: [u64; 2], len: u8) -> bool {
-        self.entries[id.0 as usize].text.is_short(text, usize::from(len))
     }
 
     /// Whether this number names a text now.

@@ -52,11 +52,11 @@ impl Text {
         }
     }
 
-    /// Its words, if it is a text of no more than [`WORDS`] bytes.
+    /// Its words and its length, if it is a text of no more than [`WORDS`] bytes.
     #[inline]
-    pub(super) fn words(&self) -> Option<[u64; 2]> {
+    pub(super) fn words(&self) -> Option<([u64; 2], u8)> {
         match self {
-            Text::Short(bytes, _) => Some(words(bytes)),
+            Text::Short(bytes, len) => Some((words(bytes), *len)),
             Text::Long(..) => None,
         }
     }

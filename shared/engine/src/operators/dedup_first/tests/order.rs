@@ -215,3 +215,28 @@ proptest! {
         check(&sessions(), &all, false)?;
     }
 }
+
+/// A text that comes again has another number than before, and a checkpoint that holds both: what
+/// is restored keeps the one that it had.
+#[test]
+fn a_text_with_a_new_number_is_the_same_text() {
+    use Action::{Change, Restart, Row, Watermark};
+    let rows = |all: &[(usize, i64)]| -> Vec<Action> {
+        all.iter().map(|&(key, back)| Row(key, back)).collect()
+    };
+    let newest = |count: usize| vec![Row(0, 0); count];
+    let all = [
+        vec![Watermark(400)],
+        rows(&[(0, 0), (0, 0), (1, 500), (0, 0), (0, 0), (0, 100), (0, 1000), (0, 100)]),
+        rows(&[(1, 100), (0, 200), (0, 300)]),
+        vec![Change],
+        rows(&[(1, 500), (0, 500), (0, 0), (2, 1800), (0, 0), (0, 0)]),
+        vec![Restart, Watermark(300), Restart],
+        rows(&[(2, 300), (0, 0), (0, 0), (0, 0)]),
+        vec![Restart],
+        newest(6),
+        rows(&[(2, 1300)]),
+    ];
+    let fragment = over(vec![KEY], "COUNT", None, frame(FrameUnit::Range, Some(700), 0));
+    check(&fragment, &all.concat(), true).unwrap();
+}
