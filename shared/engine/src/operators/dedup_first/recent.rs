@@ -92,8 +92,7 @@ impl Stretch {
             return false;
         };
         free.insert(u32::try_from(self.slots.len()).expect("keys are bounded"));
-        self.slots.push(Slot(seq, sought.nulls));
-        self.slots.push(Slot(time as u64, last));
+        self.slots.extend([Slot(seq, sought.nulls), Slot(time as u64, last)]);
         self.slots.extend_from_slice(&sought.values);
         true
     }
@@ -200,9 +199,14 @@ impl Recent {
         // They nearly always follow each other without a gap.
         let first = self.stretches.front().map_or(0, |stretch| stretch.number);
         let near = usize::try_from(number.wrapping_sub(first)).unwrap_or(usize::MAX);
-        if self.stretches.get(near).is_some_and(|stretch| stretch.number == number) {
-            return Ok(near);
+        match self.stretches.get(near) {
+            Some(stretch) if stretch.number == number => Ok(near),
+            _ => self.search(number),
         }
+    }
+
+    #[cold]
+    fn search(&self, number: Timestamp) -> Result<usize, usize> {
         self.stretches.binary_search_by_key(&number, |stretch| stretch.number)
     }
 
