@@ -144,3 +144,39 @@ fn a_bounded_pipeline_ends_and_a_missing_table_is_said() {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert_eq!(run_of.results(), [A1]);
 }
+
+const MATCHES: &str = "\
+CREATE TABLE readings (device STRING, v DOUBLE, ts BIGINT, rt AS TO_TIMESTAMP_LTZ(ts, 3),
+  WATERMARK FOR rt AS rt)
+WITH ('connector'='filesystem', 'path'='in.ndjson', 'format'='json');
+CREATE TABLE assets (device STRING, site STRING, factor DOUBLE)
+WITH ('connector'='filesystem', 'path'='assets.ndjson', 'format'='json');
+CREATE TABLE `result` (device STRING, site STRING, v DOUBLE)
+WITH ('connector'='filesystem', 'path'='result.ndjson', 'format'='json');
+CREATE VIEW rises AS SELECT device, v, found AS p FROM readings MATCH_RECOGNIZE (
+  PARTITION BY device ORDER BY rt MEASURES B.v AS v, MATCH_PROCTIME() AS found
+  PATTERN (A B) DEFINE B AS B.v > A.v);
+CREATE VIEW placed AS SELECT r.device, a.site, r.v * a.factor AS v, r.p FROM rises AS r
+JOIN assets FOR SYSTEM_TIME AS OF r.p AS a ON r.device = a.device;
+INSERT INTO `result` SELECT device, site, v FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY site ORDER BY p) AS rn FROM placed) WHERE rn = 1;
+";
+
+#[test]
+fn a_match_is_looked_up_when_it_is_found_and_keeps_its_arrival() {
+    let run_of = Run::new("lookup-matches");
+    fs::write(run_of.scratch.join("p.sql"), MATCHES).unwrap();
+    let readings = [("a", 1, 1), ("b", 1, 2), ("b", 3, 3), ("c", 1, 4), ("c", 2, 5), ("a", 2, 6)];
+    let line = |(device, v, ts)| format!("{{\"device\":\"{device}\",\"v\":{v},\"ts\":{ts}}}\n");
+    fs::write(run_of.scratch.join("in.ndjson"), readings.map(line).concat()).unwrap();
+    let asset =
+        |(device, site)| format!("{{\"device\":\"{device}\",\"site\":\"{site}\",\"factor\":10}}\n");
+    run_of.assets(&[("a", "north"), ("b", "north"), ("c", "south")].map(asset).concat());
+    let mut command = Command::new(binary("headwater-aggregator"));
+    command.args(["run", "--standalone", "p.sql"]).current_dir(run_of.scratch.path());
+    let finished = run(&mut command, TIME_MAX).unwrap().expect("it ends");
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let expected =
+        [r#"{"device":"b","site":"north","v":30.0}"#, r#"{"device":"c","site":"south","v":20.0}"#];
+    assert_eq!(run_of.results(), expected);
+}

@@ -7,8 +7,9 @@ use headwater_engine::expr::Expr;
 use headwater_engine::types::{DataType, Field};
 use sqlparser::tokenizer::Span;
 
-use crate::ast::{self, Name};
+use crate::ast::Name;
 use crate::bind::coerce::data_type;
+use crate::bind::special::is_bare_call;
 use crate::bind::{Binder, Scope, arrival_read, typed_null};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, Role};
@@ -258,7 +259,7 @@ fn compute(from: &CreateTable, table: &mut TableDef, issues: &mut Vec<Issue>) {
             table.declared.extend(own.collect::<Vec<_>>());
             continue;
         };
-        if is_proctime(expr) {
+        if is_bare_call(expr, "PROCTIME") {
             let at = table.decoded.len() + table.computed.len();
             table.declared.push(at);
             let value = typed_null(DataType::TimestampLtz(3));
@@ -278,11 +279,6 @@ fn compute(from: &CreateTable, table: &mut TableDef, issues: &mut Vec<Issue>) {
             Err(issue) => issues.push(issue),
         }
     }
-}
-
-fn is_proctime(expr: &ast::Expr) -> bool {
-    let ast::ExprKind::Call(call) = &expr.kind else { return false };
-    call.name.value == "PROCTIME" && call.args.is_empty() && !call.star
 }
 
 fn watermark(from: &CreateTable, table: &mut TableDef) -> Result<()> {

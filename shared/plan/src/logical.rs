@@ -188,8 +188,8 @@ pub(crate) enum NodeKind {
     Union(Vec<NodeId>),
     /// The last row of each silent key, with its deadline as the last column.
     Absence(NodeId, AbsenceSpec),
-    /// Keys and measures of the matches of a row pattern.
-    Match(NodeId, Box<MatchSpec>),
+    /// Keys and measures of the matches of a row pattern, and where it is written.
+    Match(NodeId, Box<MatchSpec>, Span),
     /// The columns of the left input, then those of the right one.
     Join(Box<Join>),
 }
@@ -254,7 +254,7 @@ impl NodeKind {
             | Self::Windows(input, _)
             | Self::Aggregate { input, .. }
             | Self::Group { input, .. }
-            | Self::Match(input, _)
+            | Self::Match(input, ..)
             | Self::Absence(input, _)
             | Self::SessionAggregate { input, .. }
             | Self::SessionWindows { input, .. }

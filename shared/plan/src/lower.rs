@@ -128,7 +128,7 @@ impl Lowering<'_> {
             NodeKind::Values(rows) => self.values(node, rows),
             NodeKind::Join(join) => self.join(node, join),
             NodeKind::Absence(input, spec) => self.absence(node, *input, spec),
-            NodeKind::Match(input, spec) => self.match_recognize(node, *input, spec),
+            NodeKind::Match(input, spec, _) => self.match_recognize(node, *input, spec),
             NodeKind::Over { input, partition, rowtime, calls } => {
                 self.over(node, *input, partition, *rowtime, calls)
             }

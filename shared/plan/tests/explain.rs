@@ -55,6 +55,11 @@ fn deduplication_at_the_core() {
 }
 
 #[test]
+fn matches_by_arrival() {
+    golden("match_proctime");
+}
+
+#[test]
 fn joins_at_their_places() {
     golden("joins");
 }

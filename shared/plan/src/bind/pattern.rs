@@ -6,12 +6,13 @@
 
 use headwater_engine::aggregate;
 use headwater_engine::expr::{Expr, ExprKind};
-use headwater_engine::fragment::MatchItem;
+use headwater_engine::fragment::{Formula, MatchItem};
 use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{self, Call, Name};
-use crate::bind::{Binder, has_aggregate, is_aggregate};
+use crate::bind::special::is_bare_call;
+use crate::bind::{Binder, Scope, has_aggregate, is_aggregate, typed_null};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::Role;
 
@@ -63,7 +64,10 @@ impl<'a> Binder<'a> {
             ast::ExprKind::Call(call) => match call.name.value.as_str() {
                 "FIRST" | "LAST" | "PREV" | "NEXT" => self.navigation(call, from.span).map(Some),
                 "MATCH_ROWTIME" => self.match_rowtime(call, from.span).map(Some),
-                "MATCH_PROCTIME" | "CLASSIFIER" | "MATCH_NUMBER" => {
+                "MATCH_PROCTIME" if !call.args.is_empty() || call.star => {
+                    Err(bad_call("MATCH_PROCTIME", from.span))
+                }
+                "CLASSIFIER" | "MATCH_NUMBER" => {
                     Err(Issue::unsupported(from.span, &call.name.value))
                 }
                 name if is_aggregate(name) => self.matched_aggregate(call, from.span).map(Some),
@@ -240,17 +244,39 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The role of a measure: the time of the match is an event time.
-pub(crate) fn measure_role(expr: &Expr, items: &[MatchItem]) -> Role {
-    match expr.kind {
+/// An item of MEASURES, and what it is beyond its type: the time of the match is an event time,
+/// that of its arrival is computed nowhere, because nobody reads it.
+pub(crate) fn measure(
+    from: &ast::Expr,
+    variables: &[String],
+    scope: &Scope,
+) -> Result<(Formula, Role)> {
+    if is_bare_call(from, "MATCH_PROCTIME") {
+        let expr = typed_null(DataType::TimestampLtz(3));
+        return Ok((Formula { items: Vec::new(), expr }, Role::Proctime));
+    }
+    let mut binder = Binder::new(scope);
+    binder.pattern = Some(Pattern::new(variables, None));
+    let expr = binder.bind(from)?;
+    let items = binder.pattern.take().expect("put in above").items;
+    let role = match expr.kind {
         ExprKind::Column(item) if items[item] == MatchItem::Time => Role::Rowtime,
         _ => Role::Plain,
-    }
+    };
+    Ok((Formula { items, expr }, role))
+}
+
+/// MATCH_PROCTIME where its value is asked for.
+pub(crate) fn clock_read(span: Span) -> Issue {
+    let message = "MATCH_PROCTIME outside of MEASURES, or in an expression, reads the clock";
+    let remedy = "write MATCH_PROCTIME() AS p in MEASURES, for the order of arrival and for \
+                  lookups; a time from the data is MATCH_ROWTIME()";
+    Issue::new(span, message, remedy)
 }
 
 fn bad_call(function: &str, span: Span) -> Issue {
     let form = match function {
-        "MATCH_ROWTIME" => "MATCH_ROWTIME()".to_owned(),
+        "MATCH_ROWTIME" | "MATCH_PROCTIME" => format!("{function}()"),
         "FIRST" | "LAST" | "PREV" | "NEXT" => format!("{function}(A.column, 1)"),
         _ => format!("{function}(A.column)"),
     };

@@ -5,6 +5,7 @@ use headwater_engine::types::DataType;
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{self, BinaryOp};
+use crate::bind::pattern::clock_read;
 use crate::bind::{Binder, boolean, call, coerce, connect, inverse, negate, row, typed_null};
 use crate::diagnostic::{Issue, Result};
 
@@ -30,6 +31,13 @@ pub(crate) const UNREPEATABLE: &[(&str, &str)] = &[
     ("UUID", "draws at random"),
     ("CURRENT_WATERMARK", "depends on which split's rows come first"),
 ];
+
+/// Whether an expression is `NAME()` and nothing else.
+pub(crate) fn is_bare_call(from: &ast::Expr, name: &str) -> bool {
+    let ast::ExprKind::Call(call) = &from.kind else { return false };
+    let ast::Call { name: own, args, star, distinct, filter, over } = &**call;
+    own.value == name && args.is_empty() && !star && !distinct && filter.is_none() && over.is_none()
+}
 
 impl Binder<'_> {
     /// Forms with a grammar or laziness of their own; None for an ordinary function.
@@ -78,6 +86,7 @@ impl Binder<'_> {
                 let or = self.between(arg, high, low, false, span)?;
                 connect(BinaryOp::Or, either, or)
             }
+            ("MATCH_PROCTIME", _) => return Err(clock_read(span)),
             ("OVERLAPS", _) => self.overlaps(&values, span)?,
             ("JSON_VALUE" | "JSON_EXISTS" | "JSON_QUERY", _) => self.json(from, span)?,
             ("JSON_OBJECT" | "JSON_ARRAY", _) => self.json_made(from, span)?,

@@ -9,7 +9,7 @@ use sqlparser::tokenizer::Span;
 use crate::bind::{arrival_read, coerce};
 use crate::catalog::TableDef;
 use crate::diagnostic::{Issue, suggest};
-use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, each_column, substitute};
+use crate::logical::{Column, Folded, Graph, NodeId, NodeKind, Role, each_column, substitute};
 use crate::lower::{
     Sink, absence, aggregate, dedup, group, join, match_recognize, over, session, top, unnest,
     windows,
@@ -80,11 +80,16 @@ pub(crate) fn needs(
             continue;
         }
         let own: BTreeSet<usize> = needs.columns(node).collect();
-        if let NodeKind::Scan(table) = graph.nodes[node].kind
-            && let Some(proctime) = tables[table].proctime.filter(|column| own.contains(column))
+        let origin = match &graph.nodes[node].kind {
+            NodeKind::Scan(table) => Some(tables[*table].name.span),
+            NodeKind::Match(.., span) => Some(*span),
+            _ => None,
+        };
+        let mut columns = own.iter().map(|column| &graph.columns(node)[*column]);
+        if let Some(span) = origin
+            && let Some(arrival) = columns.find(|column| column.role == Role::Proctime)
         {
-            let name = graph.columns(node)[proctime].name();
-            issues.push(arrival_read(&name, tables[table].name.span));
+            issues.push(arrival_read(&arrival.name(), span));
         }
         for (input, reads) in reads(graph, node, &own) {
             let folded = graph.fold(input);
@@ -146,7 +151,7 @@ fn reads(graph: &Graph, node: NodeId, own: &BTreeSet<usize>) -> Vec<(NodeId, BTr
         NodeKind::Absence(input, spec) => {
             vec![(*input, absence::reads(own, spec, width(*input)))]
         }
-        NodeKind::Match(input, spec) => vec![(*input, match_recognize::reads(own, spec))],
+        NodeKind::Match(input, spec, _) => vec![(*input, match_recognize::reads(own, spec))],
         NodeKind::SessionAggregate { input, rowtime, keys, aggregates, .. } => {
             vec![(*input, session::reads(own, *rowtime, keys, aggregates))]
         }

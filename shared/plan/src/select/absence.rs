@@ -43,7 +43,7 @@ impl Planner {
         }
         // The event time of the result is the deadline.
         for column in &mut columns {
-            column.role = Role::Plain;
+            column.role = column.role.without_time();
         }
         let deadline = Column::new("deadline", time.data_type).with_role(Role::Rowtime);
         columns.push(Column { nullable: false, ..deadline });

@@ -8,7 +8,7 @@ use headwater_engine::limits::{FIELDS_MAX, PATTERN_REPEATS_MAX, PATTERN_VARIABLE
 use sqlparser::tokenizer::Span;
 
 use crate::ast::{self, ExprKind, MatchRecognize, Name, PatternTerm};
-use crate::bind::pattern::{Pattern, measure_role};
+use crate::bind::pattern::{self, Pattern};
 use crate::bind::{Binder, Scope, interval_ms};
 use crate::diagnostic::{Issue, Result, suggest};
 use crate::logical::{Column, NodeId, NodeKind, Role};
@@ -37,7 +37,7 @@ impl Planner {
             key,
         };
         let columns = self.match_columns(from, &names, &scope, &mut spec)?;
-        Ok(self.graph.push(NodeKind::Match(input, Box::new(spec)), columns))
+        Ok(self.graph.push(NodeKind::Match(input, Box::new(spec), from.span), columns))
     }
 
     /// The key columns, then the measures, which are added to `spec`.
@@ -56,15 +56,11 @@ impl Planner {
                 let message = format!("a match has two columns '{}'", name.value);
                 return Err(Issue::new(name.span, message, "rename the measure"));
             }
-            let mut binder = Binder::new(scope);
-            binder.pattern = Some(Pattern::new(names, None));
-            let expr = binder.bind(&measure.value)?;
-            let items = binder.pattern.take().expect("put in above").items;
-            check_items(items.len(), measure.value.span)?;
-            let role = measure_role(&expr, &items);
-            let column = Column::new(&name.value, expr.data_type.clone()).with_role(role);
+            let (formula, role) = pattern::measure(&measure.value, names, scope)?;
+            check_items(formula.items.len(), measure.value.span)?;
+            let column = Column::new(&name.value, formula.expr.data_type.clone()).with_role(role);
             columns.push(Column { nullable: role == Role::Plain, ..column });
-            spec.measures.push(Formula { items, expr });
+            spec.measures.push(formula);
         }
         if columns.is_empty() {
             let message = "a match has no columns";

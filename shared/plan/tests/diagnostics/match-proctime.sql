@@ -4,11 +4,26 @@ CREATE TABLE readings (
   WATERMARK FOR rt AS rt - INTERVAL '5' SECOND
 ) WITH ('connector' = 'filesystem', 'path' = '/in.ndjson', 'format' = 'json');
 
-CREATE TABLE result (id STRING, v DOUBLE)
-WITH ('connector' = 'print');
+CREATE TABLE texts (id STRING, x STRING) WITH ('connector' = 'print');
+CREATE TABLE times (id STRING, x TIMESTAMP_LTZ(3)) WITH ('connector' = 'print');
+CREATE TABLE defined (id STRING) WITH ('connector' = 'print');
+CREATE TABLE firsts (id STRING, x TIMESTAMP_LTZ(3)) WITH ('connector' = 'print');
+CREATE TABLE given (id STRING, x TIMESTAMP_LTZ(3)) WITH ('connector' = 'print');
+CREATE TABLE outside (id STRING, x TIMESTAMP_LTZ(3)) WITH ('connector' = 'print');
 
-INSERT INTO result
+INSERT INTO texts
 SELECT id, x FROM readings MATCH_RECOGNIZE (PARTITION BY id ORDER BY rt
-  MEASURES MATCH_PROCTIME() AS x
-  PATTERN (A B)
-  DEFINE A AS v > 1);
+  MEASURES CAST(MATCH_PROCTIME() AS STRING) AS x PATTERN (A B) DEFINE A AS v > 1);
+INSERT INTO times
+SELECT id, x FROM readings MATCH_RECOGNIZE (PARTITION BY id ORDER BY rt
+  MEASURES MATCH_PROCTIME() AS x PATTERN (A B) DEFINE A AS v > 1);
+INSERT INTO defined
+SELECT id FROM readings MATCH_RECOGNIZE (PARTITION BY id ORDER BY rt
+  MEASURES A.v AS x PATTERN (A B) DEFINE A AS MATCH_PROCTIME() > rt);
+INSERT INTO firsts
+SELECT id, x FROM readings MATCH_RECOGNIZE (PARTITION BY id ORDER BY rt
+  MEASURES FIRST(MATCH_PROCTIME()) AS x PATTERN (A B) DEFINE A AS v > 1);
+INSERT INTO given
+SELECT id, x FROM readings MATCH_RECOGNIZE (PARTITION BY id ORDER BY rt
+  MEASURES MATCH_PROCTIME(rt) AS x PATTERN (A B) DEFINE A AS v > 1);
+INSERT INTO outside SELECT id, MATCH_PROCTIME() FROM readings;
