@@ -48,6 +48,15 @@ impl Role {
         matches!(self, WindowStart | WindowEnd | WindowTime | LocalWindowTime)
     }
 
+    /// How DESCRIBE marks its type.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Role::Proctime => " *PROCTIME*",
+            _ if self.is_time_of_windows() => " *ROWTIME*",
+            _ => "",
+        }
+    }
+
     /// Whether a window may stand on the column.
     pub(crate) fn is_time_of_windows(self) -> bool {
         self.is_time() || self == Role::LocalWindowTime

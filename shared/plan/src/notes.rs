@@ -14,6 +14,7 @@ use crate::catalog::{self, SinkColumn, TableDef};
 use crate::changes;
 use crate::compile::{build, insert};
 use crate::diagnostic::{Issue, Result, Source, suggest};
+use crate::logical::Role;
 use crate::lower::Sink;
 use crate::plan::Target;
 use crate::script::{Definition, Question, Script};
@@ -135,7 +136,8 @@ fn describe(
         Some(Named::View(node)) => {
             let columns = planner.graph.columns(*node).iter().filter(|c| !c.hidden);
             let row = |c: &crate::logical::Column| {
-                [c.name(), c.data_type.to_string(), truth(c.nullable), "".into(), "".into()]
+                let ty = c.data_type.to_string() + c.role.mark();
+                [c.name(), ty, truth(c.nullable), "".into(), "".into()]
             };
             columns.map(|c| with_watermark(row(c), String::new())).collect()
         }
@@ -165,8 +167,10 @@ fn with_watermark(row: [String; 5], watermark: String) -> [String; 6] {
 }
 
 fn table(source: &Source<'_>, from: &CreateTable, table: &TableDef) -> Vec<[String; 6]> {
+    let scan = table.scan_columns();
     let row = |column: &Column| {
         let name = column.name.value.clone();
+        let role = scan.iter().find(|c| c.name() == name).map_or(Role::Plain, |c| c.role);
         let is_key = table.primary_key.contains(&name);
         let key =
             if is_key { format!("PRI({})", table.primary_key.join(", ")) } else { String::new() };
@@ -175,7 +179,7 @@ fn table(source: &Source<'_>, from: &CreateTable, table: &TableDef) -> Vec<[Stri
             ColumnKind::Computed(expr) => {
                 let computed = table.computed.iter().find(|(field, _)| field.name == name);
                 let ty = computed.map_or(String::new(), |(field, _)| field.data_type.to_string());
-                (ty, true, format!("AS {}", written(source, expr.span)))
+                (ty, role != Role::Proctime, format!("AS {}", written(source, expr.span)))
             }
             ColumnKind::Metadata { ty, not_null, key, read_only } => {
                 let from = key.as_ref().map_or(String::new(), |k| format!(" FROM '{}'", k.key));
@@ -183,13 +187,8 @@ fn table(source: &Source<'_>, from: &CreateTable, table: &TableDef) -> Vec<[Stri
                 (ty.to_string(), !not_null, format!("METADATA{from}{read_only}"))
             }
         };
+        ty.push_str(role.mark());
         let watermark = from.watermark.as_ref().filter(|w| w.column.value == name);
-        if watermark.is_some() {
-            ty.push_str(" *ROWTIME*");
-        }
-        if table.proctime.is_some_and(|at| table.scan_columns()[at].name() == name) {
-            ty.push_str(" *PROCTIME*");
-        }
         let watermark = watermark.map_or(String::new(), |w| written(source, w.expr.span));
         with_watermark([name, ty, truth(nullable && !is_key), key, extras], watermark)
     };

@@ -45,8 +45,30 @@ fn describe_has_flinks_columns() {
     let watermark = "rt - INTERVAL '5' SECOND";
     assert_eq!(cells(lines[8]), ["rt", rowtime, "TRUE", "", computed, watermark]);
     assert!(view.contains("val") && view.contains("DOUBLE"), "{view}");
+    assert!(view.contains(rowtime), "{view}");
     let plan = compiled(&format!("DESCRIBE high;\n{INSERT}")).unwrap();
     assert!(plan.notes[0].contains("| FALSE | PRI(id) |"), "{}", plan.notes[0]);
+}
+
+#[test]
+fn describe_marks_times_as_flink_does() {
+    let plan = compiled(
+        "CREATE TABLE arrivals (id STRING, p AS PROCTIME(), rt TIMESTAMP(3), WATERMARK FOR rt AS rt)
+         WITH ('connector' = 'filesystem', 'path' = '/in', 'format' = 'json');
+         CREATE VIEW found AS SELECT p AS q, r FROM arrivals MATCH_RECOGNIZE (ORDER BY rt
+           MEASURES MATCH_PROCTIME() AS p, MATCH_ROWTIME() AS r PATTERN (A) DEFINE A AS id <> '');
+         DESCRIBE arrivals; DESCRIBE found;",
+    )
+    .unwrap();
+    let notes = plan.notes.concat();
+    let rows = notes.split_whitespace().collect::<Vec<_>>().join(" ");
+    for row in [
+        "| p | TIMESTAMP_LTZ(3) *PROCTIME* | FALSE |",
+        "| q | TIMESTAMP_LTZ(3) *PROCTIME* | FALSE |",
+        "| r | TIMESTAMP(3) *ROWTIME* | FALSE |",
+    ] {
+        assert!(rows.contains(row), "{rows}");
+    }
 }
 
 #[test]
