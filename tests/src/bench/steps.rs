@@ -235,7 +235,7 @@ const ENTRIES: &[Entry] = &[
 ];
 
 /// Runs of each query, of which the quickest counts.
-const RUNS: usize = 5;
+const RUNS: usize = 15;
 
 /// What a step costs.
 #[derive(Clone, Debug)]
