@@ -71,19 +71,23 @@ impl ExactSum {
     #[inline]
     pub fn add(&mut self, x: f64) {
         if !self.finite.add_f64(x) {
-            let specials = self.specials.get_or_insert_default();
-            let counter = specials.counter(x);
-            *counter = counter.wrapping_add(1);
+            self.count_special(x, 1);
         }
+    }
+
+    /// Counts NaN and infinities; one less is 2^64 - 1 more.
+    #[cold]
+    fn count_special(&mut self, x: f64, more: u64) {
+        let specials = self.specials.get_or_insert_default();
+        let counter = specials.counter(x);
+        *counter = counter.wrapping_add(more);
     }
 
     /// Takes one value away that was added before, here or in a merged part.
     #[inline]
     pub fn sub(&mut self, x: f64) {
         if !self.finite.add_f64(-x) {
-            let specials = self.specials.get_or_insert_default();
-            let counter = specials.counter(x);
-            *counter = counter.wrapping_sub(1);
+            self.count_special(x, u64::MAX);
         }
     }
 

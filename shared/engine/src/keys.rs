@@ -119,6 +119,24 @@ impl KeyTable {
         }
     }
 
+    /// The same, without a call for a key of nothing but short texts that is in the table.
+    #[inline(always)]
+    pub(crate) fn find_here(
+        &mut self,
+        row: Row<'_>,
+        columns: &[usize],
+        cx: &mut Context,
+    ) -> Result<Option<KeyId>, Fault> {
+        self.symbols = 0;
+        if let Some(hash) = self.take_short(row, columns, cx) {
+            self.probe[0] = Slot(0, hash);
+            if let Some(id) = self.find_probe() {
+                return Ok(Some(id));
+            }
+        }
+        self.find(row, columns, cx)
+    }
+
     /// Takes a key of nothing but short texts of the row to be the probe, as most are; gives its
     /// hash.
     #[inline]

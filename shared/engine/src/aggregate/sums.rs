@@ -115,8 +115,16 @@ impl Sums {
     pub(crate) fn add(&mut self, pane: usize, row: Row<'_>) {
         if let [column] = self.columns[..] {
             // Most have one: no loop.
-            return column.slot(row).into_iter().for_each(|x| self.states[pane].add(column, x.0));
+            if let Some(slot) = column.slot(row) {
+                self.states[pane].add(column, slot.0);
+            }
+            return;
         }
+        self.add_each(pane, row);
+    }
+
+    #[inline(never)]
+    fn add_each(&mut self, pane: usize, row: Row<'_>) {
         for (column, state) in self.of(pane) {
             if let Some(slot) = column.slot(row) {
                 state.add(column, slot.0);
@@ -165,6 +173,11 @@ impl Sums {
             }
             return;
         }
+        self.take_away_each(pane, first, nulls, rest);
+    }
+
+    #[inline(never)]
+    fn take_away_each(&mut self, pane: usize, first: u64, nulls: u64, rest: &[u64]) {
         let words = core::iter::once(&first).chain(rest);
         for (index, ((column, state), word)) in self.of(pane).zip(words).enumerate() {
             if nulls >> index & 1 == 0 {

@@ -94,6 +94,17 @@ impl Slab {
     /// Keeps a row whose key is `key`; `None` when the symbol table is full.
     #[inline]
     pub(crate) fn store(&mut self, row: Row<'_>, key: &[Slot], cx: &mut Context) -> Option<u32> {
+        self.store_here(row, key, cx)
+    }
+
+    /// The same without a call.
+    #[inline(always)]
+    pub(crate) fn store_here(
+        &mut self,
+        row: Row<'_>,
+        key: &[Slot],
+        cx: &mut Context,
+    ) -> Option<u32> {
         let place = self.free.pop().unwrap_or_else(|| self.grow());
         let at = self.at(place);
         let (nulls, slots) = self.slots[at..at + self.stride].split_first_mut()?;

@@ -22,12 +22,14 @@ use crate::{
     types::{DataType, Schema},
 };
 
+mod frames;
 mod kept;
 mod state;
 mod waiting;
 
+use frames::Frames;
 use kept::Kept;
-use waiting::{Head, Waiting};
+use waiting::Waiting;
 
 /// Number of a row among those that wait, or among those that are kept.
 type Place = u32;
@@ -85,19 +87,12 @@ const UNUSED: Key = Key {
 pub(super) struct Straight {
     partition: Box<[usize]>,
     rowtime: usize,
-    /// How far the frame goes back, in ms.
-    preceding: i64,
     /// How long a key is kept behind the watermark.
     kept_ms: i64,
     rows_max: usize,
-    width: usize,
-    /// The number of the sum of each appended column.
-    calls: Box<[usize]>,
     keys: KeyTable,
     states: Vec<Key>,
-    sums: Sums,
-    waiting: Waiting,
-    kept: Kept,
+    frames: Frames,
     next_seq: u64,
     /// `next_seq` as the last checkpoint holds it.
     stored_seq: u64,
@@ -109,8 +104,6 @@ pub(super) struct Straight {
     /// Keys by a time at which they may have to be forgotten.
     forgets: DueQueue,
     dirty: Vec<KeyId>,
-    /// Arrival numbers of stored rows that are gone.
-    deleted_rows: Vec<u64>,
     /// Serial numbers of stored keys that are gone.
     deleted: Vec<u64>,
     restoring: BTreeMap<u64, KeyId>,
@@ -131,19 +124,23 @@ impl Straight {
         let types: Vec<_> = input.fields.iter().map(|field| field.data_type.clone()).collect();
         let key_types = spec.partition.iter().map(|&column| types[column].clone()).collect();
         let waiting = Waiting::new(&types, &spec.partition, calls.len());
-        Some(Straight {
-            partition: spec.partition.clone().into(),
-            rowtime: spec.rowtime,
+        let frames = Frames {
             preceding: spec.calls.first()?.frame.preceding?,
-            kept_ms: kept_ms(spec)?,
-            rows_max: limits.rows_max,
             width: types.len(),
-            keys: KeyTable::new(key_types, limits.rows_max + 1),
-            states: Vec::new(),
             kept: Kept::new(sums.width(), waiting.texts()),
             waiting,
             calls,
             sums,
+            deleted_rows: Vec::new(),
+        };
+        Some(Straight {
+            partition: spec.partition.clone().into(),
+            rowtime: spec.rowtime,
+            kept_ms: kept_ms(spec)?,
+            rows_max: limits.rows_max,
+            keys: KeyTable::new(key_types, limits.rows_max + 1),
+            states: Vec::new(),
+            frames,
             next_seq: 0,
             stored_seq: 0,
             next_serial: 0,
@@ -151,7 +148,6 @@ impl Straight {
             fetched: 0,
             forgets: DueQueue::new(),
             dirty: Vec::new(),
-            deleted_rows: Vec::new(),
             deleted: Vec::new(),
             restoring: BTreeMap::new(),
             restoring_rows: BTreeMap::new(),
@@ -163,7 +159,7 @@ impl Straight {
     /// The key of a row, new if need be, and whether it is new.
     #[inline]
     fn key_of(&mut self, row: Row<'_>, cx: &mut Context) -> Result<(KeyId, bool), Fault> {
-        if let Some(key) = self.keys.find(row, &self.partition, cx)? {
+        if let Some(key) = self.keys.find_here(row, &self.partition, cx)? {
             return Ok((key, false));
         }
         let key = self.keys.insert(cx).ok_or(Fault::StateFull)?;
@@ -185,25 +181,32 @@ impl Straight {
     fn reserve(&mut self, key: KeyId) {
         if self.states.len() <= key as usize {
             self.states.resize(key as usize + 1, UNUSED);
-            self.sums.reserve(key as usize + 1);
+            self.frames.sums.reserve(key as usize + 1);
         }
     }
 
-    /// Keeps a row that waits for its time; false at the limit of rows or texts.
+    /// Keeps a row that waits for its time, and says whether it is the first one of its key;
+    /// `None` at the limit of rows or texts.
     #[inline]
-    fn insert(&mut self, key: KeyId, row: Row<'_>, time: Timestamp, cx: &mut Context) -> bool {
-        if self.waiting.len() + self.kept.len() >= self.rows_max {
-            return false;
+    fn insert(
+        &mut self,
+        key: KeyId,
+        row: Row<'_>,
+        time: Timestamp,
+        cx: &mut Context,
+    ) -> Option<bool> {
+        if self.frames.len() >= self.rows_max {
+            return None;
         }
         let list = &mut self.states[key as usize].waiting;
-        let place = (time, self.next_seq, false);
-        let stored = self.waiting.insert(list, row, self.keys.key(key), place, cx);
-        self.next_seq += u64::from(stored.is_some());
-        stored.is_some()
+        let of = (time, self.next_seq, false);
+        let place = self.frames.waiting.insert(list, row, self.keys.key(key), of, cx)?;
+        self.next_seq += 1;
+        Some(list.first == place)
     }
 
-    /// Lets the key of a new row be due at its time, if it is not before. `watermark` is the
-    /// present one: rows behind it stand in their order of arrival.
+    /// Lets the key of a new first row be due at its time, if it is not before. `watermark` is
+    /// the present one: rows behind it stand in their order of arrival.
     #[inline]
     fn watch(&mut self, key: KeyId, time: Timestamp, seq: u64, watermark: Timestamp) {
         let due = time.max(watermark);
@@ -225,21 +228,19 @@ impl Straight {
 
     /// Puts off when a key is forgotten: not with every row, and a half more than needed.
     #[inline]
-    fn keep(&mut self, key: KeyId, time: Timestamp) {
-        let state = &self.states[key as usize];
-        let is_set = state.forget != WATERMARK_MAX;
-        if !is_set || state.forget < time.saturating_add(self.kept_ms).saturating_add(1) {
-            self.keep_longer(key, time);
+    fn keep(&mut self, key: KeyId, time: Timestamp, is_new: bool) {
+        let forget = self.states[key as usize].forget;
+        if is_new || forget <= time.saturating_add(self.kept_ms) {
+            self.keep_longer(key, time, is_new);
         }
     }
 
     #[inline(never)]
-    fn keep_longer(&mut self, key: KeyId, time: Timestamp) {
+    fn keep_longer(&mut self, key: KeyId, time: Timestamp, is_new: bool) {
         let state = &mut self.states[key as usize];
-        let is_set = state.forget != WATERMARK_MAX;
         let kept_ms = self.kept_ms.saturating_add(self.kept_ms / 2);
         state.forget = time.saturating_add(kept_ms).saturating_add(1);
-        if !is_set {
+        if is_new {
             self.forgets.insert(key, state.forget);
         }
         touch(key, state, &mut self.dirty);
@@ -248,7 +249,7 @@ impl Straight {
     /// The next key with a row whose time has come.
     #[inline]
     fn next_key(&mut self, watermark: Timestamp) -> Option<KeyId> {
-        let (kept, states, fetched) = (&self.kept, &self.states, &mut self.fetched);
+        let (kept, states, fetched) = (&self.frames.kept, &self.states, &mut self.fetched);
         let near = |key: KeyId| *fetched ^= kept.fetch(states[key as usize].kept.first);
         self.due.first_ranked(watermark, near, |key| states[key as usize].rank)
     }
@@ -257,14 +258,14 @@ impl Straight {
     /// when the output is full.
     #[inline]
     fn emit_ready(&mut self, key: KeyId, until: Timestamp, out: &mut Emitter<'_>) -> bool {
+        let state = &mut self.states[key as usize];
         loop {
-            let state = &mut self.states[key as usize];
             let place = state.waiting.first;
             if place == NONE {
                 self.due.remove_first(key);
                 return true;
             }
-            let head = self.waiting.head(place);
+            let head = self.frames.waiting.head(place);
             if head.time > until {
                 state.rank = head.seq;
                 let states = &self.states;
@@ -274,58 +275,10 @@ impl Straight {
             if !out.has_room() {
                 return false;
             }
-            self.emit(key, place, head, out);
-        }
-    }
-
-    /// Emits the first waiting row of a key.
-    #[inline]
-    fn emit(&mut self, key: KeyId, place: Place, head: Head, out: &mut Emitter<'_>) {
-        if head.time > self.states[key as usize].last.0 {
-            self.slide(key, place, head, out.context);
-        }
-        let state = &mut self.states[key as usize];
-        state.last = (head.time, head.seq);
-        self.waiting.take_first(&mut state.waiting, head);
-        let (slots, nulls) = self.waiting.with_results(place);
-        let (values, results) = slots.split_at_mut(self.width);
-        let of = (head.time, head.seq, head.is_stored);
-        self.kept.push(&mut state.kept, key, of, Row::insert(values, nulls), &self.sums);
-        if !state.is_dirty {
-            touch(key, state, &mut self.dirty);
-        }
-        let nulls = nulls | self.sums.values(key as usize, &self.calls, results) << self.width;
-        out.emit(Row::insert(slots, nulls));
-        self.waiting.free(place);
-    }
-
-    /// Moves the frame of a key on to the time of its next row: in come the rows of that time.
-    #[inline]
-    fn slide(&mut self, key: KeyId, place: Place, head: Head, cx: &mut Context) {
-        let pane = key as usize;
-        self.sums.add(pane, self.waiting.row(place));
-        let mut at = head.next;
-        while at != NONE {
-            let peer = self.waiting.head(at);
-            if peer.time != head.time {
-                break;
+            if !state.is_dirty {
+                touch(key, state, &mut self.dirty);
             }
-            self.sums.add(pane, self.waiting.row(at));
-            at = peer.next;
-        }
-        let start = head.time.saturating_sub(self.preceding);
-        let list = &mut self.states[pane].kept;
-        while list.first != NONE {
-            let kept = self.kept.get(list.first);
-            if kept.time >= start {
-                break;
-            }
-            let (first, nulls) = kept.arguments();
-            self.sums.take_away(pane, first, nulls, self.kept.rest(list.first));
-            if kept.is_stored() {
-                self.deleted_rows.push(kept.seq());
-            }
-            self.kept.remove_first(list, cx);
+            self.frames.emit(state, key, head, out);
         }
     }
 
@@ -335,17 +288,17 @@ impl Straight {
         let mut state = self.states[key as usize];
         while state.waiting.first != NONE {
             let place = state.waiting.first;
-            let head = self.waiting.head(place);
-            self.deleted_rows.extend(head.is_stored.then_some(head.seq));
-            self.waiting.remove(&mut state.waiting, place, cx);
+            let head = self.frames.waiting.head(place);
+            self.frames.deleted_rows.extend(head.is_stored.then_some(head.seq));
+            self.frames.waiting.remove(&mut state.waiting, place, cx);
         }
         while state.kept.first != NONE {
-            let kept = self.kept.get(state.kept.first);
-            self.deleted_rows.extend(kept.is_stored().then_some(kept.seq()));
-            self.kept.remove_first(&mut state.kept, cx);
+            let kept = self.frames.kept.get(state.kept.first);
+            self.frames.deleted_rows.extend(kept.is_stored().then_some(kept.seq()));
+            self.frames.kept.remove_first(&mut state.kept, cx);
         }
         self.deleted.extend(state.is_stored.then_some(state.serial));
-        self.sums.clear(key as usize);
+        self.frames.sums.clear(key as usize);
         for queue in [&mut self.due, &mut self.forgets] {
             if queue.holds(key) {
                 queue.remove(key);
@@ -380,9 +333,11 @@ impl Operator for Straight {
             return out.late(row);
         }
         let seq = self.next_seq;
-        if self.insert(key, row, time, out.context) {
-            self.watch(key, time, seq, out.watermark);
-            return self.keep(key, time);
+        if let Some(is_first) = self.insert(key, row, time, out.context) {
+            if is_first {
+                self.watch(key, time, seq, out.watermark);
+            }
+            return self.keep(key, time, is_new);
         }
         out.drop_row(Reason::Fault(Fault::StateFull), row);
         if is_new {
@@ -433,9 +388,9 @@ impl Operator for Straight {
         size_of::<Self>()
             + self.keys.memory_bytes_max()
             // Twice: after a restart those that wait move to a place of their own.
-            + 2 * self.waiting.memory_bytes_max(rows)
-            + self.kept.memory_bytes_max(rows)
-            + memory::vec_bytes::<u8>(self.sums.bytes_per_pane() * keys)
+            + 2 * self.frames.waiting.memory_bytes_max(rows)
+            + self.frames.kept.memory_bytes_max(rows)
+            + memory::vec_bytes::<u8>(self.frames.sums.bytes_per_pane() * keys)
             + memory::vec_bytes::<Key>(keys)
             + DueQueue::ranked_bytes_max(keys)
             + DueQueue::memory_bytes_max(keys)

@@ -115,7 +115,7 @@ impl Kept {
 
     /// Keeps a row of a key at the end of its list. Its texts are symbols, which are counted with
     /// it from now on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(
         &mut self,
         list: &mut List,

@@ -79,8 +79,8 @@ impl Straight {
             codec::put_u64(&mut value, self.next_seq);
             write.entry(&[ROWS], Some(&value));
         }
-        self.deleted_rows.sort_unstable();
-        for seq in self.deleted_rows.drain(..).filter(|_| !full) {
+        self.frames.deleted_rows.sort_unstable();
+        for seq in self.frames.deleted_rows.drain(..).filter(|_| !full) {
             entry_key(&mut name, ROWS, seq);
             write.entry(&name, None);
         }
@@ -89,10 +89,14 @@ impl Straight {
             entry_key(&mut name, ROWS, seq);
             value.clear();
             let (time, row) = match place {
-                Where::Waiting(place) => (self.waiting.head(place).time, self.waiting.row(place)),
-                Where::Kept(place) => (self.kept.get(place).time, self.kept_row(place, &mut row)),
+                Where::Waiting(place) => {
+                    (self.frames.waiting.head(place).time, self.frames.waiting.row(place))
+                }
+                Where::Kept(place) => {
+                    (self.frames.kept.get(place).time, self.kept_row(place, &mut row))
+                }
             };
-            put_entry(&mut value, time, 0, row, self.waiting.types(), cx);
+            put_entry(&mut value, time, 0, row, self.frames.waiting.types(), cx);
             write.entry(&name, Some(&value));
         }
     }
@@ -100,15 +104,17 @@ impl Straight {
     /// Rows to write, in order of arrival.
     fn changed_rows(&mut self, full: bool) -> Vec<(u64, Where)> {
         let mut rows = Vec::new();
-        self.waiting.take_fresh(|seq, place| rows.push((seq, Where::Waiting(place))));
-        self.kept.take_fresh(|seq, place| rows.push((seq, Where::Kept(place))));
+        self.frames.waiting.take_fresh(|seq, place| rows.push((seq, Where::Waiting(place))));
+        self.frames.kept.take_fresh(|seq, place| rows.push((seq, Where::Kept(place))));
         if full {
             rows.clear();
             for state in &self.states {
-                let waiting = self.waiting.of(state.waiting);
-                rows.extend(waiting.map(|at| (self.waiting.head(at).seq, Where::Waiting(at))));
-                let kept = self.kept.of(state.kept);
-                rows.extend(kept.map(|at| (self.kept.get(at).seq(), Where::Kept(at))));
+                let waiting = self.frames.waiting.of(state.waiting);
+                rows.extend(
+                    waiting.map(|at| (self.frames.waiting.head(at).seq, Where::Waiting(at))),
+                );
+                let kept = self.frames.kept.of(state.kept);
+                rows.extend(kept.map(|at| (self.frames.kept.get(at).seq(), Where::Kept(at))));
             }
         }
         rows.sort_unstable_by_key(|&(seq, _)| seq);
@@ -117,10 +123,10 @@ impl Straight {
 
     /// What is known of a kept row, as a row.
     fn kept_row<'a>(&self, place: Place, slots: &'a mut [Slot; FIELDS_MAX]) -> Row<'a> {
-        let slots = &mut slots[..self.width];
-        let mut nulls = u64::MAX >> (64 - self.width.max(1));
-        self.kept.put_back(place, &self.sums, slots, &mut nulls);
-        let key = self.kept.get(place).key;
+        let slots = &mut slots[..self.frames.width];
+        let mut nulls = u64::MAX >> (64 - self.frames.width.max(1));
+        self.frames.kept.put_back(place, &self.frames.sums, slots, &mut nulls);
+        let key = self.frames.kept.get(place).key;
         let (key, key_nulls) = (self.keys.key(key), self.keys.nulls(key));
         for (index, (&column, slot)) in self.partition.iter().zip(key).enumerate() {
             slots[column] = *slot;
@@ -157,12 +163,12 @@ impl Straight {
     /// Every row waits at first; its key is counted with it.
     fn read_row(&mut self, seq: u64, value: Option<&[u8]>, cx: &mut Context) -> Option<()> {
         if let Some((key, place)) = self.restoring_rows.remove(&seq) {
-            self.waiting.remove(&mut self.states[key as usize].waiting, place, cx);
+            self.frames.waiting.remove(&mut self.states[key as usize].waiting, place, cx);
             self.keys.release(key, cx);
         }
         let Some(mut value) = value else { return Some(()) };
         let mut slots = [Slot::ZERO; FIELDS_MAX];
-        let (time, _, row) = take_entry(&mut value, &mut slots, self.waiting.types(), cx)?;
+        let (time, _, row) = take_entry(&mut value, &mut slots, self.frames.waiting.types(), cx)?;
         let key = match self.keys.find(row, &self.partition, cx).ok()? {
             Some(key) => key,
             None => self.keys.insert(cx)?,
@@ -170,7 +176,8 @@ impl Straight {
         self.keys.retain(key);
         self.reserve(key);
         let list = &mut self.states[key as usize].waiting;
-        let place = self.waiting.insert(list, row, self.keys.key(key), (time, seq, true), cx)?;
+        let place =
+            self.frames.waiting.insert(list, row, self.keys.key(key), (time, seq, true), cx)?;
         self.restoring_rows.insert(seq, (key, place));
         Some(())
     }
@@ -211,13 +218,16 @@ impl Straight {
         self.is_stale = false;
         self.restoring.clear();
         self.restoring_rows.clear();
-        let fresh = Waiting::new(self.waiting.types(), &self.partition, self.calls.len());
-        let restored = core::mem::replace(&mut self.waiting, fresh);
+        let fresh =
+            Waiting::new(self.frames.waiting.types(), &self.partition, self.frames.calls.len());
+        let restored = core::mem::replace(&mut self.frames.waiting, fresh);
         self.regroup(restored, cx);
         let mut waiting: Vec<_> = (0..)
             .zip(&self.states)
-            .flat_map(|(key, state)| self.waiting.of(state.waiting).map(move |at| (key, at)))
-            .map(|(key, at)| (self.waiting.head(at).seq, self.waiting.head(at).time, key))
+            .flat_map(|(key, state)| self.frames.waiting.of(state.waiting).map(move |at| (key, at)))
+            .map(|(key, at)| {
+                (self.frames.waiting.head(at).seq, self.frames.waiting.head(at).time, key)
+            })
             .collect();
         waiting.sort_unstable();
         for (seq, time, key) in waiting {
@@ -254,13 +264,13 @@ impl Straight {
         let state = &mut self.states[key as usize];
         let of = (head.time, head.seq, true);
         if head.time <= state.last.0 {
-            self.sums.add(key as usize, row);
+            self.frames.sums.add(key as usize, row);
         }
         if (head.time, head.seq) <= state.last {
-            self.kept.push(&mut state.kept, key, of, row, &self.sums);
+            self.frames.kept.push(&mut state.kept, key, of, row, &self.frames.sums);
             return true;
         }
-        let place = self.waiting.insert(&mut state.waiting, row, self.keys.key(key), of, cx);
+        let place = self.frames.waiting.insert(&mut state.waiting, row, self.keys.key(key), of, cx);
         assert!(place.is_some(), "its texts are symbols already");
         false
     }

@@ -78,7 +78,7 @@ impl Waiting {
 
     /// Takes a row of the key with these values into its list; `None` when the symbol table is
     /// full.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(
         &mut self,
         list: &mut List,
@@ -87,7 +87,7 @@ impl Waiting {
         (time, seq, is_stored): (Timestamp, u64, bool),
         cx: &mut Context,
     ) -> Option<Place> {
-        let place = self.slab.store(row, key, cx)?;
+        let place = self.slab.store_here(row, key, cx)?;
         if self.heads.len() <= place as usize {
             self.grow(place);
         }
